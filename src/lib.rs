@@ -1,0 +1,1 @@
+//! Keeps two Frappe sites in step.
