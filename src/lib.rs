@@ -1,1 +1,6 @@
-//! Keeps two Frappe sites in step.
+//! Keeps two Frappe/ERPNext sites in step.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod model;
+pub mod site;

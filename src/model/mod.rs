@@ -1,0 +1,13 @@
+//! The vocabulary of the program: sides, documents, metadata and the canonical form.
+//!
+//! Everything here is pure: no input or output, no clock, no environment. The rule kept here
+//! is that a document has one canonical form, whichever way it was read and whichever site
+//! it stands on, so that "changed" never means "read differently".
+
+mod doc;
+mod schema;
+mod side;
+
+pub use doc::{Doc, DocKey, SYSTEM_FIELDS, name_text};
+pub use schema::{Field, FieldKind, Schema};
+pub use side::{Direction, Side, Sides};

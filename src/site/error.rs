@@ -1,0 +1,102 @@
+//! What can go wrong with a request, sorted by what a caller does about it.
+
+use std::time::Duration;
+
+/// A request that did not succeed, with Frappe's own words and no secret in it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct SiteError {
+    /// What a caller branches on.
+    pub kind: ErrorKind,
+    /// The HTTP status, where there was an answer.
+    pub status: Option<u16>,
+    /// Frappe's exception type, e.g. `MandatoryError`; empty where it gave none.
+    pub exc_type: String,
+    /// What happened, in Frappe's own words without HTML, or the network's.
+    pub message: String,
+    /// How long the site asked us to wait (`Retry-After`).
+    pub retry_after: Option<Duration>,
+}
+
+/// The classes of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The request never reached the site: no name, no route, connection refused.
+    Unreachable,
+    /// Sent, but no (whole) answer came: the request may have had its effect.
+    Unanswered,
+    /// 502, 503, 504 or an answer that is not Frappe's: the request may have had its effect.
+    Unavailable,
+    /// 429: refused before anything was done.
+    TooMany,
+    /// A deadlock or a lock wait that ran out: rolled back, may be sent again.
+    Deadlock,
+    /// `DocumentLockedError`: the site's queue holds the document.
+    Locked,
+    /// 401: the key or secret is wrong.
+    Unauthorized,
+    /// 403: our user may not do this.
+    Forbidden,
+    /// 404 that names the document: it does not exist for our user.
+    NotFound,
+    /// 404 of another kind: a wrong path, or an unknown doctype.
+    NoSuchPath,
+    /// `TimestampMismatchError`: the document changed since it was read.
+    Stale,
+    /// 409: a document of this name exists.
+    Duplicate,
+    /// Frappe refused the request for a reason that asking again cannot change.
+    Refused,
+    /// 413: the request was too large.
+    TooLarge,
+    /// The answer was longer than `max_response_bytes`.
+    AnswerTooLarge,
+    /// A redirect, which is never followed.
+    Redirect,
+    /// An answer that is not what the API gives: not JSON, or without the expected key.
+    Malformed,
+}
+
+impl SiteError {
+    /// Whether the same read may be sent again with some hope.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Unreachable
+                | ErrorKind::Unanswered
+                | ErrorKind::Unavailable
+                | ErrorKind::TooMany
+                | ErrorKind::Deadlock
+                | ErrorKind::Locked
+        )
+    }
+
+    /// Whether the request certainly had no effect on the site: it never got there, it was
+    /// refused at the door, or Frappe answered with an exception and rolled back.
+    #[must_use]
+    pub fn had_no_effect(&self) -> bool {
+        match self.kind {
+            ErrorKind::Unanswered
+            | ErrorKind::Unavailable
+            | ErrorKind::AnswerTooLarge
+            | ErrorKind::Malformed => !self.exc_type.is_empty(),
+            _ => true,
+        }
+    }
+
+    /// Whether it is the site, not the document, that is out of order, so that asking for the
+    /// next document is no use.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Unreachable
+                | ErrorKind::Unanswered
+                | ErrorKind::Unavailable
+                | ErrorKind::TooMany
+                | ErrorKind::Unauthorized
+                | ErrorKind::Redirect
+        )
+    }
+}

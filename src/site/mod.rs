@@ -1,0 +1,81 @@
+//! A Frappe site, as the pass sees it: the requests that it may make and what can come back.
+//!
+//! The trait has one method a request and no logic, so that the sandbox's model can stand
+//! behind it in process. `http` is its implementation over the network and the only place
+//! that names reqwest.
+
+mod error;
+
+pub use error::{ErrorKind, SiteError};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::model::Doc;
+
+/// The answer of every request.
+pub type SiteResult<T> = Result<T, SiteError>;
+
+/// A listing, sent as `POST /api/method/frappe.client.get_list`: a long URL is refused
+/// (BEHAVIOUR.md 1), a body is not.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListQuery {
+    /// The doctype that is listed.
+    pub doctype: String,
+    /// The parent doctype, needed where `doctype` is a child table (BEHAVIOUR.md 6).
+    pub parent: Option<String>,
+    /// Fields, or `["*"]` for all columns of the table.
+    pub fields: Vec<String>,
+    /// Conditions, each `[field, operator, value]`; all must hold.
+    pub filters: Vec<Value>,
+    /// Always to be given: without it a site has no order (BEHAVIOUR.md 1).
+    pub order_by: String,
+    /// Groups, for aggregates and for filters on child tables.
+    pub group_by: Option<String>,
+    /// The most rows wanted; 0 is all.
+    pub limit: usize,
+}
+
+/// The requests that erpsync makes. An implementation repeats what may be repeated and
+/// reports what came of it; it never decides anything about documents.
+pub trait Site: Send + Sync {
+    /// Rows of a listing.
+    fn list(&self, query: &ListQuery) -> SiteResult<Vec<Doc>>;
+
+    /// One document with its child rows (`frappe.client.get`, which reaches every name).
+    fn get(&self, doctype: &str, name: &str) -> SiteResult<Doc>;
+
+    /// Creates a document and gives the site's answer, which is not always what a later read
+    /// gives (BEHAVIOUR.md 2).
+    fn insert(&self, doctype: &str, body: &Map<String, Value>) -> SiteResult<Doc>;
+
+    /// Updates the named fields of a document. `body` carries `modified` as the lock.
+    fn update(&self, doctype: &str, name: &str, body: &Map<String, Value>) -> SiteResult<Doc>;
+
+    /// Deletes a document.
+    fn delete(&self, doctype: &str, name: &str) -> SiteResult<()>;
+
+    /// A doctype's effective metadata as Frappe gives it (`GET /api/v2/doctype/X/meta`).
+    fn meta(&self, doctype: &str) -> SiteResult<Map<String, Value>>;
+
+    /// The user that our key belongs to.
+    fn user(&self) -> SiteResult<String>;
+
+    /// The site's time zone from System Settings, as an IANA name (BEHAVIOUR.md 7).
+    fn time_zone(&self) -> SiteResult<String>;
+
+    /// The site's clock as its last answer showed it, or `None` before the first answer.
+    fn clock(&self) -> Option<ServerClock>;
+
+    /// How many requests have been sent so far, repeats included.
+    fn requests(&self) -> u64;
+}
+
+/// How far a site's clock is from ours, seen in an answer's `Date` header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerClock {
+    /// The site's instant, to the second.
+    pub date: Timestamp,
+    /// Our own instant when the answer arrived.
+    pub received: Timestamp,
+}
