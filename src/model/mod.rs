@@ -5,9 +5,17 @@
 //! it stands on, so that "changed" never means "read differently".
 
 mod doc;
+mod form;
+mod policy;
+mod pyjson;
 mod schema;
+mod shape;
 mod side;
 
 pub use doc::{Doc, DocKey, SYSTEM_FIELDS, name_text};
+pub use form::{Form, LinkIds, canonical_scalar, md5_hex};
+pub use policy::{Deletes, FirstMeeting, NamesRule, Policy, Submitted};
+pub use pyjson::dumps;
 pub use schema::{Field, FieldKind, Schema};
+pub use shape::{Column, Columns, Role, Shape};
 pub use side::{Direction, Side, Sides};
