@@ -2,5 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod identity;
 pub mod model;
+pub mod recon;
 pub mod site;

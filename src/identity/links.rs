@@ -1,0 +1,160 @@
+//! What a link is called on the other side.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::naming::Naming;
+use crate::model::{NamesRule, Side};
+use crate::recon::{OpenLink, Translation};
+
+/// What the state knows of a linked document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The document's own id in the state: the name where it was first seen.
+    pub docname: String,
+    /// Its name on the other side, where it has one.
+    pub other_name: Option<String>,
+    /// Whether both sides have agreed on it once.
+    pub in_step: bool,
+}
+
+/// Everything that is known about the links of some documents.
+#[derive(Debug, Default)]
+pub struct LinkTable {
+    known: BTreeMap<(Side, String, String), Known>,
+    naming: BTreeMap<String, Naming>,
+    rules: BTreeMap<String, NamesRule>,
+    waiting: BTreeSet<String>,
+    cloned: BTreeSet<(String, String)>,
+}
+
+impl LinkTable {
+    /// Adds a document that the state knows by this name on this side.
+    pub fn add_known(&mut self, side: Side, doctype: &str, name: &str, known: Known) {
+        self.known.insert((side, doctype.to_owned(), name.to_owned()), known);
+    }
+
+    /// Adds a doctype's naming rule and what the configuration says about its names.
+    pub fn add_naming(&mut self, naming: Naming, rule: NamesRule) {
+        self.rules.insert(naming.doctype.clone(), rule);
+        self.naming.insert(naming.doctype.clone(), naming);
+    }
+
+    /// Says that a doctype's documents are still to be looked at in this run.
+    pub fn add_waiting(&mut self, doctype: &str) {
+        self.waiting.insert(doctype.to_owned());
+    }
+
+    /// Says that both sides' documents of this name have the same `creation`.
+    pub fn add_cloned(&mut self, doctype: &str, name: &str) {
+        self.cloned.insert((doctype.to_owned(), name.to_owned()));
+    }
+
+    /// The linked document's own id, which stands in the canonical form so that a rename
+    /// elsewhere changes no hash.
+    #[must_use]
+    pub fn id(&self, side: Side, doctype: &str, name: &str) -> Option<String> {
+        self.find(side, doctype, name).map(|known| known.docname.clone())
+    }
+
+    /// What the link is called on the other side. A name is sent as it stands only where the
+    /// doctype's names are natural or both sites are known to have the same document.
+    #[must_use]
+    pub fn translate(&self, from: Side, doctype: &str, name: &str) -> Translation {
+        let open =
+            || Translation::Open(OpenLink { doctype: doctype.to_owned(), name: name.to_owned() });
+        match self.find(from, doctype, name) {
+            Some(Known { other_name: Some(other), in_step: true, .. }) => {
+                return Translation::Name(other.clone());
+            }
+            Some(Known { other_name: Some(other), .. }) if self.is_natural(doctype) => {
+                return Translation::Name(other.clone());
+            }
+            Some(_) => return open(),
+            None if self.waiting.contains(doctype) => return open(),
+            None => {}
+        }
+        let cloned = self.cloned.contains(&(doctype.to_owned(), name.to_owned()));
+        if self.is_natural(doctype) || cloned {
+            return Translation::Name(name.to_owned());
+        }
+        Translation::Unmapped(format!(
+            "links to {doctype} {name}, of which it is not known what it is called on {}; add \
+             {doctype:?} to the doctypes that are synced",
+            from.opposite()
+        ))
+    }
+
+    fn find(&self, side: Side, doctype: &str, name: &str) -> Option<&Known> {
+        self.known.get(&(side, doctype.to_owned(), name.to_owned()))
+    }
+
+    fn is_natural(&self, doctype: &str) -> bool {
+        match self.rules.get(doctype) {
+            Some(NamesRule::Natural) => true,
+            Some(NamesRule::Server) => false,
+            _ => self.naming.get(doctype).is_some_and(Naming::is_natural),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn naming(doctype: &str, autoname: &str) -> Naming {
+        Naming { doctype: doctype.to_owned(), autoname: autoname.to_owned(), title_field: None }
+    }
+
+    fn table() -> LinkTable {
+        let mut table = LinkTable::default();
+        table.add_naming(naming("Item", "field:item_code"), NamesRule::Auto);
+        table.add_naming(naming("Sales Order", "naming_series:"), NamesRule::Auto);
+        table
+    }
+
+    #[test]
+    fn a_natural_name_goes_as_it_stands() {
+        assert_eq!(
+            table().translate(Side::Cloud, "Item", "BOLT"),
+            Translation::Name("BOLT".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_counted_name_goes_only_under_the_name_that_the_map_gives() {
+        let mut table = table();
+        let unmapped = table.translate(Side::Cloud, "Sales Order", "SO-1");
+        assert!(matches!(unmapped, Translation::Unmapped(_)), "{unmapped:?}");
+        let known = Known {
+            docname: "SO-1".to_owned(),
+            other_name: Some("SO-7".to_owned()),
+            in_step: true,
+        };
+        table.add_known(Side::Cloud, "Sales Order", "SO-1", known);
+        assert_eq!(
+            table.translate(Side::Cloud, "Sales Order", "SO-1"),
+            Translation::Name("SO-7".to_owned())
+        );
+        assert_eq!(table.id(Side::Cloud, "Sales Order", "SO-1").as_deref(), Some("SO-1"));
+    }
+
+    #[test]
+    fn a_document_still_to_be_written_is_waited_for() {
+        let mut table = table();
+        let known = Known { docname: "BOLT".to_owned(), other_name: None, in_step: false };
+        table.add_known(Side::Local, "Item", "BOLT", known);
+        assert!(matches!(table.translate(Side::Local, "Item", "BOLT"), Translation::Open(_)));
+        table.add_waiting("Brand");
+        assert!(matches!(table.translate(Side::Local, "Brand", "X"), Translation::Open(_)));
+    }
+
+    #[test]
+    fn the_same_creation_on_both_sides_proves_a_counted_name() {
+        let mut table = table();
+        table.add_cloned("Sales Order", "SO-1");
+        assert_eq!(
+            table.translate(Side::Cloud, "Sales Order", "SO-1"),
+            Translation::Name("SO-1".to_owned())
+        );
+    }
+}

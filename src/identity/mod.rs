@@ -1,0 +1,13 @@
+//! Which document is which: what a name means, what two documents are to each other, and
+//! what a link is called on the other side.
+//!
+//! Pure. The rule kept here: identity is the document, not its name (invariant 4). A name
+//! counts only where the doctype's naming makes it the document's own.
+
+mod links;
+mod meet;
+mod naming;
+
+pub use links::{Known, LinkTable};
+pub use meet::{fold_name, meeting};
+pub use naming::{Naming, has_natural_name};

@@ -1,0 +1,378 @@
+//! The decision: what is to be done about one document, given its base and what both sides
+//! show now.
+//!
+//! The rules kept here: an edit survives a deletion (invariant 5); absence counts only where
+//! it was observed, never where it is merely not known (invariant 2); two documents are never
+//! taken for one (invariant 4). Every decision carries its reason.
+
+use super::clock::{Moment, Newest, newest};
+use crate::model::{Deletes, Direction, FirstMeeting, Form, Policy, Side, Sides};
+
+/// What one side shows of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observed<T> {
+    /// It is there.
+    Present(T),
+    /// It is certainly not there.
+    Absent,
+    /// Nobody can say, for this reason: hidden by permissions, not listed, not readable.
+    Unknown(String),
+    /// Another document has its name now.
+    Replaced(T),
+}
+
+/// One side's version of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Version {
+    /// Its sync form.
+    pub form: Form,
+    /// When it was saved, where that is known.
+    pub saved: Option<Moment>,
+}
+
+/// One side against its base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// As both sides last agreed.
+    Unchanged,
+    /// Edited since.
+    Modified,
+    /// Gone since.
+    Deleted,
+}
+
+/// What two documents that meet without a common base are to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meeting {
+    /// Two versions of one document.
+    SameDocument,
+    /// Two documents that happen to have one name.
+    TwoDocuments,
+}
+
+/// The configuration's say in a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Who wins a conflict.
+    pub policy: Policy,
+    /// Whether the policy may decide a first meeting.
+    pub first_meeting: FirstMeeting,
+    /// What a deletion does.
+    pub deletes: Deletes,
+    /// Which way changes may be carried.
+    pub direction: Direction,
+}
+
+/// Everything that a decision depends on.
+#[derive(Debug, Clone)]
+pub struct Situation<'a> {
+    /// What both sides last agreed on, in today's form.
+    pub base: Option<Sides<&'a Form>>,
+    /// What the sides show now.
+    pub now: Sides<Observed<Version>>,
+    /// What the documents are to each other, where there is no base.
+    pub meeting: Meeting,
+    /// The configuration.
+    pub rules: Rules,
+}
+
+/// What is done about a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing.
+    Noop,
+    /// It is made on the side where it is missing.
+    Create,
+    /// One side's edit is written to the other.
+    Update,
+    /// It is deleted on the side that still has it.
+    Delete,
+    /// Both sides' edits are written to both.
+    Merge,
+    /// It is submitted on the other side.
+    Submit,
+    /// It is cancelled on the other side.
+    Cancel,
+    /// It is renamed on the other side.
+    Rename,
+    /// Both sides are equal already: only the base is written.
+    Adopt,
+    /// It is gone on both sides: only the state changes.
+    Forget,
+    /// A person must decide; both versions are kept.
+    Conflict,
+}
+
+impl Action {
+    /// The word for this action in state and output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Noop => "noop",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Merge => "merge",
+            Self::Submit => "submit",
+            Self::Cancel => "cancel",
+            Self::Rename => "rename",
+            Self::Adopt => "adopt",
+            Self::Forget => "forget",
+            Self::Conflict => "conflict",
+        }
+    }
+}
+
+/// Why two versions do not go together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConflictKind {
+    /// Both sides were edited.
+    EditEdit,
+    /// One side was edited, the other deleted.
+    EditDelete,
+    /// Two versions of one document without a common base.
+    FirstMeeting,
+    /// Two documents of one name.
+    Collision,
+    /// A second copy of a document that is known already.
+    Duplicate,
+    /// A request whose outcome nobody knows.
+    UnknownOutcome,
+    /// A field that newly counts and on which the sides differ.
+    NewField,
+    /// A change that the other site's rules do not let through.
+    CannotMirror,
+    /// The sites keep changing each other's copies.
+    PingPong,
+}
+
+impl ConflictKind {
+    /// The word for this kind in state and output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EditEdit => "edit_edit",
+            Self::EditDelete => "edit_delete",
+            Self::FirstMeeting => "first_meeting",
+            Self::Collision => "collision",
+            Self::Duplicate => "duplicate",
+            Self::UnknownOutcome => "unknown_outcome",
+            Self::NewField => "new_field",
+            Self::CannotMirror => "cannot_mirror",
+            Self::PingPong => "ping_pong",
+        }
+    }
+}
+
+/// What is to be done, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// What is done.
+    pub action: Action,
+    /// Which way.
+    pub direction: Direction,
+    /// The conflict that this settles, or that is left to a person. Both versions are stored
+    /// before anything is written.
+    pub conflict: Option<ConflictKind>,
+    /// Whether the document is left alone although the sides differ.
+    pub skipped: bool,
+    /// Why, in words for the log.
+    pub reason: String,
+}
+
+impl Decision {
+    fn new(action: Action, direction: Direction, reason: impl Into<String>) -> Self {
+        Self { action, direction, conflict: None, skipped: false, reason: reason.into() }
+    }
+
+    fn noop(reason: impl Into<String>) -> Self {
+        Self::new(Action::Noop, Direction::None, reason)
+    }
+
+    /// Leaves the document alone although there is something to do.
+    #[must_use]
+    pub fn skip(reason: impl Into<String>) -> Self {
+        Self { skipped: true, ..Self::noop(reason) }
+    }
+
+    fn of(self, kind: ConflictKind) -> Self {
+        Self { conflict: Some(kind), ..self }
+    }
+
+    fn recorded(kind: ConflictKind, reason: impl Into<String>) -> Self {
+        Self::new(Action::Conflict, Direction::None, reason).of(kind)
+    }
+}
+
+/// One side against its base; `None` where nobody can say.
+#[must_use]
+pub fn classify(base: &Form, now: &Observed<Version>) -> Option<Change> {
+    match now {
+        Observed::Present(version) if version.form == *base => Some(Change::Unchanged),
+        Observed::Present(_) => Some(Change::Modified),
+        Observed::Absent | Observed::Replaced(_) => Some(Change::Deleted),
+        Observed::Unknown(_) => None,
+    }
+}
+
+/// Decides about one document. A pure function, and the only place where it is decided.
+#[must_use]
+pub fn decide(situation: &Situation<'_>) -> Decision {
+    for (side, observed) in situation.now.iter() {
+        if let Observed::Unknown(reason) = observed {
+            return Decision::skip(format!("{side}: {reason}"));
+        }
+    }
+    match &situation.base {
+        None => without_base(situation),
+        Some(base) => {
+            let change = |side: Side| classify(base[side], &situation.now[side]);
+            match (change(Side::Cloud), change(Side::Local)) {
+                (Some(cloud), Some(local)) => with_base(situation, Sides::new(cloud, local)),
+                _ => Decision::skip("not known on one side"),
+            }
+        }
+    }
+}
+
+fn without_base(situation: &Situation<'_>) -> Decision {
+    match (version(&situation.now.cloud), version(&situation.now.local)) {
+        (None, None) => Decision::new(Action::Forget, Direction::None, "on neither side"),
+        (Some(_), None) => create(situation, Side::Local),
+        (None, Some(_)) => create(situation, Side::Cloud),
+        (Some(cloud), Some(local)) => match situation.meeting {
+            Meeting::SameDocument if cloud.form == local.form => {
+                Decision::new(Action::Adopt, Direction::None, "equal on both sides")
+            }
+            Meeting::SameDocument => {
+                let manual = situation.rules.first_meeting == FirstMeeting::Manual;
+                settle(situation, ConflictKind::FirstMeeting, "first meeting, different", manual)
+            }
+            Meeting::TwoDocuments => {
+                Decision::recorded(ConflictKind::Collision, "two documents have this name")
+            }
+        },
+    }
+}
+
+/// A document that has its name in place of another one counts as created.
+fn version(observed: &Observed<Version>) -> Option<&Version> {
+    match observed {
+        Observed::Present(version) | Observed::Replaced(version) => Some(version),
+        Observed::Absent | Observed::Unknown(_) => None,
+    }
+}
+
+fn create(situation: &Situation<'_>, target: Side) -> Decision {
+    let source = target.opposite();
+    if !may_write(situation.rules.direction, target) {
+        return Decision::skip(format!("only on {source}, and {source} is never carried over"));
+    }
+    Decision::new(Action::Create, Direction::to(target), format!("new on {source}"))
+}
+
+/// Whether the rule lets changes be written to a side.
+fn may_write(rule: Direction, target: Side) -> bool {
+    rule == Direction::Both || rule.target() == Some(target)
+}
+
+fn with_base(situation: &Situation<'_>, change: Sides<Change>) -> Decision {
+    use Change::{Deleted, Modified, Unchanged};
+    match (change.cloud, change.local) {
+        (Unchanged, Unchanged) => Decision::noop("in step"),
+        (Deleted, Deleted) => {
+            Decision::new(Action::Forget, Direction::None, "deleted on both sides")
+        }
+        (Modified, Unchanged) => update(situation, Side::Local),
+        (Unchanged, Modified) => update(situation, Side::Cloud),
+        (Modified, Modified) => both_modified(situation),
+        (Unchanged, Deleted) => deleted(situation, Side::Local),
+        (Deleted, Unchanged) => deleted(situation, Side::Cloud),
+        (Modified, Deleted) => edited_and_deleted(Side::Local),
+        (Deleted, Modified) => edited_and_deleted(Side::Cloud),
+    }
+}
+
+fn update(situation: &Situation<'_>, target: Side) -> Decision {
+    let source = target.opposite();
+    if !may_write(situation.rules.direction, target) {
+        return Decision::skip(format!("{source} changed, and {source} is never carried over"));
+    }
+    if are_equal(situation) {
+        return Decision::new(Action::Adopt, Direction::None, "equal on both sides again");
+    }
+    Decision::new(Action::Update, Direction::to(target), format!("{source} changed"))
+}
+
+fn are_equal(situation: &Situation<'_>) -> bool {
+    match (version(&situation.now.cloud), version(&situation.now.local)) {
+        (Some(cloud), Some(local)) => cloud.form == local.form,
+        _ => false,
+    }
+}
+
+fn both_modified(situation: &Situation<'_>) -> Decision {
+    if are_equal(situation) {
+        return Decision::new(Action::Adopt, Direction::None, "both changed in the same way");
+    }
+    settle(situation, ConflictKind::EditEdit, "both changed", false)
+}
+
+/// Settles a conflict by the rules, or leaves it to a person.
+fn settle(situation: &Situation<'_>, kind: ConflictKind, what: &str, manual: bool) -> Decision {
+    if let Some(target) = situation.rules.direction.target() {
+        let reason = format!("{what}; only {} is carried over", target.opposite());
+        return Decision::new(Action::Update, Direction::to(target), reason).of(kind);
+    }
+    let (winner, why) = match situation.rules.policy {
+        _ if manual => return Decision::recorded(kind, format!("{what}; a person decides")),
+        Policy::Manual | Policy::Merge => {
+            return Decision::recorded(kind, format!("{what}; a person decides"));
+        }
+        Policy::CloudWins => (Side::Cloud, "cloud wins".to_owned()),
+        Policy::LocalWins => (Side::Local, "local wins".to_owned()),
+        Policy::LatestTimestamp => latest(situation),
+    };
+    let reason = format!("{what}; {why}");
+    Decision::new(Action::Update, Direction::to(winner.opposite()), reason).of(kind)
+}
+
+/// The side that was saved last; the local one where that cannot be told.
+fn latest(situation: &Situation<'_>) -> (Side, String) {
+    let saved = |side: Side| version(&situation.now[side]).and_then(|version| version.saved);
+    match newest(saved(Side::Cloud), saved(Side::Local)) {
+        Newest::Cloud => (Side::Cloud, "cloud was saved last".to_owned()),
+        Newest::Local => (Side::Local, "local was saved last".to_owned()),
+        Newest::Tie => (Side::Local, "saved at the same instant, so local wins".to_owned()),
+        Newest::Unclear => {
+            (Side::Local, "the clocks do not tell which was last, so local wins".to_owned())
+        }
+    }
+}
+
+/// Unchanged on the one side, gone on the other.
+fn deleted(situation: &Situation<'_>, gone: Side) -> Decision {
+    let there = gone.opposite();
+    match situation.rules.deletes {
+        Deletes::Keep => Decision::skip(format!("deleted on {gone}; {there} keeps it")),
+        Deletes::Propagate if may_write(situation.rules.direction, there) => {
+            Decision::new(Action::Delete, Direction::to(there), format!("deleted on {gone}"))
+        }
+        Deletes::Recreate if may_write(situation.rules.direction, gone) => {
+            Decision::new(Action::Create, Direction::to(gone), format!("deleted on {gone}"))
+        }
+        _ => Decision::skip(format!("deleted on {gone}, and nothing is carried that way")),
+    }
+}
+
+fn edited_and_deleted(gone: Side) -> Decision {
+    let edited = gone.opposite();
+    Decision::recorded(
+        ConflictKind::EditDelete,
+        format!("{edited} changed what {gone} deleted; a person decides"),
+    )
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

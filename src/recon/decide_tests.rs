@@ -1,0 +1,131 @@
+//! Walks the decision table, `tests/cases/decide.json`, and every row's mirror.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::*;
+use crate::model::Side;
+
+const TABLE: &str = include_str!("../../tests/cases/decide.json");
+
+struct Row {
+    description: String,
+    base: Option<Form>,
+    now: Sides<Observed<Version>>,
+    meeting: Meeting,
+    rules: Rules,
+    expect: Value,
+    has_mirror: bool,
+}
+
+fn read<T: serde::de::DeserializeOwned>(case: &Map<String, Value>, key: &str, default: T) -> T {
+    case.get(key).map_or(default, |value| serde_json::from_value(value.clone()).unwrap())
+}
+
+fn form(value: &Value) -> Form {
+    let mut form = value.as_object().unwrap().clone();
+    form.retain(|_, value| value != "");
+    Form(form)
+}
+
+fn saved(side: Side, last: &str) -> Option<Moment> {
+    let second = match last {
+        "unclear" => return None,
+        "tie" => 0,
+        _ => i64::from(last == side.as_str()),
+    };
+    let instant = Timestamp::from_second(1_800_000_000 + second).unwrap();
+    Some(Moment { earliest: instant, latest: instant })
+}
+
+fn observed(case: &Map<String, Value>, side: Side) -> Observed<Version> {
+    let last: String = read(case, "saved_last", "unclear".to_owned());
+    let version = |value| Version { form: form(value), saved: saved(side, &last) };
+    match &case[side.as_str()] {
+        Value::String(word) if word == "absent" => Observed::Absent,
+        Value::String(word) => Observed::Unknown(word.clone()),
+        value => match value.get("replaced") {
+            Some(other) => Observed::Replaced(version(other)),
+            None => Observed::Present(version(value)),
+        },
+    }
+}
+
+fn row(case: &Map<String, Value>) -> Row {
+    let two = read(case, "two_documents", false);
+    Row {
+        description: case["description"].as_str().unwrap().to_owned(),
+        base: case["base"].is_object().then(|| form(&case["base"])),
+        now: Sides::from_fn(|side| observed(case, side)),
+        meeting: if two { Meeting::TwoDocuments } else { Meeting::SameDocument },
+        rules: Rules {
+            policy: read(case, "policy", Policy::LatestTimestamp),
+            first_meeting: read(case, "first_meeting", FirstMeeting::Policy),
+            deletes: read(case, "deletes", Deletes::Propagate),
+            direction: read(case, "one_way", Direction::Both),
+        },
+        expect: case["expect"].clone(),
+        has_mirror: read(case, "mirror", true),
+    }
+}
+
+/// The sides change places; each version keeps the instant at which it was saved.
+fn mirrored(row: Row) -> Row {
+    let mut expect = row.expect;
+    let direction = mirror_word(expect["direction"].as_str().unwrap()).to_owned();
+    expect["direction"] = direction.into();
+    let rules = Rules {
+        policy: match row.rules.policy {
+            Policy::CloudWins => Policy::LocalWins,
+            Policy::LocalWins => Policy::CloudWins,
+            other => other,
+        },
+        direction: row
+            .rules
+            .direction
+            .target()
+            .map_or(row.rules.direction, |side| Direction::to(side.opposite())),
+        ..row.rules
+    };
+    let description = format!("{} (mirrored)", row.description);
+    let now = Sides::new(row.now.local, row.now.cloud);
+    Row { description, now, expect, rules, ..row }
+}
+
+fn mirror_word(direction: &str) -> &str {
+    match direction {
+        "cloud_to_local" => "local_to_cloud",
+        "local_to_cloud" => "cloud_to_local",
+        other => other,
+    }
+}
+
+fn check(row: &Row) {
+    let situation = Situation {
+        base: row.base.as_ref().map(|base| Sides::new(base, base)),
+        now: row.now.clone(),
+        meeting: row.meeting,
+        rules: row.rules,
+    };
+    let decision = decide(&situation);
+    let expect = |key: &str| row.expect.get(key).and_then(Value::as_str);
+    let what = format!("{}: {decision:?}", row.description);
+    assert_eq!(Some(decision.action.as_str()), expect("action"), "{what}");
+    assert_eq!(Some(decision.direction.as_str()), expect("direction"), "{what}");
+    assert_eq!(decision.conflict.map(ConflictKind::as_str), expect("conflict"), "{what}");
+    let skipped = row.expect.get("skipped").and_then(Value::as_bool).unwrap_or(false);
+    assert_eq!(decision.skipped, skipped, "{what}");
+    assert!(!decision.reason.is_empty());
+}
+
+#[test]
+fn the_table_and_its_mirror() {
+    let cases: Vec<Map<String, Value>> = serde_json::from_str(TABLE).unwrap();
+    for case in &cases {
+        let row = row(case);
+        check(&row);
+        if row.has_mirror {
+            check(&mirrored(row));
+        }
+    }
+}

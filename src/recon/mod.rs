@@ -1,0 +1,19 @@
+//! Reconciliation: classify, decide, and work out what is sent.
+//!
+//! Pure: documents, forms and instants in, decisions and request bodies out. Nothing here
+//! reads a clock, a database or a network.
+
+mod clock;
+mod decide;
+mod guard;
+mod patch;
+mod rows;
+
+pub use clock::{Moment, Newest, SiteClock, Skew, newest};
+pub use decide::{
+    Action, Change, ConflictKind, Decision, Meeting, Observed, Rules, Situation, Version, classify,
+    decide,
+};
+pub use guard::{Cap, went_back};
+pub use patch::{Body, OpenLink, Translate, Translation, create_body, update_body};
+pub use rows::{RowNames, match_rows, row_name};

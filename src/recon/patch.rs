@@ -1,0 +1,247 @@
+//! What is sent: the body of a create, and the patch of an update.
+//!
+//! The rules kept here: an update holds only what the source changed; a child table is sent
+//! whole, under the target's own row names, so that no row is lost (BEHAVIOUR.md 4); system
+//! fields, masks of passwords and links that nobody can translate are never sent.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::rows::{RowNames, match_rows, row_name};
+use crate::model::{Column, Columns, Doc, FieldKind, Role, SYSTEM_FIELDS, Shape};
+
+/// What becomes of a link on the way to the other side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Translation {
+    /// The linked document has this name there.
+    Name(String),
+    /// The linked document is still to be written there.
+    Open(OpenLink),
+    /// The link cannot be carried over, for this reason.
+    Unmapped(String),
+}
+
+/// A link whose target is not on the other side yet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OpenLink {
+    /// The doctype linked to.
+    pub doctype: String,
+    /// The name on the source's side.
+    pub name: String,
+}
+
+/// Translates a link: doctype and name on the source's side.
+pub type Translate<'a> = dyn Fn(&str, &str) -> Translation + 'a;
+
+/// The body of a request, and what could not be put into it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Body {
+    /// The fields to send.
+    pub fields: Map<String, Value>,
+    /// Links whose targets are still to be written. Their fields are not in the body.
+    pub open: BTreeSet<OpenLink>,
+    /// Links that cannot be carried over, with the reason.
+    pub unmapped: Vec<String>,
+    /// Fields of the source that the body leaves out and that are to follow, as `field` or
+    /// `table.field`.
+    pub omitted: BTreeSet<String>,
+}
+
+/// The body of a create: all fields that the target has too, with every empty value spelled
+/// out as "", since a missing one lets the target's default in (COPYING.md 1). New rows carry
+/// the source document's `creation`: it says for ever whose copy they are. Fields named in
+/// `held_back` are left out, to follow in an update.
+#[must_use]
+pub fn create_body(
+    shape: &Shape,
+    source: &Doc,
+    held_back: &[&str],
+    translate: &Translate<'_>,
+) -> Body {
+    let mut body = Body::default();
+    for (field, column) in &shape.columns {
+        if held_back.contains(&field.as_str()) {
+            if source.0.get(field).is_some_and(is_filled) {
+                body.omitted.insert(field.clone());
+            }
+            continue;
+        }
+        let value = match &column.kind {
+            FieldKind::Table(_) => {
+                let rows = source.rows(field).map(|row| {
+                    let mut new = new_row(&mut body, field, &column.rows, row, translate);
+                    new.insert("creation".to_owned(), source.creation().into());
+                    Value::Object(new)
+                });
+                Some(Value::Array(rows.collect()))
+            }
+            _ if field == "set_posting_time" => Some(1.into()),
+            _ => body.carry(field, column, &source.0, translate),
+        };
+        if let Some(value) = value {
+            body.fields.insert(field.clone(), value);
+        }
+    }
+    body
+}
+
+/// The patch of an update: the source's values of `fields`. `known` gives the pairs of row
+/// names of a table. The lock (`modified`) is the caller's to add.
+#[must_use]
+pub fn update_body(
+    shape: &Shape,
+    fields: &[String],
+    source: &Doc,
+    target: &Doc,
+    known: &dyn Fn(&str) -> RowNames,
+    translate: &Translate<'_>,
+) -> Body {
+    let mut body = Body::default();
+    for field in fields {
+        let Some(column) = shape.columns.get(field).filter(|column| column.role == Role::Content)
+        else {
+            continue;
+        };
+        let value = match &column.kind {
+            FieldKind::Table(_) => Some(patched_rows(
+                &mut body,
+                field,
+                column,
+                source,
+                target,
+                &known(field),
+                translate,
+            )),
+            _ => body.carry(field, column, &source.0, translate).map(null_where_empty),
+        };
+        if let Some(value) = value {
+            body.fields.insert(field.clone(), value);
+        }
+    }
+    body
+}
+
+impl Body {
+    /// The value of a scalar field as the target is to get it; `None` where it stays out.
+    fn carry(
+        &mut self,
+        path: &str,
+        column: &Column,
+        source: &Map<String, Value>,
+        translate: &Translate<'_>,
+    ) -> Option<Value> {
+        let field = path.rsplit('.').next().unwrap_or(path);
+        let value = source.get(field).filter(|value| is_filled(value));
+        let Some(value) = value else { return Some("".into()) };
+        let doctype = match &column.kind {
+            FieldKind::Link(doctype) => doctype.as_str(),
+            FieldKind::DynamicLink(named_by) => {
+                source.get(named_by).and_then(Value::as_str).unwrap_or_default()
+            }
+            _ if is_mask(value) => return None,
+            _ => return Some(value.clone()),
+        };
+        match translate(doctype, value.as_str().unwrap_or_default()) {
+            Translation::Name(name) => return Some(name.into()),
+            Translation::Open(link) => {
+                self.open.insert(link);
+            }
+            Translation::Unmapped(reason) => self.unmapped.push(format!("{path}: {reason}")),
+        }
+        self.omitted.insert(path.to_owned());
+        None
+    }
+}
+
+fn is_filled(value: &Value) -> bool {
+    !value.is_null() && value.as_str() != Some("")
+}
+
+/// Passwords come as a mask of asterisks (BEHAVIOUR.md 2).
+fn is_mask(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.is_empty() && text.bytes().all(|byte| byte == b'*'))
+}
+
+/// On an update `null` clears a field of any type, where no default can slip in.
+fn null_where_empty(value: Value) -> Value {
+    if is_filled(&value) { value } else { Value::Null }
+}
+
+/// A row that the target does not have yet: all fields that both sides have.
+fn new_row(
+    body: &mut Body,
+    table: &str,
+    columns: &Columns,
+    source: &Map<String, Value>,
+    translate: &Translate<'_>,
+) -> Map<String, Value> {
+    columns
+        .iter()
+        .filter_map(|(field, column)| {
+            let value = body.carry(&format!("{table}.{field}"), column, source, translate)?;
+            Some((field.clone(), value))
+        })
+        .collect()
+}
+
+/// The whole table as the target is to have it: the source's rows in the source's order,
+/// each laid over the target's own row where there is one.
+fn patched_rows(
+    body: &mut Body,
+    table: &str,
+    column: &Column,
+    source: &Doc,
+    target: &Doc,
+    known: &RowNames,
+    translate: &Translate<'_>,
+) -> Value {
+    let source_rows: Vec<_> = source.rows(table).collect();
+    let target_rows: Vec<_> = target.rows(table).filter(|row| row_name(row).is_some()).collect();
+    let same = |a: &Map<String, Value>, b: &Map<String, Value>| {
+        column.rows.iter().filter(|(_, inner)| inner.role == Role::Content).all(|(field, inner)| {
+            let value = |row: &Map<String, Value>| {
+                crate::model::canonical_scalar(&inner.kind, row.get(field).unwrap_or(&Value::Null))
+            };
+            value(a) == value(b)
+        })
+    };
+    let pairs = match_rows(&source_rows, &target_rows, known, &same);
+    let rows = source_rows.iter().zip(pairs).map(|(row, pair)| {
+        let patched = match pair {
+            Some(j) => laid_over(body, table, &column.rows, row, target_rows[j], translate),
+            None => new_row(body, table, &column.rows, row, translate),
+        };
+        Value::Object(patched)
+    });
+    Value::Array(rows.collect())
+}
+
+/// The target's row as read, with the source's content over it. A row is replaced whole
+/// (BEHAVIOUR.md 4), so what the target keeps for itself must go along.
+fn laid_over(
+    body: &mut Body,
+    table: &str,
+    columns: &Columns,
+    source: &Map<String, Value>,
+    target: &Map<String, Value>,
+    translate: &Translate<'_>,
+) -> Map<String, Value> {
+    // `creation` and `owner` go along: a row sent without them would get today's.
+    let kept = |field: &str| ["name", "creation", "owner"].contains(&field);
+    let place = |field: &str| ["parent", "parenttype", "parentfield", "docstatus"].contains(&field);
+    let mut row: Map<String, Value> = target
+        .iter()
+        .filter(|(field, value)| {
+            kept(field)
+                || !(SYSTEM_FIELDS.contains(&field.as_str()) || place(field) || is_mask(value))
+        })
+        .map(|(field, value)| (field.clone(), value.clone()))
+        .collect();
+    for (field, column) in columns.iter().filter(|(_, column)| column.role == Role::Content) {
+        if let Some(value) = body.carry(&format!("{table}.{field}"), column, source, translate) {
+            row.insert(field.clone(), null_where_empty(value));
+        }
+    }
+    row
+}

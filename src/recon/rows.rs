@@ -1,0 +1,58 @@
+//! Which child row of one side is which row of the other.
+//!
+//! The rule kept here: a row keeps its own name on each side. A row name that the target
+//! document does not own is never sent: a site answers 200 and loses the rows
+//! (BEHAVIOUR.md 4).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// Known pairs of row names of one table: the source's name to the target's.
+pub type RowNames = BTreeMap<String, String>;
+
+/// Whether a source row and a target row have the same content.
+pub type SameContent<'a> = dyn Fn(&Map<String, Value>, &Map<String, Value>) -> bool + 'a;
+
+/// Finds for each source row the target row that it is, as an index into `target`.
+///
+/// Known names come first, then rows of equal content, in order. Where no name of the table
+/// is known (a first meeting), rows left over are paired in their order.
+#[must_use]
+pub fn match_rows(
+    source: &[&Map<String, Value>],
+    target: &[&Map<String, Value>],
+    known: &RowNames,
+    is_equal: &SameContent<'_>,
+) -> Vec<Option<usize>> {
+    let mut pairs = vec![None; source.len()];
+    let mut free = vec![true; target.len()];
+    let mut take = |pairs: &mut Vec<Option<usize>>, i: usize, fits: &dyn Fn(usize) -> bool| {
+        if pairs[i].is_none()
+            && let Some(found) = (0..target.len()).find(|&j| free[j] && fits(j))
+        {
+            free[found] = false;
+            pairs[i] = Some(found);
+        }
+    };
+    for (i, row) in source.iter().enumerate() {
+        if let Some(name) = row_name(row).and_then(|name| known.get(name)) {
+            take(&mut pairs, i, &|j| row_name(target[j]) == Some(name));
+        }
+    }
+    for (i, row) in source.iter().enumerate() {
+        take(&mut pairs, i, &|j| is_equal(row, target[j]));
+    }
+    if known.is_empty() {
+        for i in 0..source.len() {
+            take(&mut pairs, i, &|_| true);
+        }
+    }
+    pairs
+}
+
+/// A row's own name.
+#[must_use]
+pub fn row_name(row: &Map<String, Value>) -> Option<&str> {
+    row.get("name").and_then(Value::as_str).filter(|name| !name.is_empty())
+}
