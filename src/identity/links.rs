@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::naming::Naming;
-use crate::model::{NamesRule, Side};
-use crate::recon::{OpenLink, Translation};
+use crate::model::{NamesRule, OpenLink, Side, Translation};
 
 /// What the state knows of a linked document.
 #[derive(Debug, Clone, PartialEq, Eq)]

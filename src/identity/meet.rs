@@ -3,8 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use crate::model::{Doc, Form};
-use crate::recon::Meeting;
+use crate::model::{Doc, Form, Meeting};
 
 /// What two documents of one name are to each other where the state knows neither. With
 /// natural names they are one document; where sites count, only equal content or one and the

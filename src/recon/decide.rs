@@ -6,7 +6,7 @@
 //! taken for one (invariant 4). Every decision carries its reason.
 
 use super::clock::{Moment, Newest, newest};
-use crate::model::{Deletes, Direction, FirstMeeting, Form, Policy, Side, Sides};
+use crate::model::{Deletes, Direction, FirstMeeting, Form, Meeting, Policy, Side, Sides};
 
 /// What one side shows of a document.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,15 +39,6 @@ pub enum Change {
     Modified,
     /// Gone since.
     Deleted,
-}
-
-/// What two documents that meet without a common base are to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meeting {
-    /// Two versions of one document.
-    SameDocument,
-    /// Two documents that happen to have one name.
-    TwoDocuments,
 }
 
 /// The configuration's say in a decision.

@@ -89,7 +89,7 @@ fn mirrored(row: Row) -> Row {
     };
     let description = format!("{} (mirrored)", row.description);
     let now = Sides::new(row.now.local, row.now.cloud);
-    Row { description, now, expect, rules, ..row }
+    Row { description, now, rules, expect, ..row }
 }
 
 fn mirror_word(direction: &str) -> &str {

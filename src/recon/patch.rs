@@ -9,27 +9,9 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::rows::{RowNames, match_rows, row_name};
-use crate::model::{Column, Columns, Doc, FieldKind, Role, SYSTEM_FIELDS, Shape};
-
-/// What becomes of a link on the way to the other side.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Translation {
-    /// The linked document has this name there.
-    Name(String),
-    /// The linked document is still to be written there.
-    Open(OpenLink),
-    /// The link cannot be carried over, for this reason.
-    Unmapped(String),
-}
-
-/// A link whose target is not on the other side yet.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct OpenLink {
-    /// The doctype linked to.
-    pub doctype: String,
-    /// The name on the source's side.
-    pub name: String,
-}
+use crate::model::{
+    Column, Columns, Doc, FieldKind, OpenLink, Role, SYSTEM_FIELDS, Shape, Translation,
+};
 
 /// Translates a link: doctype and name on the source's side.
 pub type Translate<'a> = dyn Fn(&str, &str) -> Translation + 'a;

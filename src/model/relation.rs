@@ -1,0 +1,30 @@
+//! Words that both the identity of documents and their reconciliation use.
+
+/// What two documents that meet without a common base are to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meeting {
+    /// Two versions of one document.
+    SameDocument,
+    /// Two documents that happen to have one name.
+    TwoDocuments,
+}
+
+/// What becomes of a link on the way to the other side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Translation {
+    /// The linked document has this name there.
+    Name(String),
+    /// The linked document is still to be written there.
+    Open(OpenLink),
+    /// The link cannot be carried over, for this reason.
+    Unmapped(String),
+}
+
+/// A link whose target is not on the other side yet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OpenLink {
+    /// The doctype linked to.
+    pub doctype: String,
+    /// The name on the source's side.
+    pub name: String,
+}
