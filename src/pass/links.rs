@@ -1,0 +1,155 @@
+//! Gathers what is known of the documents that a wave of pairs links to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use crate::identity::{Known, LinkTable, Naming};
+use crate::model::{NamesRule, Side, Sides};
+use crate::site::{ListQuery, bulk};
+
+use super::{Doctype, Pair, Pass, at};
+
+/// Names of linked documents, by doctype.
+type Linked = BTreeMap<String, BTreeSet<String>>;
+
+impl Pass<'_> {
+    /// What the state knows of all links in these documents.
+    pub(super) fn known_links(
+        &self,
+        doctype: &Doctype,
+        pairs: &[Pair],
+    ) -> anyhow::Result<LinkTable> {
+        let mut table = LinkTable::default();
+        for later in &self.ahead {
+            table.add_waiting(later);
+        }
+        for side in Side::BOTH {
+            for (linked, names) in links_of(doctype, pairs, side) {
+                let names: Vec<String> = names.into_iter().collect();
+                for (name, known) in self.state.known_names(&linked, side, &names)? {
+                    table.add_known(side, &linked, &name, Known {
+                        docname: known.docname,
+                        other_name: known.other,
+                        in_step: known.has_base,
+                    });
+                }
+            }
+        }
+        Ok(table)
+    }
+
+    /// Adds what the names of linked doctypes mean, for links that the state does not know.
+    /// Asked once a run and doctype.
+    pub(super) fn add_naming(
+        &mut self,
+        doctype: &Doctype,
+        pairs: &[Pair],
+        table: &mut LinkTable,
+    ) -> anyhow::Result<()> {
+        let mut open = Sides::<Linked>::default();
+        for side in Side::BOTH {
+            for (linked, names) in links_of(doctype, pairs, side) {
+                let unknown = names.into_iter().filter(|name| table.id(side, &linked, name).is_none());
+                open[side].insert(linked.clone(), unknown.collect());
+            }
+        }
+        let linked: BTreeSet<&String> = open.cloud.keys().chain(open.local.keys()).collect();
+        self.ask_naming(&linked)?;
+        for doctype in linked {
+            let rule = self.names_rule(doctype);
+            let naming = self.naming.get(doctype).cloned().unwrap_or_default();
+            let natural = match rule {
+                NamesRule::Natural => true,
+                NamesRule::Server => false,
+                NamesRule::Auto => naming.is_natural(),
+            };
+            table.add_naming(Naming { doctype: doctype.clone(), ..naming }, rule);
+            if !natural {
+                let names = open.iter().filter_map(|(_, linked)| linked.get(doctype)).flatten();
+                self.add_cloned(doctype, &names.cloned().collect(), table)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn names_rule(&self, doctype: &str) -> NamesRule {
+        let configured = self.config.doctypes.iter().find(|config| config.doctype == doctype);
+        configured.map_or(NamesRule::Auto, |config| config.names)
+    }
+
+    fn ask_naming(&mut self, doctypes: &BTreeSet<&String>) -> anyhow::Result<()> {
+        let unknown: Vec<String> = doctypes
+            .iter()
+            .filter(|doctype| !self.naming.contains_key(**doctype))
+            .map(|doctype| (*doctype).clone())
+            .collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let rules = match bulk::rules_of(self.sites.cloud, &unknown) {
+            Ok(rules) => rules,
+            // Who may not read doctypes is told about each link that cannot be carried over.
+            Err(error) if !error.is_outage() => BTreeMap::new(),
+            Err(error) => return Err(at(Side::Cloud)(error)),
+        };
+        for doctype in unknown {
+            let naming = rules.get(&doctype).map_or_else(Naming::default, |rules| Naming {
+                doctype: doctype.clone(),
+                autoname: rules.autoname.clone(),
+                title_field: rules.title_field.clone(),
+            });
+            self.naming.insert(doctype, naming);
+        }
+        Ok(())
+    }
+
+    /// Says of which of these documents both sites have the very same one: a same name with
+    /// the same `creation`, as on cloned sites.
+    fn add_cloned(
+        &self,
+        doctype: &str,
+        names: &BTreeSet<String>,
+        table: &mut LinkTable,
+    ) -> anyhow::Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let query = ListQuery {
+            doctype: doctype.to_owned(),
+            fields: vec!["name".to_owned(), "creation".to_owned()],
+            filters: vec![json!(["name", "in", names])],
+            order_by: "name asc".to_owned(),
+            ..ListQuery::default()
+        };
+        let sites = self.sites;
+        let found = self.workers.both(|side| match sites[side].list(&query) {
+            Err(error) if error.is_outage() => Err(at(side)(error)),
+            // Not readable for our user: then nothing is known of them.
+            result => Ok(result.unwrap_or_default()),
+        })?;
+        for cloud in &found.cloud {
+            let same = |local: &&crate::model::Doc| {
+                local.name() == cloud.name() && local.creation() == cloud.creation()
+            };
+            if !cloud.creation().is_empty() && found.local.iter().find(same).is_some() {
+                table.add_cloned(doctype, &cloud.name());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All links of one side's documents, of their bases too.
+fn links_of(doctype: &Doctype, pairs: &[Pair], side: Side) -> Linked {
+    let mut linked = Linked::new();
+    for pair in pairs {
+        let base = pair.record.bases.as_ref().map(|bases| &bases[side].content);
+        for doc in pair.doc(side).into_iter().chain(base) {
+            for (doctype, name) in doctype.shape.links(doc) {
+                linked.entry(doctype).or_default().insert(name);
+            }
+        }
+    }
+    linked
+}

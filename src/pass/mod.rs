@@ -1,0 +1,320 @@
+//! One pass: scan -> fetch -> plan -> execute.
+//!
+//! `scan` lists both sites and says which documents are to be looked at (`Candidate`),
+//! `fetch` reads them on both sides (`Pair`), `plan` decides (`Operation`), `execute` does it
+//! (`Outcome`). `settle` comes first and closes what an earlier run left open. The pure parts
+//! are `recon` and `identity`; here are the order of things and what is stored when.
+//!
+//! The rules kept here: nothing is written to a site without an intent in the journal
+//! (invariants 3 and 7), nothing that was not read just before (3), and a base is written only
+//! when an action is closed (1).
+
+mod close;
+mod doctype;
+mod execute;
+mod fetch;
+mod links;
+mod plan;
+mod scan;
+mod settle;
+mod summary;
+mod types;
+mod workers;
+mod write;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use doctype::Doctype;
+pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Summary};
+pub use types::{
+    Aside, AsideReason, Candidate, Forms, OpenLinks, Operation, Outcome, Pair, Request, Step, Write,
+};
+pub use workers::Workers;
+
+use crate::config::{Config, DoctypeConfig};
+use crate::identity::Naming;
+use crate::model::{Direction, Side, Sides};
+use crate::recon::SiteClock;
+use crate::site::{Site, SiteError};
+use crate::state::State;
+
+/// What the command line asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// A direction for this run in place of the doctypes' rules.
+    pub direction: Option<Direction>,
+    /// Look at every document.
+    pub full: bool,
+    /// Act on so many documents at the most.
+    pub limit: Option<usize>,
+    /// Decide everything, write nothing.
+    pub dry_run: bool,
+    /// Take up failed documents although their time has not come.
+    pub retry_failed: bool,
+    /// Only these documents.
+    pub names: Vec<String>,
+}
+
+/// What a pass takes from the world around it.
+pub struct Surroundings<'a> {
+    /// The time.
+    pub now: &'a dyn Fn() -> Timestamp,
+    /// Waits.
+    pub pause: &'a dyn Fn(Duration),
+    /// Whether somebody asked the run to stop.
+    pub is_interrupted: &'a dyn Fn() -> bool,
+    /// Is told how far the pass is.
+    pub watcher: &'a dyn Watcher,
+}
+
+/// Is told how far a pass is.
+pub trait Watcher {
+    /// A doctype is listed.
+    fn listing(&self, doctype: &str);
+    /// So many documents of a doctype are to be looked at.
+    fn working(&self, doctype: &str, documents: usize);
+    /// So many more of them have been looked at.
+    fn advance(&self, documents: usize);
+}
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// Somebody asked for it.
+    #[error("interrupted; the state is consistent and the next run carries on")]
+    Interrupted,
+    /// A site is down or does not let us in.
+    #[error("{side}: {error}")]
+    Site {
+        /// The site.
+        side: Side,
+        /// What it said.
+        error: SiteError,
+    },
+}
+
+/// A run over some doctypes.
+pub struct Pass<'a> {
+    sites: Sides<&'a dyn Site>,
+    state: &'a mut State,
+    config: &'a Config,
+    options: &'a Options,
+    around: Surroundings<'a>,
+    workers: Workers,
+    run: Option<i64>,
+    users: Sides<String>,
+    /// Read when the first conflict needs them.
+    clocks: Option<Sides<Option<SiteClock>>>,
+    /// Naming rules of doctypes that are linked to.
+    naming: BTreeMap<String, Naming>,
+    /// Doctypes of this run that have not been looked at yet.
+    ahead: Vec<String>,
+    /// How many documents may still be acted on.
+    left: Option<usize>,
+    summary: Summary,
+}
+
+impl<'a> Pass<'a> {
+    /// Prepares a run. `run` is its number in the state; a dry run has none.
+    ///
+    /// # Errors
+    /// A site that cannot be reached or does not know our key, or a state that belongs to
+    /// another pair of sites.
+    pub fn new(
+        sites: Sides<&'a dyn Site>,
+        state: &'a mut State,
+        config: &'a Config,
+        options: &'a Options,
+        around: Surroundings<'a>,
+        run: Option<i64>,
+    ) -> anyhow::Result<Self> {
+        let workers = Workers::new(Sides::from_fn(|side| config.sides[side].concurrency))?;
+        let users = workers.both(|side| sites[side].user().map_err(at(side)))?;
+        let urls = Sides::from_fn(|side| config.sides[side].url.clone());
+        state.check_pair(&urls, &users, (around.now)())?;
+        Ok(Self {
+            sites,
+            state,
+            config,
+            options,
+            around,
+            workers,
+            run,
+            users,
+            clocks: None,
+            naming: BTreeMap::new(),
+            ahead: Vec::new(),
+            left: options.limit,
+            summary: Summary::default(),
+        })
+    }
+
+    /// Goes through the doctypes in their order, then through what had to wait.
+    ///
+    /// # Errors
+    /// A site that is down, an unusable state, or an interruption. What was done until then
+    /// is stored.
+    pub fn run(&mut self, doctypes: &[DoctypeConfig]) -> anyhow::Result<()> {
+        let mut waiting = Vec::new();
+        for (i, config) in doctypes.iter().enumerate() {
+            self.ahead = doctypes[i + 1..].iter().map(|later| later.doctype.clone()).collect();
+            waiting.extend(self.pass_over(config)?);
+        }
+        self.finish(waiting)
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn summary(self) -> Summary {
+        self.summary
+    }
+
+    /// One doctype. A doctype that cannot be synced does not stop the others.
+    fn pass_over(
+        &mut self,
+        config: &DoctypeConfig,
+    ) -> anyhow::Result<Option<(Doctype, Vec<Aside>)>> {
+        self.check_interrupted()?;
+        let config = self.effective(config);
+        let name = config.doctype.clone();
+        self.counts(&name);
+        match self.try_pass_over(config) {
+            Err(error) if is_about_the_doctype(&error) => {
+                self.counts(&name).error = Some(format!("{error:#}"));
+                Ok(None)
+            }
+            result => result,
+        }
+    }
+
+    fn try_pass_over(
+        &mut self,
+        config: DoctypeConfig,
+    ) -> anyhow::Result<Option<(Doctype, Vec<Aside>)>> {
+        self.settle(&config)?;
+        let candidates = self.scan(&config)?;
+        if candidates.is_empty() {
+            return Ok(None);
+        }
+        let doctype = self.load_doctype(config)?;
+        self.around.watcher.working(&doctype.config.doctype, candidates.len());
+        let open = if self.options.dry_run { OpenLinks::Ignore } else { OpenLinks::Wait };
+        let aside = self.rounds(&doctype, candidates, open)?;
+        Ok((!aside.is_empty()).then_some((doctype, aside)))
+    }
+
+    /// Writes what can be written, and again what waited for it, until nothing moves.
+    fn rounds(
+        &mut self,
+        doctype: &Doctype,
+        mut candidates: Vec<Candidate>,
+        open: OpenLinks,
+    ) -> anyhow::Result<Vec<Aside>> {
+        loop {
+            let before = candidates.len();
+            let mut aside = Vec::new();
+            for wave in candidates.chunks(self.wave()) {
+                aside.extend(self.wave_of(doctype, wave, open)?);
+            }
+            if aside.is_empty() || aside.len() >= before {
+                return Ok(aside);
+            }
+            candidates = aside.iter().map(|aside| aside.candidate).collect();
+        }
+    }
+
+    /// fetch -> plan -> execute, for some candidates at once.
+    fn wave_of(
+        &mut self,
+        doctype: &Doctype,
+        wave: &[Candidate],
+        open: OpenLinks,
+    ) -> anyhow::Result<Vec<Aside>> {
+        self.check_interrupted()?;
+        if self.left == Some(0) {
+            self.summary.remaining += wave.len();
+            return Ok(Vec::new());
+        }
+        let pairs = self.fetch(doctype, wave)?;
+        let operations = self.plan(doctype, pairs, open)?;
+        let aside = self.execute(doctype, operations)?;
+        self.around.watcher.advance(wave.len());
+        if !self.config.batch_pause.is_zero() {
+            (self.around.pause)(self.config.batch_pause);
+        }
+        Ok(aside)
+    }
+
+    /// How many documents are in hand at once: a batch for each worker, so that reads keep
+    /// all of them busy; one batch where a pause between batches is asked for.
+    fn wave(&self) -> usize {
+        let batches = if self.config.batch_pause.is_zero() { self.workers.widest() } else { 1 };
+        self.config.batch_size.saturating_mul(batches).max(1)
+    }
+
+    /// What waited for documents of other doctypes: again until nothing moves, then once
+    /// without the links still open, then the rest of those. What is left then failed.
+    fn finish(&mut self, mut waiting: Vec<(Doctype, Vec<Aside>)>) -> anyhow::Result<()> {
+        for open in [OpenLinks::Wait, OpenLinks::Cut, OpenLinks::Wait] {
+            loop {
+                let before = count(&waiting);
+                for (doctype, aside) in &mut waiting {
+                    let candidates = aside.iter().map(|aside| aside.candidate).collect();
+                    *aside = self.rounds(doctype, candidates, open)?;
+                }
+                if count(&waiting) == before || open == OpenLinks::Cut {
+                    break;
+                }
+            }
+        }
+        for (doctype, aside) in waiting {
+            self.give_up_waiting(&doctype, aside)?;
+        }
+        Ok(())
+    }
+
+    /// The counts of a doctype of this run.
+    fn counts(&mut self, doctype: &str) -> &mut DoctypeSummary {
+        let entries = &mut self.summary.doctypes;
+        let at = entries.iter().position(|entry| entry.doctype == doctype).unwrap_or_else(|| {
+            let doctype = doctype.to_owned();
+            entries.push(DoctypeSummary { doctype, ..DoctypeSummary::default() });
+            entries.len() - 1
+        });
+        &mut entries[at]
+    }
+
+    fn effective(&self, config: &DoctypeConfig) -> DoctypeConfig {
+        let direction = self.options.direction.unwrap_or(config.direction);
+        DoctypeConfig { direction, ..config.clone() }
+    }
+
+    fn check_interrupted(&self) -> anyhow::Result<()> {
+        if (self.around.is_interrupted)() { Err(Stop::Interrupted.into()) } else { Ok(()) }
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.around.now)()
+    }
+}
+
+/// Turns a site's refusal into the reason why a run ends, unless it is about one doctype
+/// only: then the others go on.
+fn at(side: Side) -> impl Fn(SiteError) -> anyhow::Error {
+    move |error| Stop::Site { side, error }.into()
+}
+
+fn is_about_the_doctype(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<Stop>() {
+        Some(Stop::Site { error, .. }) => !error.is_outage(),
+        Some(Stop::Interrupted) => false,
+        None => error.is::<doctype::Unsyncable>(),
+    }
+}
+
+fn count(waiting: &[(Doctype, Vec<Aside>)]) -> usize {
+    waiting.iter().map(|(_, aside)| aside.len()).sum()
+}

@@ -1,0 +1,201 @@
+//! Scan: which documents of a doctype are to be looked at.
+//!
+//! Both sites list `name, modified, creation`; what differs from what was last seen, what is
+//! new, what is missing and what has work left becomes a candidate. The rule kept here: what
+//! is not listed is not gone (invariant 2): it is looked at, nothing more.
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::config::DoctypeConfig;
+use crate::model::{Direction, Doc, Side, Sides, name_text};
+use crate::recon::went_back;
+use crate::site::{ListQuery, Site, SiteError, bulk};
+use crate::state::{Absorbed, Action, CandidateQuery, Listed, LogEntry, LogStatus, Renamed};
+
+use super::doctype::scope_digest;
+use super::{Candidate, Pass, at};
+
+impl Pass<'_> {
+    /// The candidates of a doctype, in the order of their records.
+    pub(super) fn scan(&mut self, config: &DoctypeConfig) -> anyhow::Result<Vec<Candidate>> {
+        self.around.watcher.listing(&config.doctype);
+        if !self.options.names.is_empty() {
+            return self.scan_names(config);
+        }
+        let listed = self.list(config)?;
+        self.state.begin_listing(&config.doctype)?;
+        for (side, documents) in listed.iter() {
+            self.state.add_listed(side, documents)?;
+        }
+        if let Some(reason) = self.looks_wrong()? {
+            self.counts(&config.doctype).guard = Some(reason);
+            return Ok(Vec::new());
+        }
+        let now = self.now();
+        let absorbed = self.state.absorb_listing(&config.doctype, now)?;
+        self.counts(&config.doctype).set_documents(absorbed.documents);
+        self.log_renames(&absorbed)?;
+        let mut candidates = self.state.candidates(
+            &config.doctype,
+            &CandidateQuery {
+                now,
+                full: self.options.full,
+                retry_failed: self.options.retry_failed,
+                scope_digest: &scope_digest(config),
+            },
+        )?;
+        candidates.extend(absorbed.missing.iter().map(|(record, _)| *record));
+        candidates.sort_unstable();
+        candidates.dedup();
+        self.state.set_listed(&config.doctype, now, self.options.full)?;
+        Ok(candidates)
+    }
+
+    /// Lists both sides at the same time.
+    fn list(&self, config: &DoctypeConfig) -> anyhow::Result<Sides<Vec<Listed>>> {
+        let sites = self.sites;
+        let page_size = self.config.page_size;
+        // A known document stays in step whether the filter still lets it in or not.
+        let knows_some = !config.filters.is_empty() && self.state.knows_any(&config.doctype)?;
+        self.workers.both(|side| {
+            let all = |filters: &[Value], taken_up| {
+                list_side(sites[side], &config.doctype, filters, page_size, taken_up)
+            };
+            let mut listed = all(&config.filters, true).map_err(at(side))?;
+            if knows_some {
+                let taken: std::collections::BTreeSet<String> =
+                    listed.iter().map(|document| document.name.clone()).collect();
+                let others = all(&[], false).map_err(at(side))?;
+                listed.extend(others.into_iter().filter(|other| !taken.contains(&other.name)));
+            }
+            Ok(listed)
+        })
+    }
+
+    /// Whether a site shows older versions of documents than before, as a restored backup
+    /// does. The doctype is then left alone in both directions.
+    fn looks_wrong(&self) -> anyhow::Result<Option<String>> {
+        let older = self.state.stepped_back()?;
+        let Some(first) = older.iter().find(|step| went_back(&step.seen, &step.modified)) else {
+            return Ok(None);
+        };
+        let count = older.iter().filter(|step| went_back(&step.seen, &step.modified)).count();
+        Ok(Some(format!(
+            "{count} known documents on {} are older than when they were last seen, {} by \
+             {} instead of {}: a restored backup? Nothing was done in either direction",
+            first.side, first.name, first.modified, first.seen
+        )))
+    }
+
+    fn log_renames(&mut self, absorbed: &Absorbed) -> anyhow::Result<()> {
+        for Renamed { record, side, old, new } in &absorbed.renamed {
+            let message = format!(
+                "renamed on {side} from {old} to {new}; the map follows, the other side keeps its \
+                 name in this version"
+            );
+            self.state.add_log(*record, &LogEntry {
+                run: self.run,
+                action: Action::Rename,
+                direction: Direction::None,
+                status: LogStatus::Success,
+                message: Some(message),
+                changes: None,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The candidates that `--name` asks for.
+    fn scan_names(&mut self, config: &DoctypeConfig) -> anyhow::Result<Vec<Candidate>> {
+        let mut candidates = Vec::new();
+        for name in &self.options.names {
+            let known = self.state.find_records(&config.doctype, name)?;
+            match known.as_slice() {
+                [] => candidates.extend(self.look_up(config, name)?),
+                [record] => candidates.push(record.id),
+                several => anyhow::bail!(Ambiguous {
+                    name: name.clone(),
+                    doctype: config.doctype.clone(),
+                    records: several
+                        .iter()
+                        .map(|record| {
+                            let name = |side: Side| {
+                                record.names[side].clone().unwrap_or_else(|| "-".to_owned())
+                            };
+                            format!("cloud {} / local {}", name(Side::Cloud), name(Side::Local))
+                        })
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                }),
+            }
+        }
+        candidates.sort_unstable();
+        candidates.dedup();
+        Ok(candidates)
+    }
+
+    /// Looks for a document that the state does not know.
+    fn look_up(&mut self, config: &DoctypeConfig, name: &str) -> anyhow::Result<Option<Candidate>> {
+        let sites = self.sites;
+        let found = self.workers.both(|side| {
+            find_by_name(sites[side], &config.doctype, name).map_err(at(side))
+        })?;
+        if found.cloud.is_none() && found.local.is_none() {
+            let message = format!("neither side has {} {name}", config.doctype);
+            self.missing_name(&config.doctype, name, message);
+            return Ok(None);
+        }
+        let id = self
+            .state
+            .ensure_record(&config.doctype, found.as_ref().map(|_, listed| listed.as_ref()))
+            .context("cannot take the document up")?;
+        Ok(Some(id))
+    }
+}
+
+/// A name that stands for several documents.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} means several documents of {doctype}: {records}; use a name that only one has")]
+pub struct Ambiguous {
+    name: String,
+    doctype: String,
+    records: String,
+}
+
+fn list_side(
+    site: &dyn Site,
+    doctype: &str,
+    filters: &[Value],
+    page_size: usize,
+    taken_up: bool,
+) -> Result<Vec<Listed>, SiteError> {
+    let mut listed = Vec::new();
+    bulk::list_all(site, doctype, filters, page_size, |page| {
+        listed.extend(page.iter().map(|doc| listed_as(doc, taken_up)));
+        Ok::<(), SiteError>(())
+    })?;
+    Ok(listed)
+}
+
+fn listed_as(doc: &Doc, taken_up: bool) -> Listed {
+    Listed {
+        name: doc.get("name").map(name_text).unwrap_or_default(),
+        creation: doc.creation().to_owned(),
+        modified: doc.modified().to_owned(),
+        taken_up,
+    }
+}
+
+/// The document that a site finds under a name; its own name may be written differently.
+fn find_by_name(site: &dyn Site, doctype: &str, name: &str) -> Result<Option<Listed>, SiteError> {
+    let found = site.list(&ListQuery {
+        doctype: doctype.to_owned(),
+        fields: ["name", "modified", "creation"].map(str::to_owned).to_vec(),
+        filters: vec![serde_json::json!(["name", "=", name])],
+        order_by: "name asc".to_owned(),
+        limit: 1,
+        ..ListQuery::default()
+    })?;
+    Ok(found.first().map(|doc| listed_as(doc, true)))
+}

@@ -1,0 +1,144 @@
+//! What a run reports: counts a doctype and one line an action. Plain data; `report` prints
+//! it.
+
+use serde::Serialize;
+
+use crate::model::{Direction, Sides};
+use crate::recon::{Action, Decision};
+
+/// A whole run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// One entry a doctype, in the order of the run.
+    pub doctypes: Vec<DoctypeSummary>,
+    /// What was done, or in a dry run would be.
+    pub actions: Vec<ActionLine>,
+    /// Candidates that `--limit` left for another run.
+    pub remaining: usize,
+}
+
+/// The counts of one doctype.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DoctypeSummary {
+    /// The doctype.
+    pub doctype: String,
+    /// How many documents the cloud listed.
+    pub cloud_documents: usize,
+    /// How many documents the local site listed.
+    pub local_documents: usize,
+    /// Documents in step on which nothing was done.
+    pub unchanged: usize,
+    /// Equal already: only the base was written.
+    pub adopted: usize,
+    /// Created on the cloud.
+    pub created_on_cloud: usize,
+    /// Created on the local site.
+    pub created_on_local: usize,
+    /// Updated on the cloud.
+    pub updated_on_cloud: usize,
+    /// Updated on the local site.
+    pub updated_on_local: usize,
+    /// Edits of both sides put together.
+    pub merged: usize,
+    /// Renamed on either side.
+    pub renamed: usize,
+    /// Deleted on the cloud.
+    pub deleted_on_cloud: usize,
+    /// Deleted on the local site.
+    pub deleted_on_local: usize,
+    /// Conflicts that wait for a person, known ones included.
+    pub conflicts: usize,
+    /// Documents whose last attempt failed, known ones included.
+    pub failed: usize,
+    /// Documents left alone although the sides differ, known ones included.
+    pub skipped: usize,
+    /// Why the doctype as a whole could not be synced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Why the doctype as a whole was left alone: a side looks wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guard: Option<String>,
+}
+
+/// One document on which something was done or decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ActionLine {
+    /// The doctype.
+    pub doctype: String,
+    /// The document's own id in the state.
+    pub name: String,
+    /// Its name on the cloud, where it has one.
+    pub cloud_name: Option<String>,
+    /// Its name on the local site, where it has one.
+    pub local_name: Option<String>,
+    /// What was done: `create`, `update`, `adopt`, `conflict`, `noop` ...
+    pub action: String,
+    /// Which way.
+    pub direction: Direction,
+    /// Why.
+    pub reason: String,
+    /// `success`, `failed`, `conflict` or `skipped`; in a dry run `planned`.
+    pub status: ActionStatus,
+    /// The site's words, where it did not go well.
+    pub message: Option<String>,
+}
+
+/// How an action ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ActionStatus {
+    /// Done.
+    Success,
+    /// Not done.
+    Failed,
+    /// Recorded for a person.
+    Conflict,
+    /// Left alone.
+    Skipped,
+    /// It would be done.
+    Planned,
+}
+
+impl DoctypeSummary {
+    /// Counts a finished action.
+    pub fn count(&mut self, decision: &Decision) {
+        let created = decision.action == Action::Create;
+        match (decision.action, decision.direction) {
+            (Action::Adopt, _) => self.adopted += 1,
+            (Action::Merge, _) => self.merged += 1,
+            (Action::Rename, _) => self.renamed += 1,
+            (Action::Delete, Direction::LocalToCloud) => self.deleted_on_cloud += 1,
+            (Action::Delete, _) => self.deleted_on_local += 1,
+            (Action::Create | Action::Update | Action::Submit | Action::Cancel, direction) => {
+                let count = match (created, direction) {
+                    (true, Direction::LocalToCloud) => &mut self.created_on_cloud,
+                    (true, _) => &mut self.created_on_local,
+                    (false, Direction::LocalToCloud) => &mut self.updated_on_cloud,
+                    (false, _) => &mut self.updated_on_local,
+                };
+                *count += 1;
+            }
+            (Action::Noop | Action::Forget | Action::Conflict, _) => {}
+        }
+    }
+
+    /// How many documents were acted on.
+    #[must_use]
+    pub fn acted_on(&self) -> usize {
+        self.adopted
+            + self.created_on_cloud
+            + self.created_on_local
+            + self.updated_on_cloud
+            + self.updated_on_local
+            + self.merged
+            + self.renamed
+            + self.deleted_on_cloud
+            + self.deleted_on_local
+    }
+
+    /// How many documents each side listed.
+    pub fn set_documents(&mut self, documents: Sides<usize>) {
+        self.cloud_documents = documents.cloud;
+        self.local_documents = documents.local;
+    }
+}

@@ -1,0 +1,151 @@
+//! The four words of a pass: candidate, pair, operation, outcome.
+
+use crate::model::{Doc, Form, OpenLink, Side, Sides};
+use crate::recon::{Body, Decision, Observed};
+use crate::site::SiteError;
+use crate::state::Record;
+
+/// A document that is to be looked at: the number of its record.
+pub type Candidate = i64;
+
+/// A document as both sides show it now, beside what the state knows of it.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// What the state knows.
+    pub record: Record,
+    /// What the sides show.
+    pub now: Sides<Observed<Doc>>,
+    /// Another record that turned out to be this document's other side.
+    pub joined: Option<i64>,
+}
+
+impl Pair {
+    /// The document of a side, where there is one.
+    #[must_use]
+    pub fn doc(&self, side: Side) -> Option<&Doc> {
+        match &self.now[side] {
+            Observed::Present(doc) | Observed::Replaced(doc) => Some(doc),
+            Observed::Absent | Observed::Unknown(_) => None,
+        }
+    }
+
+    /// What the document is called in messages.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{} {}", self.record.doctype, self.record.docname)
+    }
+}
+
+/// A pair's sync forms.
+#[derive(Debug, Clone, Default)]
+pub struct Forms {
+    /// What the sides show now.
+    pub now: Sides<Option<Form>>,
+    /// What they last agreed on, in today's form.
+    pub base: Option<Sides<Form>>,
+}
+
+/// What is to be done about a document.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// The document.
+    pub pair: Pair,
+    /// Its forms.
+    pub forms: Forms,
+    /// Why it is done.
+    pub decision: Decision,
+    /// What is done.
+    pub step: Step,
+}
+
+/// The kinds of operation.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Nothing is sent: both sides are in step, only the state is written.
+    Agree,
+    /// The conflict is recorded for a person.
+    Record,
+    /// The document is left alone.
+    Skip,
+    /// It waits for another document.
+    Wait(OpenLink),
+    /// It cannot be done, for this reason.
+    Fail(String),
+    /// A request goes out.
+    Send(Write),
+}
+
+/// A request that changes a site.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// The side that is written to.
+    pub side: Side,
+    /// What is sent.
+    pub body: Body,
+    /// The source less what the body leaves out: it becomes the source's base, so that what
+    /// was left out still counts as a change (invariant 1).
+    pub carried: Doc,
+    /// What is asked of the site.
+    pub request: Request,
+}
+
+/// What is asked of the site.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// A new document, which must get this name.
+    Insert {
+        /// The name that the document must have afterwards.
+        name: String,
+    },
+    /// Fields of an existing document.
+    Update {
+        /// Its name.
+        name: String,
+        /// The lock: `modified` as read.
+        modified: String,
+    },
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The site's answer.
+    Written(Doc),
+    /// Somebody edited one of the two documents since they were read: nothing was written.
+    Moved,
+    /// A document of this name is there already: nothing was written.
+    Taken,
+    /// The site refused, or did not answer.
+    Failed(SiteError),
+}
+
+/// A document that is looked at again in this run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// The document.
+    pub candidate: Candidate,
+    /// Why.
+    pub reason: AsideReason,
+}
+
+/// Why a document is looked at again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AsideReason {
+    /// It links to a document that is still to be written.
+    Waits(OpenLink),
+    /// It changed while it was looked at.
+    Moved,
+    /// It was written without some fields, which follow.
+    Rest,
+}
+
+/// What to do with links whose targets are still to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenLinks {
+    /// The document waits.
+    Wait,
+    /// New documents are written without them; they follow.
+    Cut,
+    /// Nothing is written anyway.
+    Ignore,
+}
