@@ -5,9 +5,11 @@
 //! it stands on, so that "changed" never means "read differently".
 
 mod doc;
+mod policy;
 mod schema;
 mod side;
 
 pub use doc::{Doc, DocKey, SYSTEM_FIELDS, name_text};
+pub use policy::{Deletes, FirstMeeting, MaxDeletes, NamesRule, Policy, Submitted};
 pub use schema::{Field, FieldKind, Schema};
 pub use side::{Direction, Side, Sides};
