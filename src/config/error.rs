@@ -12,7 +12,7 @@ use super::tree::Node;
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The file as the user named it.
+    /// The file as the user named it; empty where it is about a word of the command line.
     pub file: String,
     /// The line in it, from 1, where one can be named.
     pub line: Option<usize>,
@@ -26,6 +26,9 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.file.is_empty() {
+            return f.write_str(&self.message);
+        }
         write!(f, "{}:", self.file)?;
         if let Some(line) = self.line {
             write!(f, "{line}:")?;

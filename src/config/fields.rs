@@ -29,15 +29,15 @@ pub(super) fn read_excluded(section: &Section<'_>) -> Option<Vec<String>> {
 }
 
 /// `include_fields`: fields or `table.field`, none of them a system field or left out.
-pub(super) fn read_included(section: &Section<'_>, excluded: &[String]) -> Vec<String> {
-    let list = section.texts("include_fields").unwrap_or_default();
+pub(super) fn read_included(section: &Section<'_>, left_out: &[String]) -> Vec<String> {
+    let given = section.texts("include_fields").unwrap_or_default();
     let mut good = Vec::new();
-    for (node, text) in list {
-        let last = text.text.rsplit('.').next().unwrap_or_default();
-        if SYSTEM_FIELDS.contains(&last) {
+    for (node, text) in given {
+        let field = text.text.rsplit('.').next().unwrap_or_default();
+        if SYSTEM_FIELDS.contains(&field) {
             let message = format!("{} is a field that a site keeps for itself", quoted(text.raw()));
             section.report().bad(node, message);
-        } else if excluded.contains(&text.text) {
+        } else if left_out.contains(&text.text) {
             let message = format!("{} is in exclude_fields too", quoted(text.raw()));
             let hint = "a doctype's own exclude_fields takes the place of the one in [sync]";
             section.report().bad_hint(node, message, hint);

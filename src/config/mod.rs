@@ -111,7 +111,7 @@ impl Config {
             return Ok(found.clone());
         }
         let problem = |message: String, hint: Option<String>| {
-            let (file, key) = (source::shown(&self.file), String::new());
+            let (file, key) = (String::new(), String::new());
             ConfigError::new(Problem { file, line: None, key, message, hint })
         };
         let shown = quoted(name);

@@ -46,6 +46,7 @@ const REFUSED: [(&str, &[&str]); 9] = [
             "OAuth Authorization Code",
             "Token Cache",
             "User Social Login",
+            "Social Login Key",
             "Notification Settings",
         ],
     ),
@@ -65,7 +66,6 @@ const REFUSED: [(&str, &[&str]); 9] = [
             "Patch Log",
             "Package",
             "Webhook",
-            "Workflow",
             "Scheduled Job Type",
             "Installed Application",
             "Installed Applications",
@@ -77,7 +77,6 @@ const REFUSED: [(&str, &[&str]); 9] = [
             "Deleted Document",
             "Version",
             "Comment",
-            "Communication",
             "Activity Log",
             "Access Log",
             "Route History",
@@ -131,12 +130,10 @@ const REFUSED: [(&str, &[&str]); 9] = [
             "Navbar Settings",
             "Log Settings",
             "Portal Settings",
-            "Social Login Key",
-            "Singles",
         ],
     ),
     (FILE, &["File"]),
-    (NAMING, &["Series", "Document Naming Settings", "Document Naming Rule"]),
+    (NAMING, &["Document Naming Settings", "Document Naming Rule"]),
 ];
 
 /// Why a doctype must not be synced; `None` where nothing is known against it. Case and

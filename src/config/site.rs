@@ -193,15 +193,13 @@ fn read_headers(section: &Section<'_>) -> Vec<(String, Secret)> {
 
 fn read_time_zone(node: &Node, report: &Report) -> Option<String> {
     let text = text_of(node, report)?;
-    match jiff::tz::TimeZone::get(&text.text) {
-        Ok(zone) => Some(zone.iana_name().unwrap_or(&text.text).to_owned()),
-        Err(_) => {
-            let message = format!("{} is not a time zone", quoted(text.raw()));
-            let hint = "an IANA name, as in the site's System Settings, e.g. \"Asia/Dhaka\"";
-            report.bad_hint(node, message, hint);
-            None
-        }
-    }
+    let Ok(zone) = jiff::tz::TimeZone::get(&text.text) else {
+        let message = format!("{} is not a time zone", quoted(text.raw()));
+        let hint = "an IANA name, as in the site's System Settings, e.g. \"Asia/Dhaka\"";
+        report.bad_hint(node, message, hint);
+        return None;
+    };
+    Some(zone.iana_name().unwrap_or(&text.text).to_owned())
 }
 
 fn read_ca_file(node: &Node, folder: &Path, report: &Report) -> Option<PathBuf> {

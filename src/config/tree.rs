@@ -5,6 +5,7 @@
 //! the value becomes `Failed`, so that one mistake gives one message.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
@@ -236,11 +237,14 @@ impl Builder<'_> {
         let unreadable = |error: &std::io::Error| {
             cannot(&format!("cannot be read: {}", source::io_reason(error)))
         };
-        let metadata = fs::metadata(&path).map_err(|error| unreadable(&error))?;
-        if metadata.len() > MAX_INCLUDED_BYTES {
+        // Bounded by what is read, not by the size that is told: a device has none.
+        let mut bytes = Vec::new();
+        fs::File::open(&path)
+            .and_then(|file| file.take(MAX_INCLUDED_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(|error| unreadable(&error))?;
+        if bytes.len() as u64 > MAX_INCLUDED_BYTES {
             return Err(cannot("is longer than 64 KiB"));
         }
-        let bytes = fs::read(&path).map_err(|error| unreadable(&error))?;
         let text = String::from_utf8(bytes).map_err(|_| cannot("is not UTF-8 text"))?;
         let text = text.strip_suffix('\n').unwrap_or(&text);
         let text = text.strip_suffix('\r').unwrap_or(text);

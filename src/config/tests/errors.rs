@@ -259,6 +259,7 @@ fn replacements() {
         (key("${}"), 3, "cloud.api_key", "\"${}\" is not the name of a variable"),
         (key("${A B}"), 3, "cloud.api_key", "\"${A B}\" is not the name of a variable"),
         (key("${file:}"), 3, "cloud.api_key", "${file:} names no file"),
+        (key("${file:/dev/zero}"), 3, "cloud.api_key", "is longer than 64 KiB"),
         (key("${file:none}"), 3, "cloud.api_key", "the file \"none\" cannot be read: no such file"),
         (key("${file:.}"), 3, "cloud.api_key", "the file \".\" cannot be read: is a directory"),
         (
