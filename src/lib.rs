@@ -2,7 +2,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod config;
 pub mod identity;
 pub mod model;
 pub mod recon;
+pub mod secret;
 pub mod site;

@@ -15,7 +15,7 @@ mod side;
 
 pub use doc::{Doc, DocKey, SYSTEM_FIELDS, name_text};
 pub use form::{Form, LinkIds, canonical_scalar, md5_hex};
-pub use policy::{Deletes, FirstMeeting, NamesRule, Policy, Submitted};
+pub use policy::{Deletes, FirstMeeting, MaxDeletes, NamesRule, Policy, Submitted};
 pub use pyjson::dumps;
 pub use relation::{Meeting, OpenLink, Translation};
 pub use schema::{Field, FieldKind, Schema};

@@ -1,63 +1,185 @@
-//! Rules from the configuration, as the pure core understands them.
+//! The rules that a configuration sets for a doctype, as the pure core needs them.
+//!
+//! Only the words and what they mean stand here; which of them is in force for a doctype is
+//! the configuration's business, and what follows from it is the decision's. Every rule has
+//! one word, the same in the configuration, the state and the output.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How a conflict is settled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Gives an enum of rules its words: `ALL`, `as_str`, `parse` and `Display`.
+macro_rules! words {
+    ($rule:ident, $count:literal, $($variant:ident = $word:literal),+) => {
+        impl $rule {
+            /// Every rule, in the order in which they are listed to a user.
+            pub const ALL: [Self; $count] = [$(Self::$variant),+];
+
+            /// The word for this rule in configuration, state and output.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+
+            /// Reads the word that `as_str` gives.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|rule| rule.as_str() == text)
+            }
+        }
+
+        impl fmt::Display for $rule {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+/// What settles a conflict (`conflict_resolution`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Policy {
-    /// The version saved last wins; on a tie the local one.
+    /// The later edit wins; within the clocks' uncertainty, local.
     LatestTimestamp,
     /// The cloud's version wins.
     CloudWins,
     /// The local version wins.
     LocalWins,
-    /// Nobody wins: the conflict waits for a person.
+    /// Nothing is written; a person decides.
     Manual,
-    /// Both edits are kept where no field collides.
+    /// Fields that only one side changed are taken from that side; where both changed the
+    /// same field, a person decides.
     Merge,
 }
 
-/// What happens when two versions of one document meet without a common base.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+words!(
+    Policy,
+    5,
+    LatestTimestamp = "latest_timestamp",
+    CloudWins = "cloud_wins",
+    LocalWins = "local_wins",
+    Manual = "manual",
+    Merge = "merge"
+);
+
+/// What happens to two different versions of one document that were never in step
+/// (`first_meeting`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FirstMeeting {
-    /// The conflict policy decides.
+    /// The doctype's [`Policy`] decides.
     Policy,
-    /// A person decides.
+    /// A person decides, whatever the policy.
     Manual,
 }
 
-/// What becomes of a document that was deleted on one side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+words!(FirstMeeting, 2, Policy = "policy", Manual = "manual");
+
+/// What a deletion on one side means for the other (`deletes`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deletes {
-    /// It is deleted on the other side too.
+    /// The document is deleted on the other side too.
     Propagate,
-    /// The other side keeps it.
+    /// The other side keeps its document, and nothing is written.
     Keep,
-    /// It is made again where it was deleted.
+    /// The document is created again where it was deleted.
     Recreate,
 }
 
-/// What happens to submitted documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+words!(Deletes, 3, Propagate = "propagate", Keep = "keep", Recreate = "recreate");
+
+/// What happens to submitted documents (`submitted`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Submitted {
-    /// Submitted, cancelled and amended on the other side too.
+    /// Submissions, cancellations and amendments are repeated on the other side.
     Mirror,
-    /// Left alone.
+    /// Submitted and cancelled documents are left alone.
     Skip,
 }
 
-/// What an equal name on both sides means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+words!(Submitted, 2, Mirror = "mirror", Skip = "skip");
+
+/// What an equal name on both sides means (`names`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NamesRule {
-    /// The doctype's naming rule and the title tell.
+    /// The doctype's metadata and the documents themselves tell.
     Auto,
     /// The same name is the same document.
     Natural,
-    /// Each site counts for itself: an equal name says nothing.
+    /// Each site counts for itself; an equal name says nothing.
     Server,
+}
+
+words!(NamesRule, 3, Auto = "auto", Natural = "natural", Server = "server");
+
+/// How many deletions of one doctype are carried to one side within 24 hours (`max_deletes`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxDeletes {
+    /// This many documents.
+    Count(u64),
+    /// This many percent (1 to 100) of the documents that are known.
+    Percent(u8),
+}
+
+impl MaxDeletes {
+    /// A share never caps at less than this many documents: a tenth of a small doctype would
+    /// stop every single deletion.
+    pub const LEAST_SHARE: u64 = 5;
+
+    /// The cap in documents for a doctype of which `known` documents are known. A share is
+    /// rounded up.
+    #[must_use]
+    pub fn cap(self, known: u64) -> u64 {
+        match self {
+            Self::Count(count) => count,
+            Self::Percent(percent) => {
+                known.saturating_mul(u64::from(percent)).div_ceil(100).max(Self::LEAST_SHARE)
+            }
+        }
+    }
+}
+
+impl fmt::Display for MaxDeletes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_back_and_are_the_stored_words() {
+        for policy in Policy::ALL {
+            assert_eq!(Policy::parse(policy.as_str()), Some(policy));
+            assert_eq!(serde_json::to_value(policy).unwrap(), policy.as_str());
+        }
+        for rule in Deletes::ALL {
+            assert_eq!(Deletes::parse(rule.as_str()), Some(rule));
+        }
+        assert_eq!(Policy::parse("newest"), None);
+        assert_eq!(NamesRule::Server.to_string(), "server");
+        assert_eq!(Submitted::parse("skip"), Some(Submitted::Skip));
+        assert_eq!(FirstMeeting::parse("manual"), Some(FirstMeeting::Manual));
+    }
+
+    #[test]
+    fn a_share_rounds_up_and_never_falls_below_five() {
+        assert_eq!(MaxDeletes::Percent(10).cap(1001), 101);
+        assert_eq!(MaxDeletes::Percent(10).cap(20), 5);
+        assert_eq!(MaxDeletes::Percent(100).cap(u64::MAX), u64::MAX.div_ceil(100));
+        assert_eq!(MaxDeletes::Count(2).cap(1_000_000), 2);
+        assert_eq!(MaxDeletes::Percent(10).to_string(), "10%");
+    }
 }
