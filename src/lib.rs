@@ -8,3 +8,4 @@ pub mod model;
 pub mod recon;
 pub mod secret;
 pub mod site;
+pub mod state;

@@ -1,0 +1,171 @@
+//! Conflicts: both whole versions of a document that waits for a decision.
+//!
+//! The rules kept here: at most one conflict a document is open, a new look refreshes it; a
+//! settled one keeps both versions for ever.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::error::{StateError, StateResult};
+use super::records::expect_record;
+use super::types::{Conflict, ConflictFilter, ConflictKind, NewConflict, Resolution, Word};
+use super::{State, collect, count, from_json, log, time, to_json};
+use crate::model::Sides;
+
+const SELECT: &str = "SELECT c.*, r.cloud_name, r.local_name
+    FROM conflict_records c JOIN sync_records r ON r.id = c.record";
+
+impl State {
+    /// Records conflicts and leaves the documents for a decision. Gives each conflict's
+    /// number and whether it is new: a document that has an open one keeps that.
+    pub fn save_conflicts(
+        &mut self,
+        conflicts: &[NewConflict],
+        now: Timestamp,
+    ) -> StateResult<Vec<(i64, bool)>> {
+        self.write(|transaction| {
+            let mut saved = Vec::with_capacity(conflicts.len());
+            for conflict in conflicts {
+                let changed = transaction
+                    .prepare_cached(
+                        "UPDATE sync_records SET sync_status = 'conflict', reason = ?,
+                            next_retry = NULL, updated_at = ? WHERE id = ?",
+                    )?
+                    .execute(params![conflict.reason, time::stamp(now), conflict.record])?;
+                expect_record(changed, conflict.record)?;
+                saved.push(save(transaction, conflict, now)?);
+            }
+            Ok(saved)
+        })
+    }
+
+    /// Closes the open conflict of a document that settled itself. Says whether there was one.
+    pub fn supersede_conflict(&mut self, record: i64, now: Timestamp) -> StateResult<bool> {
+        self.write(|transaction| settle(transaction, record, Resolution::Superseded, now))
+    }
+
+    /// Conflicts, oldest first, with both documents each.
+    pub fn conflicts(&self, filter: &ConflictFilter) -> StateResult<Vec<Conflict>> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "{SELECT} WHERE (?1 IS NULL OR c.doctype = ?1) AND (NOT ?2 OR c.resolved = FALSE)
+             ORDER BY c.id"
+        ))?;
+        collect(&mut statement, params![filter.doctype, filter.open_only], conflict_from)
+    }
+
+    /// One conflict.
+    pub fn conflict(&self, id: i64) -> StateResult<Option<Conflict>> {
+        let mut statement = self.connection.prepare_cached(&format!("{SELECT} WHERE c.id = ?"))?;
+        Ok(collect(&mut statement, [id], conflict_from)?.pop())
+    }
+
+    /// How many conflicts of these doctypes are open.
+    pub fn count_open_conflicts(&self, doctypes: &[String]) -> StateResult<usize> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*) FROM conflict_records WHERE resolved = FALSE AND doctype = ?",
+        )?;
+        let mut open = 0;
+        for doctype in doctypes {
+            open += statement.query_row([doctype], |row| count(row, 0))?;
+        }
+        Ok(open)
+    }
+}
+
+/// Inserts a conflict, or refreshes the open one of the record. Leaves the record's status.
+pub(super) fn save(
+    connection: &Connection,
+    conflict: &NewConflict,
+    now: Timestamp,
+) -> StateResult<(i64, bool)> {
+    let open: Option<i64> = connection
+        .prepare_cached("SELECT id FROM conflict_records WHERE record = ? AND resolved = FALSE")?
+        .query_row([conflict.record], |row| row.get(0))
+        .optional()?;
+    let values = (
+        conflict.kind.as_str(),
+        to_json(&conflict.fields)?,
+        to_json(&conflict.data.cloud)?,
+        to_json(&conflict.data.local)?,
+        &conflict.modified.cloud,
+        &conflict.modified.local,
+    );
+    let (kind, fields, cloud, local, cloud_modified, local_modified) = &values;
+    if let Some(id) = open {
+        let changed = connection
+            .prepare_cached(
+                "UPDATE conflict_records SET kind = ?1, fields = ?2, cloud_data = ?3,
+                    local_data = ?4, cloud_modified = ?5, local_modified = ?6
+                 WHERE id = ?7 AND (kind, fields, cloud_data, local_data)
+                    IS NOT (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![kind, fields, cloud, local, cloud_modified, local_modified, id])?;
+        if changed > 0 {
+            log::insert(connection, conflict.record, conflict.log.as_ref(), now)?;
+        }
+        return Ok((id, false));
+    }
+    let changed = connection
+        .prepare_cached(
+            "INSERT INTO conflict_records (doctype, docname, record, kind, fields, cloud_data,
+                local_data, cloud_modified, local_modified, created_at)
+             SELECT doctype, docname, id, ?1, ?2, ?3, ?4, ?5, ?6, ?7
+             FROM sync_records WHERE id = ?8",
+        )?
+        .execute(params![
+            kind,
+            fields,
+            cloud,
+            local,
+            cloud_modified,
+            local_modified,
+            time::stamp(now),
+            conflict.record
+        ])?;
+    expect_record(changed, conflict.record)?;
+    let id = connection.last_insert_rowid();
+    log::insert(connection, conflict.record, conflict.log.as_ref(), now)?;
+    Ok((id, true))
+}
+
+/// Settles the open conflict of a record, where there is one.
+pub(super) fn settle(
+    connection: &Connection,
+    record: i64,
+    resolution: Resolution,
+    now: Timestamp,
+) -> StateResult<bool> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE conflict_records SET resolved = TRUE, resolution = ?, resolved_at = ?
+             WHERE record = ? AND resolved = FALSE",
+        )?
+        .execute(params![resolution.as_str(), time::stamp(now), record])?;
+    Ok(changed > 0)
+}
+
+fn conflict_from(row: &Row) -> StateResult<Conflict> {
+    let json = |column: &str| from_json(&row.get::<_, String>(column)?);
+    let resolution: Option<String> = row.get("resolution")?;
+    let fields = match json("fields")? {
+        serde_json::Value::Array(fields) => fields
+            .into_iter()
+            .map(|field| field.as_str().map(str::to_owned))
+            .collect::<Option<Vec<_>>>(),
+        _ => None,
+    };
+    Ok(Conflict {
+        id: row.get("id")?,
+        record: row.get("record")?,
+        doctype: row.get("doctype")?,
+        docname: row.get("docname")?,
+        names: Sides::new(row.get("cloud_name")?, row.get("local_name")?),
+        kind: ConflictKind::word(&row.get::<_, String>("kind")?)?,
+        fields: fields.ok_or_else(|| StateError::Unreadable("conflict fields".to_owned()))?,
+        data: Sides::new(json("cloud_data")?, json("local_data")?),
+        modified: Sides::new(row.get("cloud_modified")?, row.get("local_modified")?),
+        created_at: time::parse(&row.get::<_, String>("created_at")?)?,
+        resolution: resolution.as_deref().map(Resolution::word).transpose()?,
+        resolved_at: time::parse_some(row.get("resolved_at")?)?,
+    })
+}

@@ -1,0 +1,213 @@
+//! The journal: what was about to be written to a site, and how it ended.
+//!
+//! Nothing else may say that an edit was carried. The rules kept here: an intent is stored
+//! before its request goes out, with both versions of what it overwrites; a base is written
+//! only by a closing, both sides at once, together with the end of the intent, the log row
+//! and the end of the conflict.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, Transaction, params};
+
+use super::error::{StateError, StateResult};
+use super::records::{expect_record, refresh_is_syncing};
+use super::types::{Action, Closing, Intent, NewIntent, RecordStatus, Resolution, RowName, Word};
+use super::{State, collect, conflicts, from_json, from_json_some, log, time, to_json};
+use crate::model::{Doc, Side, Sides};
+
+impl State {
+    /// Stores what is about to be requested, and the conflicts that go with it. The records
+    /// are `pending` until they are closed, so that an intent found void is decided anew.
+    pub fn begin_intents(
+        &mut self,
+        intents: &[NewIntent],
+        now: Timestamp,
+    ) -> StateResult<Vec<i64>> {
+        self.write(|transaction| {
+            intents.iter().map(|intent| begin(transaction, intent, now)).collect()
+        })
+    }
+
+    /// Stores a site's answer as it arrives.
+    pub fn answer_intent(&mut self, intent: i64, answer: &Doc) -> StateResult<()> {
+        let answer = to_json(answer)?;
+        self.write(|transaction| {
+            let changed = transaction
+                .prepare_cached(
+                    "UPDATE journal SET state = 'answered', answer = ?
+                     WHERE id = ? AND state = 'open'",
+                )?
+                .execute(params![answer, intent])?;
+            if changed == 1 { Ok(()) } else { Err(StateError::NoIntent(intent)) }
+        })
+    }
+
+    /// Ends an intent that had no effect, or whose effect is to be decided anew.
+    pub fn void_intent(&mut self, intent: i64, why: &str, now: Timestamp) -> StateResult<()> {
+        self.write(|transaction| {
+            let mut end = transaction.prepare_cached(
+                "UPDATE journal SET state = 'void', outcome = ?, closed_at = ?
+                 WHERE id = ? AND state IN ('open', 'answered') RETURNING record",
+            )?;
+            let ended = collect(&mut end, params![why, time::stamp(now), intent], |row| {
+                Ok(row.get::<_, i64>(0)?)
+            })?;
+            let record = ended.first().ok_or(StateError::NoIntent(intent))?;
+            refresh_is_syncing(transaction, *record)
+        })
+    }
+
+    /// The intents that are not ended, in the order in which they were made.
+    pub fn open_intents(&self, doctype: Option<&str>) -> StateResult<Vec<Intent>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT * FROM journal WHERE state IN ('open', 'answered')
+                AND (?1 IS NULL OR doctype = ?1) ORDER BY id",
+        )?;
+        collect(&mut statement, [doctype], intent_from)
+    }
+
+    /// Closes actions: all of them, with everything that belongs to them, or none.
+    pub fn close(&mut self, closings: &[Closing], now: Timestamp) -> StateResult<()> {
+        self.write(|transaction| {
+            closings.iter().try_for_each(|closing| close(transaction, closing, now))
+        })
+    }
+}
+
+fn begin(transaction: &Transaction, intent: &NewIntent, now: Timestamp) -> StateResult<i64> {
+    if let Some(conflict) = &intent.conflict {
+        conflicts::save(transaction, conflict, now)?;
+    }
+    let changed = transaction
+        .prepare_cached(
+            "UPDATE sync_records SET is_syncing = TRUE, sync_status = 'pending', updated_at = ?
+             WHERE id = ?",
+        )?
+        .execute(params![time::stamp(now), intent.record])?;
+    expect_record(changed, intent.record)?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO journal (record, run, doctype, side, action, target_name,
+                target_modified, target, source, sent, omitted, resolution, reason, site_time,
+                created_at)
+             SELECT id, ?2, doctype, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14
+             FROM sync_records WHERE id = ?1",
+        )?
+        .execute(params![
+            intent.record,
+            intent.run,
+            intent.side.as_str(),
+            intent.action.as_str(),
+            intent.target_name,
+            intent.target_modified,
+            intent.target.as_ref().map(to_json).transpose()?,
+            to_json(&intent.source)?,
+            to_json(&intent.sent)?,
+            to_json(&intent.omitted)?,
+            intent.resolution.map(Resolution::as_str),
+            intent.reason,
+            intent.site_time.map(time::stamp),
+            time::stamp(now),
+        ])?;
+    Ok(transaction.last_insert_rowid())
+}
+
+fn close(transaction: &Transaction, closing: &Closing, now: Timestamp) -> StateResult<()> {
+    save_sides(transaction, closing, now)?;
+    save_rows(transaction, closing.record, &closing.rows)?;
+    if let Some(intent) = closing.intent {
+        let changed = transaction
+            .prepare_cached(
+                "UPDATE journal SET state = 'closed', closed_at = ?
+                 WHERE id = ? AND record = ? AND state IN ('open', 'answered')",
+            )?
+            .execute(params![time::stamp(now), intent, closing.record])?;
+        if changed != 1 {
+            return Err(StateError::NoIntent(intent));
+        }
+    }
+    refresh_is_syncing(transaction, closing.record)?;
+    if closing.resolution.is_some() || closing.status != RecordStatus::Conflict {
+        let resolution = closing.resolution.unwrap_or(Resolution::Superseded);
+        conflicts::settle(transaction, closing.record, resolution, now)?;
+    }
+    log::insert(transaction, closing.record, closing.log.as_ref(), now)
+}
+
+/// The only statement that writes a base: both sides, or neither.
+fn save_sides(connection: &Connection, closing: &Closing, now: Timestamp) -> StateResult<()> {
+    let Sides { cloud, local } = &closing.sides;
+    let changed = connection
+        .prepare_cached(
+            "UPDATE sync_records SET
+                cloud_name = ?1, cloud_creation = ?2, cloud_modified = ?3, cloud_seen = ?4,
+                sync_hash_cloud = ?5, cloud_base = ?6,
+                local_name = ?7, local_creation = ?8, local_modified = ?9, local_seen = ?10,
+                sync_hash_local = ?11, local_base = ?12,
+                form_digest = ?13, sync_status = ?14, reason = ?15, sync_direction = ?16,
+                last_synced = ?17, updated_at = ?17, error_message = NULL, retry_count = 0,
+                next_retry = NULL, scope_digest = NULL
+             WHERE id = ?18",
+        )?
+        .execute(params![
+            cloud.name,
+            cloud.creation,
+            cloud.modified,
+            cloud.seen,
+            cloud.hash,
+            to_json(&cloud.content)?,
+            local.name,
+            local.creation,
+            local.modified,
+            local.seen,
+            local.hash,
+            to_json(&local.content)?,
+            closing.form_digest,
+            closing.status.as_str(),
+            closing.reason,
+            closing.direction.as_str(),
+            time::stamp(now),
+            closing.record
+        ])?;
+    expect_record(changed, closing.record)
+}
+
+fn save_rows(connection: &Connection, record: i64, rows: &[RowName]) -> StateResult<()> {
+    connection.prepare_cached("DELETE FROM row_names WHERE record = ?")?.execute([record])?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO row_names (record, table_field, position, cloud_row, local_row)
+         VALUES (?, ?, ?, ?, ?)",
+    )?;
+    for row in rows {
+        insert.execute(params![
+            record,
+            row.table,
+            row.position,
+            row.names.cloud,
+            row.names.local
+        ])?;
+    }
+    Ok(())
+}
+
+fn intent_from(row: &Row) -> StateResult<Intent> {
+    let resolution: Option<String> = row.get("resolution")?;
+    Ok(Intent {
+        id: row.get("id")?,
+        record: row.get("record")?,
+        run: row.get("run")?,
+        doctype: row.get("doctype")?,
+        side: Side::word(&row.get::<_, String>("side")?)?,
+        action: Action::word(&row.get::<_, String>("action")?)?,
+        target_name: row.get("target_name")?,
+        target_modified: row.get("target_modified")?,
+        target: from_json_some(row.get("target")?)?,
+        source: from_json(&row.get::<_, String>("source")?)?,
+        sent: from_json(&row.get::<_, String>("sent")?)?,
+        omitted: from_json(&row.get::<_, String>("omitted")?)?,
+        resolution: resolution.as_deref().map(Resolution::word).transpose()?,
+        reason: row.get("reason")?,
+        site_time: time::parse_some(row.get("site_time")?)?,
+        answer: from_json_some(row.get("answer")?)?,
+        created_at: time::parse(&row.get::<_, String>("created_at")?)?,
+    })
+}

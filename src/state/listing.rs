@@ -1,0 +1,387 @@
+//! What the sites list, against what the state knows: set against set, whatever the number.
+//!
+//! A listing is collected in a temporary table and taken over in one transaction. The rules
+//! kept here: a document is its name *and* its `creation`; `seen` moves only together with
+//! `pending`; a document that is not listed is never called deleted, only unseen.
+//!
+//! Whether `seen` is there is also the mark for what was noticed already: a document that is
+//! missing or replaced becomes `pending` once, when its `seen` is cleared, and not again
+//! until it has been listed in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Transaction, named_params, params};
+
+use super::error::{StateError, StateResult};
+use super::types::{Absorbed, Listed, Renamed};
+use super::{State, collect, count, for_side, time};
+use crate::model::{Side, Sides};
+
+/// `record` is the living record of that name and `creation`, `moved` whether the document
+/// was saved since it was last seen.
+const TABLES: &str = "
+    CREATE TEMP TABLE listed (
+        side TEXT NOT NULL,
+        name TEXT NOT NULL,
+        creation TEXT NOT NULL,
+        modified TEXT NOT NULL,
+        taken_up BOOLEAN NOT NULL,
+        record INTEGER,
+        moved BOOLEAN NOT NULL DEFAULT FALSE,
+        PRIMARY KEY (side, name)
+    ) WITHOUT ROWID;
+    CREATE INDEX temp.listed_creation ON listed (side, creation);";
+
+impl State {
+    pub(super) fn create_listing_tables(&self) -> StateResult<()> {
+        Ok(self.connection.execute_batch(TABLES)?)
+    }
+
+    /// Begins to collect a listing of a doctype; one that was not absorbed is dropped.
+    pub fn begin_listing(&mut self, doctype: &str) -> StateResult<()> {
+        self.connection.execute("DELETE FROM temp.listed", [])?;
+        self.listing = Some(doctype.to_owned());
+        Ok(())
+    }
+
+    /// Adds a page. A name may come twice: the later `modified` line counts, and it is taken
+    /// up if either says so.
+    pub fn add_listed(&mut self, side: Side, page: &[Listed]) -> StateResult<()> {
+        if self.listing.is_none() {
+            return Err(StateError::NoListing);
+        }
+        let transaction = self.connection.transaction()?;
+        insert_listed(&transaction, side, page)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Takes over the listing of both sides, which has to be complete on both: what is not
+    /// in it is reported missing.
+    pub fn absorb_listing(&mut self, now: Timestamp) -> StateResult<Absorbed> {
+        let doctype = self.listing.take().ok_or(StateError::NoListing)?;
+        let absorbed = self.write(|transaction| {
+            let work = Absorption { transaction, doctype: &doctype, now: time::stamp(now) };
+            let mut absorbed = Absorbed::default();
+            for side in Side::BOTH {
+                absorbed.documents[side] = work.count(side)?;
+                work.match_known(side)?;
+                absorbed.renamed.extend(work.follow_renames(side)?);
+                work.mark_moved(side)?;
+                absorbed.replaced.extend(work.mark_replaced(side)?);
+                absorbed.missing.extend(work.mark_missing(side)?);
+            }
+            work.take_up_unknown()?;
+            Ok(absorbed)
+        })?;
+        self.connection.execute("DELETE FROM temp.listed", [])?;
+        Ok(absorbed)
+    }
+
+    /// The records of documents that were looked up one by one, new ones included. `found`
+    /// is what each side has under the name asked for; two records come back where the two
+    /// sides' documents are known to be different ones.
+    ///
+    /// A document whose `creation` is known under another name gives that record with its
+    /// `seen` cleared: a single look-up cannot tell that the old name is free.
+    pub fn ensure_records(
+        &mut self,
+        doctype: &str,
+        found: &Sides<Option<Listed>>,
+        now: Timestamp,
+    ) -> StateResult<Vec<i64>> {
+        self.listing = None;
+        self.connection.execute("DELETE FROM temp.listed", [])?;
+        self.write(|transaction| {
+            let work = Absorption { transaction, doctype, now: time::stamp(now) };
+            for (side, listed) in found.iter() {
+                let taken_up = listed.iter().map(|one| Listed { taken_up: true, ..one.clone() });
+                insert_listed(transaction, side, &taken_up.collect::<Vec<_>>())?;
+                work.match_known(side)?;
+                work.match_creation(side)?;
+                work.mark_moved(side)?;
+                work.mark_replaced(side)?;
+            }
+            work.take_up_unknown()?;
+            let mut records = BTreeSet::new();
+            for side in Side::BOTH {
+                let mut statement = transaction.prepare_cached(&for_side(
+                    side,
+                    "SELECT COALESCE(l.record, r.id) FROM temp.listed l
+                     LEFT JOIN sync_records r ON r.doctype = ?1 AND r.{s}_name = l.name
+                        AND r.sync_status <> 'gone'
+                     WHERE l.side = '{s}'",
+                ))?;
+                records.extend(collect(&mut statement, [doctype], |row| {
+                    Ok(row.get::<_, Option<i64>>(0)?)
+                })?);
+            }
+            Ok(records.into_iter().flatten().collect())
+        })
+    }
+}
+
+fn insert_listed(connection: &Connection, side: Side, page: &[Listed]) -> StateResult<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO temp.listed (side, name, creation, modified, taken_up)
+         VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (side, name) DO UPDATE SET creation = excluded.creation,
+            modified = excluded.modified, taken_up = taken_up OR excluded.taken_up",
+    )?;
+    for one in page {
+        insert.execute(params![
+            side.as_str(),
+            one.name,
+            one.creation,
+            one.modified,
+            one.taken_up
+        ])?;
+    }
+    Ok(())
+}
+
+/// One listing on its way into the records. Each step is one statement for one side, but for
+/// renames, which are few.
+struct Absorption<'a> {
+    transaction: &'a Transaction<'a>,
+    doctype: &'a str,
+    now: String,
+}
+
+impl Absorption<'_> {
+    fn count(&self, side: Side) -> StateResult<usize> {
+        let sql = "SELECT count(*) FROM temp.listed WHERE side = ?";
+        Ok(self.transaction.query_row(sql, [side.as_str()], |row| count(row, 0))?)
+    }
+
+    /// Known documents: same name, same `creation`. Reads the covering index only.
+    fn match_known(&self, side: Side) -> StateResult<()> {
+        let sql = for_side(
+            side,
+            "UPDATE temp.listed SET (record, moved) = (
+                SELECT r.id, r.{s}_seen IS NOT listed.modified
+                FROM sync_records r INDEXED BY idx_{s}_identity
+                WHERE r.doctype = ?1 AND r.{s}_creation = listed.creation
+                    AND r.{s}_name = listed.name AND r.sync_status <> 'gone'
+                UNION ALL SELECT NULL, FALSE LIMIT 1)
+             WHERE side = '{s}'",
+        );
+        self.transaction.prepare_cached(&sql)?.execute([self.doctype])?;
+        Ok(())
+    }
+
+    /// Saved since last seen: the need is recorded, and with it `seen` moves.
+    fn mark_moved(&self, side: Side) -> StateResult<()> {
+        let sql = for_side(
+            side,
+            "UPDATE sync_records
+             SET {s}_seen = l.modified, sync_status = 'pending', reason = NULL,
+                next_retry = NULL, updated_at = ?1
+             FROM temp.listed l
+             WHERE l.side = '{s}' AND l.moved AND sync_records.id = l.record",
+        );
+        self.transaction.prepare_cached(&sql)?.execute([&self.now])?;
+        Ok(())
+    }
+
+    /// A known `creation` under another name, where both are unique and the old name no
+    /// longer belongs to the document: the map follows.
+    fn follow_renames(&self, side: Side) -> StateResult<Vec<Renamed>> {
+        let mut renames = self.possible_renames(side)?;
+        // The new name must be free, or become free by another rename of this listing.
+        loop {
+            let freed: BTreeSet<String> = renames.iter().map(|rename| rename.old.clone()).collect();
+            let before = renames.len();
+            let mut kept = Vec::new();
+            for rename in renames {
+                if freed.contains(&rename.new) || !self.is_known(side, &rename.new)? {
+                    kept.push(rename);
+                }
+            }
+            renames = kept;
+            if renames.len() == before {
+                break;
+            }
+        }
+        let sql = for_side(side, "UPDATE sync_records SET {s}_name = NULL WHERE id = ?");
+        let mut release = self.transaction.prepare_cached(&sql)?;
+        for rename in &renames {
+            release.execute([rename.record])?;
+        }
+        let sql = for_side(
+            side,
+            "UPDATE sync_records SET {s}_name = l.name, {s}_seen = l.modified,
+                sync_status = 'pending', next_retry = NULL, reason = ?3, updated_at = ?4
+             FROM temp.listed l
+             WHERE sync_records.id = ?1 AND l.side = '{s}' AND l.name = ?2",
+        );
+        let mut take = self.transaction.prepare_cached(&sql)?;
+        let mut known = self
+            .transaction
+            .prepare_cached("UPDATE temp.listed SET record = ? WHERE side = ? AND name = ?")?;
+        for rename in &renames {
+            let reason = format!("renamed on {side}: was {}", rename.old);
+            take.execute(params![rename.record, rename.new, reason, self.now])?;
+            known.execute(params![rename.record, side.as_str(), rename.new])?;
+        }
+        Ok(renames)
+    }
+
+    fn possible_renames(&self, side: Side) -> StateResult<Vec<Renamed>> {
+        let sql = for_side(
+            side,
+            "SELECT r.id, r.{s}_name, l.name
+             FROM temp.listed l CROSS JOIN sync_records r INDEXED BY idx_{s}_identity
+             WHERE l.side = '{s}' AND l.record IS NULL AND l.creation <> ''
+                AND r.doctype = ?1 AND r.{s}_creation = l.creation AND r.sync_status <> 'gone'
+                AND r.{s}_name IS NOT NULL
+                AND NOT EXISTS (SELECT 1 FROM temp.listed old WHERE old.side = '{s}'
+                    AND old.name = r.{s}_name AND old.record = r.id)
+                AND 1 = (SELECT count(*) FROM temp.listed same
+                    WHERE same.side = '{s}' AND same.creation = l.creation)
+             ORDER BY r.id",
+        );
+        let mut statement = self.transaction.prepare_cached(&sql)?;
+        let found = collect(&mut statement, [self.doctype], |row| {
+            Ok(Renamed { record: row.get(0)?, side, old: row.get(1)?, new: row.get(2)? })
+        })?;
+        let mut by_name: BTreeMap<&str, usize> = BTreeMap::new();
+        for rename in &found {
+            *by_name.entry(&rename.new).or_default() += 1;
+        }
+        Ok(found.iter().filter(|rename| by_name[rename.new.as_str()] == 1).cloned().collect())
+    }
+
+    fn is_known(&self, side: Side, name: &str) -> StateResult<bool> {
+        let sql = for_side(
+            side,
+            "SELECT 1 FROM sync_records
+             WHERE doctype = ? AND {s}_name = ? AND sync_status <> 'gone'",
+        );
+        Ok(self.transaction.prepare_cached(&sql)?.exists([self.doctype, name])?)
+    }
+
+    /// For single look-ups: a known `creation` under another name asks for a whole look.
+    fn match_creation(&self, side: Side) -> StateResult<()> {
+        for rename in self.possible_renames(side)? {
+            let sql = for_side(
+                side,
+                "UPDATE sync_records SET {s}_seen = NULL, sync_status = 'pending',
+                    next_retry = NULL, reason = ?, updated_at = ? WHERE id = ?",
+            );
+            let reason = format!("perhaps renamed on {side}: now {}", rename.new);
+            self.transaction.prepare_cached(&sql)?.execute(params![
+                reason,
+                self.now,
+                rename.record
+            ])?;
+            self.transaction
+                .prepare_cached("UPDATE temp.listed SET record = ? WHERE side = ? AND name = ?")?
+                .execute(params![rename.record, side.as_str(), rename.new])?;
+        }
+        Ok(())
+    }
+
+    /// The name is known, the `creation` is not: another document stands there now.
+    fn mark_replaced(&self, side: Side) -> StateResult<Vec<(i64, Side)>> {
+        let sql = for_side(
+            side,
+            "SELECT r.id FROM temp.listed l CROSS JOIN sync_records r
+             WHERE l.side = '{s}' AND l.record IS NULL AND r.doctype = ?1
+                AND r.{s}_name = l.name AND r.sync_status <> 'gone' ORDER BY r.id",
+        );
+        let mut statement = self.transaction.prepare_cached(&sql)?;
+        let replaced = collect(&mut statement, [self.doctype], |row| Ok(row.get(0)?))?;
+        self.mark_unseen(side, &replaced, "replaced by another document of the same name")
+    }
+
+    /// Known documents that were not listed. Reads the covering index only.
+    fn mark_missing(&self, side: Side) -> StateResult<Vec<(i64, Side)>> {
+        let sql = for_side(
+            side,
+            "SELECT r.id FROM sync_records r INDEXED BY idx_{s}_identity
+             WHERE r.doctype = ?1 AND r.{s}_name IS NOT NULL AND r.sync_status <> 'gone'
+                AND NOT EXISTS (SELECT 1 FROM temp.listed l
+                    WHERE l.side = '{s}' AND l.name = r.{s}_name)
+             ORDER BY r.id",
+        );
+        let mut statement = self.transaction.prepare_cached(&sql)?;
+        let missing = collect(&mut statement, [self.doctype], |row| Ok(row.get(0)?))?;
+        self.mark_unseen(side, &missing, "not listed")
+    }
+
+    /// Clears `seen` and asks for a look, where that is news.
+    fn mark_unseen(
+        &self,
+        side: Side,
+        records: &[i64],
+        what: &str,
+    ) -> StateResult<Vec<(i64, Side)>> {
+        let sql = for_side(
+            side,
+            "UPDATE sync_records SET {s}_seen = NULL, sync_status = 'pending',
+                next_retry = NULL, reason = ?2, updated_at = ?3
+             WHERE id = ?1 AND ({s}_seen IS NOT NULL OR sync_status = 'synced')",
+        );
+        let mut mark = self.transaction.prepare_cached(&sql)?;
+        let reason = format!("{what} on {side}");
+        for record in records {
+            mark.execute(params![record, reason, self.now])?;
+        }
+        Ok(records.iter().map(|record| (*record, side)).collect())
+    }
+
+    /// Documents that the state does not know. One of the same name on the other side that
+    /// is still alone meets it in one record; whether they are one document is decided when
+    /// both are read. A document that the rules do not take up only ever joins.
+    fn take_up_unknown(&self) -> StateResult<()> {
+        self.join(Side::Cloud)?;
+        self.join(Side::Local)?;
+        self.insert(Side::Cloud)?;
+        self.join(Side::Local)?;
+        self.insert(Side::Local)?;
+        self.join(Side::Cloud)
+    }
+
+    fn join(&self, side: Side) -> StateResult<()> {
+        let sql = for_side(
+            side,
+            "UPDATE sync_records
+             SET {s}_name = l.name, {s}_creation = l.creation, {s}_seen = l.modified,
+                sync_status = 'pending', reason = NULL, next_retry = NULL, updated_at = :now
+             FROM temp.listed l
+             WHERE l.side = '{s}' AND l.record IS NULL
+                AND sync_records.doctype = :doctype AND sync_records.{o}_name = l.name
+                AND sync_records.sync_status <> 'gone'
+                AND +sync_records.{s}_name IS NULL AND sync_records.cloud_modified IS NULL
+                AND NOT EXISTS (SELECT 1 FROM sync_records other
+                    WHERE other.doctype = :doctype AND other.{s}_name = l.name
+                        AND other.sync_status <> 'gone')",
+        );
+        self.run(&sql)
+    }
+
+    /// In the order of `creation`, so that records are numbered in it.
+    fn insert(&self, side: Side) -> StateResult<()> {
+        let sql = for_side(
+            side,
+            "INSERT INTO sync_records (doctype, docname, {s}_name, {s}_creation, {s}_seen,
+                sync_status, created_at, updated_at)
+             SELECT :doctype, l.name, l.name, l.creation, l.modified, 'pending', :now, :now
+             FROM temp.listed l
+             WHERE l.side = '{s}' AND l.record IS NULL AND l.taken_up
+                AND NOT EXISTS (SELECT 1 FROM sync_records other
+                    WHERE other.doctype = :doctype AND other.{s}_name = l.name
+                        AND other.sync_status <> 'gone')
+             ORDER BY l.creation, l.name",
+        );
+        self.run(&sql)
+    }
+
+    fn run(&self, sql: &str) -> StateResult<()> {
+        self.transaction
+            .prepare_cached(sql)?
+            .execute(named_params! {":doctype": self.doctype, ":now": self.now})?;
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! What erpsync remembers between runs: one `SQLite` database beside the configuration.
+//!
+//! This is the only place that names rusqlite; nothing of it shows in a signature. Nothing
+//! here decides what is to be done about a document, talks to a site or reads a clock: every
+//! time is handed in. What is kept here of the invariants in `ARCHITECTURE.md`:
+//!
+//! - 1, *a base never holds an edit that was not carried*: bases are written by
+//!   [`State::close`] alone, both sides in one transaction with the log row and the end of
+//!   the intent. Every other method may move `seen` and the status, and never a base.
+//! - 4, *identity is the document*: a name and a `creation` on each side; a living record is
+//!   unique by its name on either side, and [`State::absorb_listing`] compares both.
+//! - 5, *both versions are stored before one is overwritten*: [`State::begin_intents`] stores
+//!   the conflict in the transaction that allows the write; at most one conflict a document
+//!   is open.
+//! - 7, *a run can be killed at any instant*: every public method is one transaction,
+//!   `synchronous = FULL`; what was requested from a site is in the journal before, and at
+//!   most one intent a document is open. `seen` moves only together with `pending`.
+//!
+//! Files: `open` and `pair` (whose database is it), `lock`, `migrations`, `listing` (what the
+//! sites list against what is known), `records`, `journal` (intents and their closing),
+//! `conflicts`, `log` (the audit trail, runs and totals).
+
+mod conflicts;
+mod error;
+mod journal;
+mod listing;
+mod lock;
+mod log;
+mod migrations;
+mod open;
+mod pair;
+mod records;
+mod time;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use rusqlite::{Connection, Row, Statement, Transaction, TransactionBehavior};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::model::Side;
+
+pub use error::{StateError, StateResult};
+pub use lock::RunLock;
+pub use time::stamp;
+pub use types::{
+    Absorbed, Action, Base, CandidateQuery, Closing, Conflict, ConflictFilter, ConflictKind,
+    FailedDocument, Failure, Intent, KnownName, Listed, ListingTimes, LogEntry, LogFilter, LogRow,
+    LogStatus, NewConflict, NewIntent, Pair, Record, RecordStatus, Renamed, Resolution, RowName,
+    Run, SideState, StatusChange, StatusTotal,
+};
+
+/// An open state database.
+#[derive(Debug)]
+pub struct State {
+    connection: Connection,
+    /// The doctype of the listing that is being collected.
+    listing: Option<String>,
+}
+
+impl State {
+    /// Runs `work` in one transaction: all of it is stored, or nothing.
+    fn write<T>(&mut self, work: impl FnOnce(&Transaction) -> StateResult<T>) -> StateResult<T> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = work(&transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+}
+
+/// All rows of a query, each read by `read`.
+fn collect<T>(
+    statement: &mut Statement,
+    params: impl rusqlite::Params,
+    mut read: impl FnMut(&Row) -> StateResult<T>,
+) -> StateResult<Vec<T>> {
+    let mut rows = statement.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(row)?);
+    }
+    Ok(found)
+}
+
+/// A number that counts something.
+fn count(row: &Row, column: usize) -> rusqlite::Result<usize> {
+    let number: i64 = row.get(column)?;
+    Ok(usize::try_from(number).unwrap_or(0))
+}
+
+/// SQL for one side: `{s}` is its word, `{o}` the other side's.
+fn for_side(side: Side, sql: &str) -> String {
+    sql.replace("{s}", side.as_str()).replace("{o}", side.opposite().as_str())
+}
+
+fn to_json(value: &impl Serialize) -> StateResult<String> {
+    serde_json::to_string(value).map_err(|error| StateError::Failed(Box::new(error)))
+}
+
+fn from_json<T: DeserializeOwned>(text: &str) -> StateResult<T> {
+    serde_json::from_str(text).map_err(|error| StateError::Unreadable(format!("JSON: {error}")))
+}
+
+fn from_json_some<T: DeserializeOwned>(text: Option<String>) -> StateResult<Option<T>> {
+    text.as_deref().map(from_json).transpose()
+}

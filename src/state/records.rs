@@ -1,0 +1,276 @@
+//! The records: what is known about each document and what is to be done about it.
+//!
+//! Nothing here writes a base (that is `journal`'s closing) or reads a listing. The rule kept
+//! here: a change of status or of `seen` never says that an edit was carried.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+
+use super::error::{StateError, StateResult};
+use super::types::{
+    Base, CandidateQuery, Failure, KnownName, Record, RecordStatus, RowName, StatusChange, Word,
+};
+use super::{State, collect, for_side, from_json_some, log, time};
+use crate::model::{Side, Sides};
+
+const COLUMNS: &str = "id, doctype, docname, cloud_name, local_name, cloud_creation,
+    local_creation, cloud_seen, local_seen, cloud_modified, local_modified, cloud_base,
+    local_base, sync_hash_cloud, sync_hash_local, form_digest, sync_status, is_syncing,
+    retry_count, next_retry, reason, error_message, scope_digest, last_synced";
+
+impl State {
+    /// The records that a pass over a doctype takes up, by their number: in the order in which
+    /// they were first listed, which for one listing is the order of `creation`.
+    pub fn candidates(&self, doctype: &str, query: &CandidateQuery) -> StateResult<Vec<i64>> {
+        if query.full {
+            let mut all = self.connection.prepare_cached(
+                "SELECT id FROM sync_records WHERE doctype = ? AND sync_status <> 'gone'
+                 ORDER BY id",
+            )?;
+            return collect(&mut all, [doctype], |row| Ok(row.get(0)?));
+        }
+        let mut due = self.connection.prepare_cached(
+            "SELECT id FROM sync_records
+             WHERE doctype = ?1 AND sync_status IN ('pending', 'error', 'failed', 'skipped')
+                AND CASE sync_status
+                    WHEN 'pending' THEN TRUE
+                    WHEN 'skipped' THEN scope_digest IS NOT ?2
+                    ELSE ?3 OR next_retry IS NULL OR next_retry <= ?4
+                END
+             ORDER BY id",
+        )?;
+        let params =
+            params![doctype, query.scope_digest, query.retry_failed, time::stamp(query.now)];
+        collect(&mut due, params, |row| Ok(row.get(0)?))
+    }
+
+    /// The records of these numbers, in the order given.
+    pub fn load_records(&self, ids: &[i64]) -> StateResult<Vec<Record>> {
+        let mut statement = self.select("id = ?")?;
+        ids.iter()
+            .map(|id| {
+                let found = collect(&mut statement, [id], record_from)?;
+                found.into_iter().next().ok_or(StateError::NoRecord(*id))
+            })
+            .collect()
+    }
+
+    /// The living records that this name can mean: first seen under it, or called so on
+    /// either side.
+    pub fn find_records(&self, doctype: &str, name: &str) -> StateResult<Vec<Record>> {
+        let mut statement = self.select(
+            "id IN (SELECT id FROM sync_records WHERE doctype = ?1 AND docname = ?2
+                UNION SELECT id FROM sync_records
+                    WHERE doctype = ?1 AND cloud_name = ?2 AND sync_status <> 'gone'
+                UNION SELECT id FROM sync_records
+                    WHERE doctype = ?1 AND local_name = ?2 AND sync_status <> 'gone')
+             AND sync_status <> 'gone' ORDER BY id",
+        )?;
+        collect(&mut statement, [doctype, name], record_from)
+    }
+
+    /// The living record that has this name on this side.
+    pub fn record_by_name(
+        &self,
+        doctype: &str,
+        side: Side,
+        name: &str,
+    ) -> StateResult<Option<Record>> {
+        let mut statement =
+            self.select(&for_side(side, "doctype = ? AND {s}_name = ? AND sync_status <> 'gone'"))?;
+        Ok(collect(&mut statement, [doctype, name], record_from)?.into_iter().next())
+    }
+
+    /// What the state knows about these names of one side. A living document comes before
+    /// one that is gone; of several gone ones the last counts.
+    pub fn known_names(
+        &self,
+        doctype: &str,
+        side: Side,
+        names: &[String],
+    ) -> StateResult<BTreeMap<String, KnownName>> {
+        let select = |living: &str| {
+            self.connection.prepare_cached(&for_side(
+                side,
+                &format!(
+                    "SELECT id, docname, {{o}}_name, cloud_modified IS NOT NULL FROM sync_records
+                     WHERE doctype = ? AND {{s}}_name = ? AND sync_status {living} 'gone'
+                     ORDER BY id DESC LIMIT 1"
+                ),
+            ))
+        };
+        let (mut living, mut gone) = (select("<>")?, select("=")?);
+        let mut known = BTreeMap::new();
+        for name in names {
+            let read = |row: &Row| {
+                Ok(KnownName {
+                    record: row.get(0)?,
+                    docname: row.get(1)?,
+                    other: row.get(2)?,
+                    has_base: row.get(3)?,
+                })
+            };
+            let found = match living.query_row([doctype, name], read).optional()? {
+                None => gone.query_row([doctype, name], read).optional()?,
+                found => found,
+            };
+            if let Some(found) = found {
+                known.insert(name.clone(), found);
+            }
+        }
+        Ok(known)
+    }
+
+    /// The row names of a document, by table and place.
+    pub fn row_names(&self, record: i64) -> StateResult<Vec<RowName>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT table_field, position, cloud_row, local_row FROM row_names
+             WHERE record = ? ORDER BY table_field, position",
+        )?;
+        collect(&mut statement, [record], |row| {
+            Ok(RowName {
+                table: row.get(0)?,
+                position: row.get(1)?,
+                names: Sides::new(row.get(2)?, row.get(3)?),
+            })
+        })
+    }
+
+    /// The counterparts of rows of one side, whatever document they are in.
+    pub fn row_counterparts(
+        &self,
+        side: Side,
+        rows: &[String],
+    ) -> StateResult<BTreeMap<String, String>> {
+        let mut statement = self.connection.prepare_cached(&for_side(
+            side,
+            "SELECT {o}_row FROM row_names WHERE {s}_row = ? AND {o}_row IS NOT NULL LIMIT 1",
+        ))?;
+        let mut found = BTreeMap::new();
+        for row in rows {
+            let other = statement.query_row([row], |found| found.get(0)).optional()?;
+            if let Some(other) = other {
+                found.insert(row.clone(), other);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Changes what is to be done about records, e.g. leaves them alone for a reason.
+    pub fn set_status(&mut self, changes: &[StatusChange], now: Timestamp) -> StateResult<()> {
+        self.write(|transaction| {
+            for change in changes {
+                let updated = transaction
+                    .prepare_cached(
+                        "UPDATE sync_records SET sync_status = ?, reason = ?, scope_digest = ?,
+                            next_retry = NULL, updated_at = ? WHERE id = ?",
+                    )?
+                    .execute(params![
+                        change.status.as_str(),
+                        change.reason,
+                        change.scope_digest,
+                        time::stamp(now),
+                        change.record
+                    ])?;
+                expect_record(updated, change.record)?;
+                log::insert(transaction, change.record, change.log.as_ref(), now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Records attempts that failed: one more in a row, and when to try again.
+    pub fn record_failures(&mut self, failures: &[Failure], now: Timestamp) -> StateResult<()> {
+        self.write(|transaction| {
+            for failure in failures {
+                let status =
+                    if failure.give_up { RecordStatus::Failed } else { RecordStatus::Error };
+                let changed = transaction
+                    .prepare_cached(
+                        "UPDATE sync_records SET sync_status = ?, error_message = ?,
+                            reason = NULL, retry_count = retry_count + 1, next_retry = ?,
+                            updated_at = ? WHERE id = ?",
+                    )?
+                    .execute(params![
+                        status.as_str(),
+                        failure.message,
+                        failure.next_retry.map(time::stamp),
+                        time::stamp(now),
+                        failure.record
+                    ])?;
+                expect_record(changed, failure.record)?;
+                log::insert(transaction, failure.record, failure.log.as_ref(), now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets what these sides looked like, so that the next listing takes the documents up
+    /// again: for what could not be seen.
+    pub fn clear_seen(&mut self, unknown: &[(i64, Side)], now: Timestamp) -> StateResult<()> {
+        self.write(|transaction| {
+            for (record, side) in unknown {
+                let changed = transaction
+                    .prepare_cached(&for_side(
+                        *side,
+                        "UPDATE sync_records SET {s}_seen = NULL, updated_at = ? WHERE id = ?",
+                    ))?
+                    .execute(params![time::stamp(now), record])?;
+                expect_record(changed, *record)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn select(&self, condition: &str) -> StateResult<CachedStatement<'_>> {
+        let sql = format!("SELECT {COLUMNS} FROM sync_records WHERE {condition}");
+        Ok(self.connection.prepare_cached(&sql)?)
+    }
+}
+
+/// A record that was to be changed and is not there is an error, not a change of nothing.
+pub(super) fn expect_record(changed: usize, record: i64) -> StateResult<()> {
+    if changed == 1 { Ok(()) } else { Err(StateError::NoRecord(record)) }
+}
+
+/// Sets `is_syncing` to what the journal says.
+pub(super) fn refresh_is_syncing(connection: &Connection, record: i64) -> StateResult<()> {
+    connection
+        .prepare_cached(
+            "UPDATE sync_records SET is_syncing = EXISTS (SELECT 1 FROM journal
+                WHERE record = ?1 AND state IN ('open', 'answered')) WHERE id = ?1",
+        )?
+        .execute([record])?;
+    Ok(())
+}
+
+fn record_from(row: &Row) -> StateResult<Record> {
+    let base = |modified: &str, content: &str| -> StateResult<Option<Base>> {
+        let modified: Option<String> = row.get(modified)?;
+        let content = from_json_some(row.get(content)?)?;
+        Ok(modified.zip(content).map(|(modified, content)| Base { modified, content }))
+    };
+    let cloud = base("cloud_modified", "cloud_base")?;
+    let local = base("local_modified", "local_base")?;
+    Ok(Record {
+        id: row.get("id")?,
+        doctype: row.get("doctype")?,
+        docname: row.get("docname")?,
+        names: Sides::new(row.get("cloud_name")?, row.get("local_name")?),
+        creations: Sides::new(row.get("cloud_creation")?, row.get("local_creation")?),
+        seen: Sides::new(row.get("cloud_seen")?, row.get("local_seen")?),
+        bases: cloud.zip(local).map(|(cloud, local)| Sides::new(cloud, local)),
+        hashes: Sides::new(row.get("sync_hash_cloud")?, row.get("sync_hash_local")?),
+        form_digest: row.get("form_digest")?,
+        status: RecordStatus::word(&row.get::<_, String>("sync_status")?)?,
+        is_syncing: row.get("is_syncing")?,
+        retry_count: row.get("retry_count")?,
+        next_retry: time::parse_some(row.get("next_retry")?)?,
+        reason: row.get("reason")?,
+        error_message: row.get("error_message")?,
+        scope_digest: row.get("scope_digest")?,
+        last_synced: time::parse_some(row.get("last_synced")?)?,
+    })
+}

@@ -1,0 +1,637 @@
+//! What goes into the state and comes out of it: plain values, no database in them.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::error::{StateError, StateResult};
+use crate::model::{Direction, Doc, Side, Sides};
+
+/// An enum that is stored as a word.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl $name {
+            /// The word in the database and in output.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+
+            /// Reads the word that `as_str` gives.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl Word for $name {
+            fn word(text: &str) -> StateResult<Self> {
+                Self::parse(text).ok_or_else(|| unreadable(stringify!($name), text))
+            }
+        }
+    };
+}
+
+/// A value that is stored as a word; reading an unknown word is an error, never a default.
+pub(super) trait Word: Sized {
+    fn word(text: &str) -> StateResult<Self>;
+}
+
+fn unreadable(what: &str, text: &str) -> StateError {
+    StateError::Unreadable(format!("'{text}' is no {what}"))
+}
+
+impl Word for Side {
+    fn word(text: &str) -> StateResult<Self> {
+        Self::parse(text).ok_or_else(|| unreadable("side", text))
+    }
+}
+
+impl Word for Direction {
+    fn word(text: &str) -> StateResult<Self> {
+        [Self::CloudToLocal, Self::LocalToCloud, Self::Both, Self::None]
+            .into_iter()
+            .find(|direction| direction.as_str() == text)
+            .ok_or_else(|| unreadable("direction", text))
+    }
+}
+
+words! {
+    /// What is to be done about a document (`sync_status`).
+    RecordStatus {
+        /// Something has changed, or was never compared: the next pass takes it up.
+        Pending = "pending",
+        /// In step when last looked at.
+        Synced = "synced",
+        /// Waits for a person.
+        Conflict = "conflict",
+        /// The last attempt failed; tried again at `next_retry`.
+        Error = "error",
+        /// Failed too often; tried again once a day or on change.
+        Failed = "failed",
+        /// Left alone, for the reason given and under the scope given.
+        Skipped = "skipped",
+        /// Deleted on both sides. The row stays, so that links still translate.
+        Gone = "gone",
+    }
+}
+
+words! {
+    /// What was done (`sync_logs.action`, `journal.action`).
+    Action {
+        /// A pass that did nothing else worth a word.
+        Sync = "sync",
+        /// Created on the other side.
+        Create = "create",
+        /// Updated on the other side.
+        Update = "update",
+        /// Deleted on the other side.
+        Delete = "delete",
+        /// Changes of both sides put together.
+        Merge = "merge",
+        /// Submitted on the other side.
+        Submit = "submit",
+        /// Cancelled on the other side.
+        Cancel = "cancel",
+        /// Renamed on the other side.
+        Rename = "rename",
+        /// Equal already: only the base was written.
+        Adopt = "adopt",
+        /// Gone on both sides.
+        Forget = "forget",
+        /// A conflict was recorded.
+        Conflict = "conflict",
+        /// A conflict was settled.
+        Resolve = "resolve",
+    }
+}
+
+words! {
+    /// How a logged action ended.
+    LogStatus {
+        /// Done.
+        Success = "success",
+        /// Not done.
+        Failed = "failed",
+        /// Recorded for a decision.
+        Conflict = "conflict",
+    }
+}
+
+words! {
+    /// Why a document is in conflict.
+    ConflictKind {
+        /// Both sides changed the document.
+        EditEdit = "edit_edit",
+        /// One side changed what the other deleted.
+        EditDelete = "edit_delete",
+        /// One document on both sides, without a common base.
+        FirstMeeting = "first_meeting",
+        /// Two documents of the same name.
+        Collision = "collision",
+        /// A new document that equals one that is mapped already.
+        Duplicate = "duplicate",
+        /// A request whose effect cannot be told.
+        UnknownOutcome = "unknown_outcome",
+        /// A field newly in scope differs.
+        NewField = "new_field",
+        /// A change that the other site does not accept over REST.
+        CannotMirror = "cannot_mirror",
+        /// The sites rewrite each other's values.
+        PingPong = "ping_pong",
+    }
+}
+
+words! {
+    /// How a conflict was settled.
+    Resolution {
+        /// The cloud's version was taken.
+        CloudWins = "cloud_wins",
+        /// The local version was taken.
+        LocalWins = "local_wins",
+        /// A merged version was written to both.
+        Merge = "merge",
+        /// Two documents: each was created on the other side.
+        Both = "both",
+        /// It closed by itself: the sides became equal, or one returned to its base.
+        Superseded = "superseded",
+    }
+}
+
+/// The two sites that a state belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// The urls, without a trailing slash.
+    pub urls: Sides<String>,
+    /// The users that the keys belong to.
+    pub users: Sides<String>,
+}
+
+impl fmt::Display for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "cloud {} (user {}) and local {} (user {})",
+            self.urls.cloud, self.users.cloud, self.urls.local, self.users.local
+        )
+    }
+}
+
+/// What both sides last agreed on, as it stands on one of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Base {
+    /// `modified` of that version, the site's own text.
+    pub modified: String,
+    /// The whole document.
+    pub content: Doc,
+}
+
+/// What the state knows about one document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The record's number.
+    pub id: i64,
+    /// The doctype.
+    pub doctype: String,
+    /// The name where the document was first seen.
+    pub docname: String,
+    /// Its name on each side, where it has one there.
+    pub names: Sides<Option<String>>,
+    /// Its `creation` on each side.
+    pub creations: Sides<Option<String>>,
+    /// The `modified` that each side had when last looked at; `None` asks for a new look.
+    pub seen: Sides<Option<String>>,
+    /// What both sides last agreed on.
+    pub bases: Option<Sides<Base>>,
+    /// The hash of each base's sync form, valid under `form_digest`.
+    pub hashes: Sides<Option<String>>,
+    /// The digest of what shaped the hashes.
+    pub form_digest: Option<String>,
+    /// What is to be done.
+    pub status: RecordStatus,
+    /// Whether a write to a site is open in the journal.
+    pub is_syncing: bool,
+    /// How many runs in a row tried and failed.
+    pub retry_count: u32,
+    /// When to try again.
+    pub next_retry: Option<Timestamp>,
+    /// Why the status is what it is.
+    pub reason: Option<String>,
+    /// The last failure, in the site's own words.
+    pub error_message: Option<String>,
+    /// What a decision to skip was made under.
+    pub scope_digest: Option<String>,
+    /// When both sides were last in step.
+    pub last_synced: Option<Timestamp>,
+}
+
+/// A document as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The name.
+    pub name: String,
+    /// The site's own text.
+    pub creation: String,
+    /// The site's own text.
+    pub modified: String,
+    /// Whether the rules take the document up where the state does not know it yet.
+    pub taken_up: bool,
+}
+
+/// What a listing of both sides changed in the state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Absorbed {
+    /// How many documents each side listed.
+    pub documents: Sides<usize>,
+    /// Documents that have another name than before.
+    pub renamed: Vec<Renamed>,
+    /// Documents whose name now belongs to another document (another `creation`).
+    pub replaced: Vec<(i64, Side)>,
+    /// Living documents that have a name on a side and were not listed there, whether that
+    /// is news or not. Not listed is not deleted.
+    pub missing: Vec<(i64, Side)>,
+}
+
+/// A known `creation` under another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renamed {
+    /// The record.
+    pub record: i64,
+    /// Where it was renamed.
+    pub side: Side,
+    /// The name until now.
+    pub old: String,
+    /// The name from now on.
+    pub new: String,
+}
+
+/// Which documents a pass takes up.
+#[derive(Debug, Clone)]
+pub struct CandidateQuery<'a> {
+    /// The time of the pass.
+    pub now: Timestamp,
+    /// Everything that is not gone.
+    pub full: bool,
+    /// Failed documents although their retry is not due.
+    pub retry_failed: bool,
+    /// Today's scope: what was skipped under another is taken up.
+    pub scope_digest: &'a str,
+}
+
+/// A known name, for the translation of links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownName {
+    /// The record.
+    pub record: i64,
+    /// Its own id in the state: what a link to it stands as in the sync form.
+    pub docname: String,
+    /// Its name on the other side.
+    pub other: Option<String>,
+    /// Whether the two were ever in step: without it `other` is only an equal name.
+    pub has_base: bool,
+}
+
+/// A row of the audit trail that is to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogEntry {
+    /// The run.
+    pub run: Option<i64>,
+    /// What was done.
+    pub action: Action,
+    /// Which way.
+    pub direction: Direction,
+    /// How it ended.
+    pub status: LogStatus,
+    /// Why, or what went wrong.
+    pub message: Option<String>,
+    /// Details.
+    pub changes: Option<Value>,
+}
+
+/// A row of the audit trail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogRow {
+    /// The row's number.
+    pub id: i64,
+    /// When.
+    pub timestamp: Timestamp,
+    /// The doctype.
+    pub doctype: String,
+    /// The document's name in the state.
+    pub docname: String,
+    /// The record.
+    pub record: Option<i64>,
+    /// What was done and how it ended.
+    pub entry: LogEntry,
+}
+
+/// Which rows of the audit trail; newest first.
+#[derive(Debug, Clone, Default)]
+pub struct LogFilter<'a> {
+    /// Only this doctype.
+    pub doctype: Option<&'a str>,
+    /// Only this document, by any of its names.
+    pub name: Option<&'a str>,
+    /// Only this run.
+    pub run: Option<i64>,
+    /// Only from then on.
+    pub since: Option<Timestamp>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+/// A change of what is to be done about a record, without any write to a site.
+#[derive(Debug, Clone)]
+pub struct StatusChange<'a> {
+    /// The record.
+    pub record: i64,
+    /// The new status.
+    pub status: RecordStatus,
+    /// Why.
+    pub reason: &'a str,
+    /// For a skip: what the decision was made under.
+    pub scope_digest: Option<&'a str>,
+    /// A log row, where it is worth one.
+    pub log: Option<LogEntry>,
+}
+
+/// An attempt that failed.
+#[derive(Debug, Clone)]
+pub struct Failure<'a> {
+    /// The record.
+    pub record: i64,
+    /// The site's own words.
+    pub message: &'a str,
+    /// When to try again.
+    pub next_retry: Option<Timestamp>,
+    /// Whether it now counts as `failed`.
+    pub give_up: bool,
+    /// The log row.
+    pub log: Option<LogEntry>,
+}
+
+/// A conflict to be recorded.
+#[derive(Debug, Clone)]
+pub struct NewConflict {
+    /// The record.
+    pub record: i64,
+    /// Why the two versions cannot be settled here.
+    pub kind: ConflictKind,
+    /// The fields that collide.
+    pub fields: Vec<String>,
+    /// Both whole documents; `Value::Null` where a side has none.
+    pub data: Sides<Value>,
+    /// `modified` of each, or the time of detection where a side has no document.
+    pub modified: Sides<String>,
+    /// Why, in words.
+    pub reason: String,
+    /// Written where the conflict is new or its content changed.
+    pub log: Option<LogEntry>,
+}
+
+/// A conflict as recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conflict {
+    /// The conflict's number.
+    pub id: i64,
+    /// The record.
+    pub record: i64,
+    /// The doctype.
+    pub doctype: String,
+    /// The document's name in the state.
+    pub docname: String,
+    /// Its name on each side today.
+    pub names: Sides<Option<String>>,
+    /// Why.
+    pub kind: ConflictKind,
+    /// The fields that collide.
+    pub fields: Vec<String>,
+    /// Both whole documents; `Value::Null` where a side has none.
+    pub data: Sides<Value>,
+    /// `modified` of each.
+    pub modified: Sides<String>,
+    /// When it was first seen.
+    pub created_at: Timestamp,
+    /// How it was settled, where it is.
+    pub resolution: Option<Resolution>,
+    /// When it was settled.
+    pub resolved_at: Option<Timestamp>,
+}
+
+impl Conflict {
+    /// Who saved a side's version last, where the document says so.
+    #[must_use]
+    pub fn modified_by(&self, side: Side) -> Option<&str> {
+        self.data[side].get("modified_by").and_then(Value::as_str)
+    }
+}
+
+/// Which conflicts; oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct ConflictFilter<'a> {
+    /// Only this doctype.
+    pub doctype: Option<&'a str>,
+    /// Only those not settled.
+    pub open_only: bool,
+}
+
+/// A write to a site that is about to be requested.
+#[derive(Debug, Clone)]
+pub struct NewIntent {
+    /// The record.
+    pub record: i64,
+    /// The run.
+    pub run: Option<i64>,
+    /// The side that is written to.
+    pub side: Side,
+    /// What is done there.
+    pub action: Action,
+    /// The target's name; `None` where the site is to give it.
+    pub target_name: Option<String>,
+    /// The target's `modified` before the write; `None` for a create.
+    pub target_modified: Option<String>,
+    /// The target as read before the write; `None` for a create.
+    pub target: Option<Doc>,
+    /// The source as read for this write: its base, once the write is closed.
+    pub source: Doc,
+    /// The fields sent.
+    pub sent: Doc,
+    /// Fields held out of this write, to be sent afterwards.
+    pub omitted: Vec<String>,
+    /// How the open conflict is settled by this write.
+    pub resolution: Option<Resolution>,
+    /// Why it is done.
+    pub reason: String,
+    /// The target site's own time.
+    pub site_time: Option<Timestamp>,
+    /// Both versions, where one is about to be overwritten; stored in the same transaction.
+    pub conflict: Option<NewConflict>,
+}
+
+/// A write to a site that was requested and is not closed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intent {
+    /// The intent's number.
+    pub id: i64,
+    /// The record.
+    pub record: i64,
+    /// The run that made it.
+    pub run: Option<i64>,
+    /// The doctype.
+    pub doctype: String,
+    /// The side written to.
+    pub side: Side,
+    /// What was to be done there.
+    pub action: Action,
+    /// The target's name; `None` where the site was to give it.
+    pub target_name: Option<String>,
+    /// The target's `modified` before the write.
+    pub target_modified: Option<String>,
+    /// The target as read before the write.
+    pub target: Option<Doc>,
+    /// The source as read for this write.
+    pub source: Doc,
+    /// The fields sent.
+    pub sent: Doc,
+    /// Fields held out.
+    pub omitted: Vec<String>,
+    /// How the open conflict is settled by it.
+    pub resolution: Option<Resolution>,
+    /// Why.
+    pub reason: String,
+    /// The target site's own time before the request.
+    pub site_time: Option<Timestamp>,
+    /// The site's answer, where one was received.
+    pub answer: Option<Doc>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// One side of a document that is in step.
+#[derive(Debug, Clone)]
+pub struct SideState {
+    /// Its name there.
+    pub name: String,
+    /// Its `creation` there.
+    pub creation: String,
+    /// `modified` of the base.
+    pub modified: String,
+    /// `modified` when last looked at; `None` asks for a new look at the next pass.
+    pub seen: Option<String>,
+    /// The hash of the base's sync form.
+    pub hash: String,
+    /// The base: the whole document.
+    pub content: Doc,
+}
+
+/// Which row on one side is which row on the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowName {
+    /// The table field of the parent.
+    pub table: String,
+    /// The row's place, from 0.
+    pub position: u32,
+    /// The row's name on each side.
+    pub names: Sides<Option<String>>,
+}
+
+/// Two sides that agree: everything that is stored when an action is done.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// The record.
+    pub record: i64,
+    /// Both sides as they stand, from which the next change is told.
+    pub sides: Sides<SideState>,
+    /// The digest of what shaped the hashes.
+    pub form_digest: String,
+    /// Usually [`RecordStatus::Synced`]; [`RecordStatus::Pending`] where more is to be sent.
+    pub status: RecordStatus,
+    /// Which way the content went.
+    pub direction: Direction,
+    /// Why the status is what it is.
+    pub reason: Option<String>,
+    /// The log row; none where nothing happened.
+    pub log: Option<LogEntry>,
+    /// The row names; they replace those known.
+    pub rows: Vec<RowName>,
+    /// The intent that this closes.
+    pub intent: Option<i64>,
+    /// How an open conflict is settled; without it, it is superseded.
+    pub resolution: Option<Resolution>,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// The run's number.
+    pub id: i64,
+    /// The command.
+    pub command: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; `None` while it runs or where it was killed.
+    pub finished_at: Option<Timestamp>,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// How many requests it sent to each side.
+    pub requests: Sides<u64>,
+    /// What it reported.
+    pub summary: Option<Value>,
+}
+
+/// How many documents of a doctype have a status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusTotal {
+    /// The doctype.
+    pub doctype: String,
+    /// The status.
+    pub status: RecordStatus,
+    /// How many.
+    pub count: usize,
+}
+
+/// A document whose last attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedDocument {
+    /// The record.
+    pub record: i64,
+    /// The doctype.
+    pub doctype: String,
+    /// The document's name in the state.
+    pub docname: String,
+    /// Error (tried again soon) or failed.
+    pub status: RecordStatus,
+    /// The site's own words.
+    pub message: Option<String>,
+    /// How many runs in a row failed.
+    pub retry_count: u32,
+    /// When it is tried again.
+    pub next_retry: Option<Timestamp>,
+}
+
+/// When a doctype was last gone through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ListingTimes {
+    /// When every document was last listed.
+    pub listed: Option<Timestamp>,
+    /// When every document was last fetched and hashed.
+    pub full: Option<Timestamp>,
+}
