@@ -4,7 +4,9 @@
 //! behind it in process. `http` is its implementation over the network and the only place
 //! that names reqwest.
 
+pub mod bulk;
 mod error;
+pub mod http;
 
 pub use error::{ErrorKind, SiteError};
 
