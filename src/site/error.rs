@@ -45,7 +45,8 @@ pub enum ErrorKind {
     NoSuchPath,
     /// `TimestampMismatchError`: the document changed since it was read.
     Stale,
-    /// 409 `DuplicateEntryError`: a document of this name exists.
+    /// 409 `DuplicateEntryError`: a document of this name exists; or, as the message says,
+    /// one with another value that must be unique (a Lead's address), or a row of this name.
     Duplicate,
     /// Frappe refused the request for a reason that asking again cannot change.
     Refused,

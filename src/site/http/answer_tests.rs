@@ -62,144 +62,145 @@ const fn case(
     Case { status, exc_type, exception, messages, kind, message }
 }
 
+/// Bodies of files 02 to 06, 09 and 38, all of which Frappe rolled back.
+const REFUSALS: &[Case] = &[
+    // 02: bad key, bad secret, malformed token
+    case(
+        401,
+        "AuthenticationError",
+        "frappe.exceptions.AuthenticationError",
+        &[],
+        ErrorKind::Unauthorized,
+        "the site refuses our API key or secret (401 AuthenticationError)",
+    ),
+    // 02: weak user
+    case(
+        403,
+        "PermissionError",
+        "frappe.exceptions.PermissionError",
+        &[
+            "User <strong>weak@example.com</strong> does not have doctype access via role permission for document <strong>Probe</strong><br>User <strong>weak@example.com</strong> does not have access to this document",
+        ],
+        ErrorKind::Forbidden,
+        "User weak@example.com does not have doctype access via role permission for document Probe User weak@example.com does not have access to this document",
+    ),
+    // 06: child rows without `parent`
+    case(
+        403,
+        "PermissionError",
+        "frappe.exceptions.PermissionError",
+        &[],
+        ErrorKind::Forbidden,
+        "our user may not do this (403 PermissionError)",
+    ),
+    // 03: duplicate of a field: name, and a '<' in a name
+    case(
+        409,
+        "DuplicateEntryError",
+        "frappe.exceptions.DuplicateEntryError: ('Probe', 'T1', IntegrityError(1062, \"Duplicate entry 'T1' for key 'PRIMARY'\"))",
+        &["Probe <strong>T1</strong> already exists"],
+        ErrorKind::Duplicate,
+        "Probe T1 already exists",
+    ),
+    case(
+        409,
+        "NameError",
+        "frappe.exceptions.NameError: Name cannot contain special characters like '<', '>'",
+        &["Name cannot contain special characters like '<', '>'"],
+        ErrorKind::Refused,
+        "Name cannot contain special characters like '<', '>'",
+    ),
+    // 04: the lock
+    case(
+        417,
+        "TimestampMismatchError",
+        "frappe.exceptions.TimestampMismatchError: Error: Document has been modified after you have opened it (2026-11-22 15:22:29.811744, 2026-11-22 15:22:29.908485). Please refresh to get the latest document.",
+        &[
+            "Error: Document has been modified after you have opened it (2026-11-22 15:22:29.811744, 2026-11-22 15:22:29.908485). Please refresh to get the latest document.",
+        ],
+        ErrorKind::Stale,
+        "Error: Document has been modified after you have opened it (2026-11-22 15:22:29.811744, 2026-11-22 15:22:29.908485). Please refresh to get the latest document.",
+    ),
+    // 38, 15.105 and 15.55
+    case(
+        417,
+        "DocumentLockedError",
+        "frappe.exceptions.DocumentLockedError: This document is currently locked and queued for execution. Please try again after some time.",
+        &[
+            "This document is currently locked and queued for execution. Please try again after some time.",
+        ],
+        ErrorKind::Locked,
+        "This document is currently locked and queued for execution. Please try again after some time.",
+    ),
+    case(
+        417,
+        "DocumentLockedError",
+        "frappe.exceptions.DocumentLockedError",
+        &[],
+        ErrorKind::Locked,
+        "the document is locked by a job of the site's (417 DocumentLockedError)",
+    ),
+    // 05: linked, two messages
+    case(
+        417,
+        "LinkExistsError",
+        "frappe.exceptions.LinkExistsError: You can disable this Customer instead of deleting it.",
+        &[
+            "Cannot delete or cancel because Customer <a href=\"/app/Form/Customer/zeta\">zeta</a> is linked with Probe <a href=\"/app/Form/Probe/D2\">D2</a> ",
+            "You can disable this Customer instead of deleting it.",
+        ],
+        ErrorKind::Refused,
+        "Cannot delete or cancel because Customer zeta is linked with Probe D2; You can disable this Customer instead of deleting it.",
+    ),
+    // 04: edit of a cancelled document
+    case(
+        417,
+        "ValidationError",
+        "frappe.exceptions.ValidationError: Cannot edit cancelled document",
+        &[],
+        ErrorKind::Refused,
+        "Cannot edit cancelled document",
+    ),
+    // 02: unknown doctype in a single read or a create
+    case(
+        500,
+        "ImportError",
+        "Error: No module named 'frappe.core.doctype.nosuchdt'",
+        &[],
+        ErrorKind::Refused,
+        "No module named 'frappe.core.doctype.nosuchdt'",
+    ),
+    // 03: bad date
+    case(
+        500,
+        "OperationalError",
+        "pymysql.err.OperationalError: (1292, \"Incorrect date value: 'x' for column `d` at row 1\")",
+        &[],
+        ErrorKind::Refused,
+        "(1292, \"Incorrect date value: 'x' for column `d` at row 1\")",
+    ),
+    case(
+        500,
+        "NotImplementedError",
+        "NotImplementedError",
+        &[],
+        ErrorKind::Refused,
+        "the site refuses the request (500 NotImplementedError)",
+    ),
+    // 09: over the limit
+    case(
+        429,
+        "TooManyRequestsError",
+        "frappe.exceptions.TooManyRequestsError",
+        &[],
+        ErrorKind::TooMany,
+        "the site refuses more requests for now (429 TooManyRequestsError)",
+    ),
+];
+
 #[test]
 fn recorded_refusals() {
-    use ErrorKind as K;
-    let cases = [
-        // 02: bad key, bad secret, malformed token
-        case(
-            401,
-            "AuthenticationError",
-            "frappe.exceptions.AuthenticationError",
-            &[],
-            K::Unauthorized,
-            "the site refuses our API key or secret (401 AuthenticationError)",
-        ),
-        // 02: weak user
-        case(
-            403,
-            "PermissionError",
-            "frappe.exceptions.PermissionError",
-            &[
-                "User <strong>weak@example.com</strong> does not have doctype access via role permission for document <strong>Probe</strong><br>User <strong>weak@example.com</strong> does not have access to this document",
-            ],
-            K::Forbidden,
-            "User weak@example.com does not have doctype access via role permission for document Probe User weak@example.com does not have access to this document",
-        ),
-        // 06: child rows without `parent`
-        case(
-            403,
-            "PermissionError",
-            "frappe.exceptions.PermissionError",
-            &[],
-            K::Forbidden,
-            "our user may not do this (403 PermissionError)",
-        ),
-        // 03: duplicate of a field: name, and a '<' in a name
-        case(
-            409,
-            "DuplicateEntryError",
-            "frappe.exceptions.DuplicateEntryError: ('Probe', 'T1', IntegrityError(1062, \"Duplicate entry 'T1' for key 'PRIMARY'\"))",
-            &["Probe <strong>T1</strong> already exists"],
-            K::Duplicate,
-            "Probe T1 already exists",
-        ),
-        case(
-            409,
-            "NameError",
-            "frappe.exceptions.NameError: Name cannot contain special characters like '<', '>'",
-            &["Name cannot contain special characters like '<', '>'"],
-            K::Refused,
-            "Name cannot contain special characters like '<', '>'",
-        ),
-        // 04: the lock
-        case(
-            417,
-            "TimestampMismatchError",
-            "frappe.exceptions.TimestampMismatchError: Error: Document has been modified after you have opened it (2026-11-22 15:22:29.811744, 2026-11-22 15:22:29.908485). Please refresh to get the latest document.",
-            &[
-                "Error: Document has been modified after you have opened it (2026-11-22 15:22:29.811744, 2026-11-22 15:22:29.908485). Please refresh to get the latest document.",
-            ],
-            K::Stale,
-            "Error: Document has been modified after you have opened it (2026-11-22 15:22:29.811744, 2026-11-22 15:22:29.908485). Please refresh to get the latest document.",
-        ),
-        // 38, 15.105 and 15.55
-        case(
-            417,
-            "DocumentLockedError",
-            "frappe.exceptions.DocumentLockedError: This document is currently locked and queued for execution. Please try again after some time.",
-            &[
-                "This document is currently locked and queued for execution. Please try again after some time.",
-            ],
-            K::Locked,
-            "This document is currently locked and queued for execution. Please try again after some time.",
-        ),
-        case(
-            417,
-            "DocumentLockedError",
-            "frappe.exceptions.DocumentLockedError",
-            &[],
-            K::Locked,
-            "the document is locked by a job of the site's (417 DocumentLockedError)",
-        ),
-        // 05: linked, two messages
-        case(
-            417,
-            "LinkExistsError",
-            "frappe.exceptions.LinkExistsError: You can disable this Customer instead of deleting it.",
-            &[
-                "Cannot delete or cancel because Customer <a href=\"/app/Form/Customer/zeta\">zeta</a> is linked with Probe <a href=\"/app/Form/Probe/D2\">D2</a> ",
-                "You can disable this Customer instead of deleting it.",
-            ],
-            K::Refused,
-            "Cannot delete or cancel because Customer zeta is linked with Probe D2; You can disable this Customer instead of deleting it.",
-        ),
-        // 04: edit of a cancelled document
-        case(
-            417,
-            "ValidationError",
-            "frappe.exceptions.ValidationError: Cannot edit cancelled document",
-            &[],
-            K::Refused,
-            "Cannot edit cancelled document",
-        ),
-        // 02: unknown doctype in a single read or a create
-        case(
-            500,
-            "ImportError",
-            "Error: No module named 'frappe.core.doctype.nosuchdt'",
-            &[],
-            K::Refused,
-            "No module named 'frappe.core.doctype.nosuchdt'",
-        ),
-        // 03: bad date
-        case(
-            500,
-            "OperationalError",
-            "pymysql.err.OperationalError: (1292, \"Incorrect date value: 'x' for column `d` at row 1\")",
-            &[],
-            K::Refused,
-            "(1292, \"Incorrect date value: 'x' for column `d` at row 1\")",
-        ),
-        case(
-            500,
-            "NotImplementedError",
-            "NotImplementedError",
-            &[],
-            K::Refused,
-            "the site refuses the request (500 NotImplementedError)",
-        ),
-        // 09: over the limit
-        case(
-            429,
-            "TooManyRequestsError",
-            "frappe.exceptions.TooManyRequestsError",
-            &[],
-            K::TooMany,
-            "the site refuses more requests for now (429 TooManyRequestsError)",
-        ),
-    ];
-    for case in cases {
+    for case in REFUSALS {
         let error =
             judge(case.status, &body(case.exc_type, case.exception, case.messages), DOCUMENT);
         assert_eq!((error.kind, error.message.as_str()), (case.kind, case.message));

@@ -269,7 +269,10 @@ impl HttpSite {
                 status: Some(received.status),
                 ..SiteError::new(
                     ErrorKind::AnswerTooLarge,
-                    format!("{}: the answer is longer than max_response_bytes", self.side),
+                    format!(
+                        "the answer is longer than max_response_bytes of [{}] allows",
+                        self.side
+                    ),
                 )
             });
         }

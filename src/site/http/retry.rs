@@ -33,7 +33,7 @@ impl RetryPolicy {
     /// The pause before the next attempt, or `None` where the error is final. `attempt` is
     /// the number of times the request was sent, `jitter` is between 0 and 1 and spreads the
     /// pause between three quarters and five quarters of its length. A site's `Retry-After`
-    /// wins over the policy's own pause; both are cut at [`MAX_PAUSE`].
+    /// wins over the policy's own pause; both are cut at five minutes.
     #[must_use]
     pub fn pause(
         &self,

@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::json;
 
 use super::*;
@@ -17,6 +18,8 @@ const SECRET: &str = "secret-7b21";
 enum Reply {
     /// Sends these bytes and waits for the next request.
     Send(String),
+    /// Sends a good answer with this body, packed with gzip and written in base64.
+    SendPacked(&'static str),
     /// Sends these bytes and closes.
     SendAndClose(String),
     /// Closes without a word.
@@ -94,6 +97,14 @@ fn serve(
         at_once.fetch_sub(1, Ordering::SeqCst);
         match reply {
             Reply::Send(text) | Reply::Late(_, text) => out.write_all(text.as_bytes()).ok()?,
+            Reply::SendPacked(body) => {
+                let body = BASE64_STANDARD.decode(body).ok()?;
+                let length = body.len();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {length}\r\n\r\n"
+                );
+                out.write_all(&[head.as_bytes(), &body].concat()).ok()?;
+            }
             Reply::SendAndClose(text) => {
                 out.write_all(text.as_bytes()).ok()?;
                 return None;
@@ -368,6 +379,13 @@ fn an_answer_is_bounded_whatever_its_headers_say() {
         assert_eq!((error.kind, error.had_no_effect()), (ErrorKind::AnswerTooLarge, false));
         assert_eq!(server.requests().len(), 1);
     }
+    // 5,000 bytes packed in 59: the bound is on what comes out.
+    let packed = "H4sIAAAAAAACA+3BMQ0AIAwAMCtkMnDDsXBx7SEheEcFX9sTK6vGzOgtNgAAAADwXdwHIZASi5cTAAA=";
+    let server = Server::new(vec![Reply::SendPacked(packed)]);
+    assert_eq!(site(&server).user().unwrap_err().kind, ErrorKind::AnswerTooLarge);
+    let packed = "H4sIAAAAAAACA6tWyk0tLk5MT1WyUlAqrsxLdkitSMwtyEnVS87PVaoFAPhzlZIfAAAA";
+    let server = Server::new(vec![Reply::SendPacked(packed)]);
+    assert_eq!(site(&server).user().unwrap(), "sync@example.com");
     // A long error page is still the error that its status says.
     let server = Server::new(vec![with_headers(403, "", &"<p>no</p>".repeat(1000))]);
     assert_eq!(site(&server).user().unwrap_err().kind, ErrorKind::Forbidden);
