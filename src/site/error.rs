@@ -25,7 +25,8 @@ pub enum ErrorKind {
     Unreachable,
     /// Sent, but no (whole) answer came: the request may have had its effect.
     Unanswered,
-    /// 502, 503, 504 or an answer that is not Frappe's: the request may have had its effect.
+    /// 502, 503, 504, a failure that is not Frappe's, or a site without its database: the
+    /// request may have had its effect.
     Unavailable,
     /// 429: refused before anything was done.
     TooMany,
@@ -39,11 +40,13 @@ pub enum ErrorKind {
     Forbidden,
     /// 404 that names the document: it does not exist for our user.
     NotFound,
-    /// 404 of another kind: a wrong path, or an unknown doctype.
+    /// 404 of another kind: a wrong path, an unknown doctype in a listing, or the deletion of
+    /// a document that is not there (the site says no more than for a wrong path).
     NoSuchPath,
     /// `TimestampMismatchError`: the document changed since it was read.
     Stale,
-    /// 409: a document of this name exists.
+    /// 409 `DuplicateEntryError`: a document of this name exists; or, as the message says,
+    /// one with another value that must be unique (a Lead's address), or a row of this name.
     Duplicate,
     /// Frappe refused the request for a reason that asking again cannot change.
     Refused,
@@ -58,6 +61,27 @@ pub enum ErrorKind {
 }
 
 impl SiteError {
+    /// An error without an answer of the site's behind it.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            status: None,
+            exc_type: String::new(),
+            message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    /// The same error, saying how often the request was sent where that was more than once.
+    #[must_use]
+    pub fn after(mut self, attempts: u32) -> Self {
+        if attempts > 1 {
+            self.message = format!("{} (after {attempts} attempts)", self.message);
+        }
+        self
+    }
+
     /// Whether the same read may be sent again with some hope.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -73,14 +97,15 @@ impl SiteError {
     }
 
     /// Whether the request certainly had no effect on the site: it never got there, it was
-    /// refused at the door, or Frappe answered with an exception and rolled back.
+    /// refused at the door, or Frappe answered with an exception and rolled back. Of the
+    /// answers of a site that is out of order only Frappe's own 503 (maintenance, read-only
+    /// mode) says so: a proxy's does not, and neither does an exception about a database
+    /// that went away, perhaps during the commit.
     #[must_use]
     pub fn had_no_effect(&self) -> bool {
         match self.kind {
-            ErrorKind::Unanswered
-            | ErrorKind::Unavailable
-            | ErrorKind::AnswerTooLarge
-            | ErrorKind::Malformed => !self.exc_type.is_empty(),
+            ErrorKind::Unanswered | ErrorKind::AnswerTooLarge | ErrorKind::Malformed => false,
+            ErrorKind::Unavailable => self.status == Some(503) && !self.exc_type.is_empty(),
             _ => true,
         }
     }

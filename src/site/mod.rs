@@ -4,7 +4,9 @@
 //! behind it in process. `http` is its implementation over the network and the only place
 //! that names reqwest.
 
+pub mod bulk;
 mod error;
+pub mod http;
 
 pub use error::{ErrorKind, SiteError};
 
@@ -42,7 +44,11 @@ pub trait Site: Send + Sync {
     /// Rows of a listing.
     fn list(&self, query: &ListQuery) -> SiteResult<Vec<Doc>>;
 
-    /// One document with its child rows (`frappe.client.get`, which reaches every name).
+    /// One document with its child rows (`frappe.client.get`, which reaches every name). The
+    /// site compares names its own way: `ABC` may bring `abc` (BEHAVIOUR.md 2).
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] only where the answer names this document as missing.
     fn get(&self, doctype: &str, name: &str) -> SiteResult<Doc>;
 
     /// Creates a document and gives the site's answer, which is not always what a later read
@@ -50,9 +56,17 @@ pub trait Site: Send + Sync {
     fn insert(&self, doctype: &str, body: &Map<String, Value>) -> SiteResult<Doc>;
 
     /// Updates the named fields of a document. `body` carries `modified` as the lock.
+    ///
+    /// # Errors
+    /// Among others [`ErrorKind::Stale`] where the lock does not hold, and
+    /// [`ErrorKind::Refused`], unsent, for a name that no address reaches (`tail/`, `..`).
     fn update(&self, doctype: &str, name: &str, body: &Map<String, Value>) -> SiteResult<Doc>;
 
     /// Deletes a document.
+    ///
+    /// # Errors
+    /// Where it is not there: [`ErrorKind::NoSuchPath`], because a site answers no more than
+    /// for a wrong path (BEHAVIOUR.md 5); a [`Site::get`] tells.
     fn delete(&self, doctype: &str, name: &str) -> SiteResult<()>;
 
     /// A doctype's effective metadata as Frappe gives it (`GET /api/v2/doctype/X/meta`).

@@ -1,0 +1,359 @@
+//! Reading many documents with few requests, over any [`Site`].
+//!
+//! Full documents with their child rows, whole listings, metadata with child tables, and the
+//! naming rules of many doctypes. The rules kept here: what is read in bulk has the content
+//! of a single read of the same document at one moment, and a listing ends only when the
+//! site says so.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use serde_json::{Value, json};
+
+use super::{ErrorKind, ListQuery, Site, SiteError, SiteResult};
+use crate::model::{Doc, Field, Schema, name_text};
+
+/// How often documents that move while they are read are read again in bulk, before each is
+/// read alone.
+const MAX_ROUNDS: usize = 3;
+
+/// Reads whole documents: one request for the parents, one for each child doctype, and one
+/// more for the parents' `modified`, because the answers are separate snapshots
+/// (BEHAVIOUR.md 6; COPYING.md 9: every torn reading was seen this way). Documents that moved
+/// in between are read again, at last one by one. Without child tables one request does.
+///
+/// A document that is not there (any more) or not visible is left out: what that means is the
+/// caller's to find out. The site compares names its own way (`ABC` brings `abc`,
+/// BEHAVIOUR.md 2), so an answer may hold a name that was not asked in these letters.
+///
+/// Every table field is there, if empty; virtual fields and virtual tables are not; `doctype`
+/// is set on documents and rows, as a single read has it.
+///
+/// # Errors
+/// Those of [`Site::list`] and [`Site::get`]; the first one ends the reading.
+pub fn fetch_docs(site: &dyn Site, schema: &Schema, names: &[String]) -> SiteResult<Vec<Doc>> {
+    let mut docs = Vec::new();
+    let mut open = names.to_vec();
+    for _ in 0..MAX_ROUNDS {
+        if open.is_empty() {
+            return Ok(docs);
+        }
+        open = fetch_round(site, schema, &open, &mut docs)?;
+    }
+    for name in open {
+        match site.get(&schema.doctype, &name) {
+            Ok(doc) => docs.push(shaped(doc, schema)),
+            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Forbidden) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(docs)
+}
+
+/// Reads documents once; adds those that did not move meanwhile and returns the names of
+/// the others.
+fn fetch_round(
+    site: &dyn Site,
+    schema: &Schema,
+    names: &[String],
+    docs: &mut Vec<Doc>,
+) -> SiteResult<Vec<String>> {
+    let parents = site.list(&by_names(&schema.doctype, &["*"], &json!(names)))?;
+    let tables = Tables::of(schema);
+    if parents.is_empty() || tables.doctypes.is_empty() {
+        docs.extend(parents.into_iter().map(|doc| shaped(doc, schema)));
+        return Ok(Vec::new());
+    }
+    let found: Vec<Value> = parents.iter().filter_map(|doc| doc.get("name").cloned()).collect();
+    let found = Value::Array(found);
+    let mut rows = Rows::default();
+    for child in &tables.doctypes {
+        rows.add(site.list(&child_rows(&schema.doctype, child, &found))?, child, &tables);
+    }
+    let now = site.list(&by_names(&schema.doctype, &["name", "modified"], &found))?;
+    let now: HashMap<String, Doc> = now.into_iter().map(|doc| (doc.name(), doc)).collect();
+
+    let mut moved = Vec::new();
+    let mut rows = rows.by_parent(&parents);
+    for mut parent in parents {
+        let name = parent.name();
+        if now.get(&name).is_none_or(|now| now.modified() != parent.modified()) {
+            moved.push(name);
+            continue;
+        }
+        for (field, rows) in rows.remove(&name).unwrap_or_default() {
+            parent.0.insert(field, Value::Array(rows));
+        }
+        docs.push(shaped(parent, schema));
+    }
+    Ok(moved)
+}
+
+fn by_names(doctype: &str, fields: &[&str], names: &Value) -> ListQuery {
+    ListQuery {
+        doctype: doctype.to_owned(),
+        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+        filters: vec![json!(["name", "in", names])],
+        order_by: "name asc".to_owned(),
+        ..ListQuery::default()
+    }
+}
+
+/// The rows of many parents; `parent` is what lets a user read a child doctype at all
+/// (BEHAVIOUR.md 6: without it 403).
+fn child_rows(doctype: &str, child: &str, parents: &Value) -> ListQuery {
+    ListQuery {
+        doctype: child.to_owned(),
+        parent: Some(doctype.to_owned()),
+        fields: vec!["*".to_owned()],
+        filters: vec![json!(["parenttype", "=", doctype]), json!(["parent", "in", parents])],
+        order_by: "parent asc, parentfield asc, idx asc".to_owned(),
+        ..ListQuery::default()
+    }
+}
+
+/// The table fields of a doctype that have rows to be read.
+struct Tables<'a> {
+    /// Child doctype by table field.
+    fields: BTreeMap<&'a str, &'a str>,
+    /// The distinct child doctypes.
+    doctypes: BTreeSet<&'a str>,
+}
+
+impl<'a> Tables<'a> {
+    fn of(schema: &'a Schema) -> Self {
+        let fields: BTreeMap<_, _> =
+            schema.child_doctypes().filter(|(field, _)| !is_virtual_table(schema, field)).collect();
+        let doctypes = fields.values().copied().collect();
+        Self { fields, doctypes }
+    }
+}
+
+/// A child doctype without a table of its own: its rows are computed at every single read.
+fn is_virtual_table(schema: &Schema, field: &str) -> bool {
+    schema.tables.get(field).is_some_and(|child| child.is_virtual)
+}
+
+/// Child rows by the text of their `parent` and by table field, in the order they came.
+#[derive(Default)]
+struct Rows(HashMap<String, BTreeMap<String, Vec<Value>>>);
+
+impl Rows {
+    /// Takes up the rows of one child doctype; rows of a field that is no table of this
+    /// doctype (any more) are dropped, as a single read does.
+    fn add(&mut self, rows: Vec<Doc>, child: &str, tables: &Tables<'_>) {
+        for row in rows {
+            let field = row.text("parentfield").unwrap_or_default();
+            if tables.fields.get(field) != Some(&child) {
+                continue;
+            }
+            // A string even where the parent's name is an integer (COPYING.md 7).
+            let parent = row.get("parent").map(name_text).unwrap_or_default();
+            let field = field.to_owned();
+            let of_parent = self.0.entry(parent).or_default();
+            of_parent.entry(field).or_default().push(Value::Object(row.0));
+        }
+    }
+
+    /// The rows by the name of a parent that was read; others, which may be rows of documents
+    /// that our user may not see (COPYING.md 8), are dropped. Where the letters differ in
+    /// case only, the site counts the row as the parent's.
+    fn by_parent(mut self, parents: &[Doc]) -> HashMap<String, BTreeMap<String, Vec<Value>>> {
+        let mut owned = HashMap::new();
+        for name in parents.iter().map(Doc::name) {
+            if let Some(rows) = self.0.remove(&name) {
+                owned.insert(name, rows);
+            }
+        }
+        if self.0.is_empty() {
+            return owned;
+        }
+        let by_folded: HashMap<String, String> =
+            parents.iter().map(Doc::name).map(|name| (name.to_lowercase(), name)).collect();
+        let mut left: Vec<_> = self.0.into_iter().collect();
+        left.sort_by(|a, b| a.0.cmp(&b.0));
+        for (parent, tables) in left {
+            let Some(name) = by_folded.get(&parent.to_lowercase()) else { continue };
+            let of_parent = owned.entry(name.clone()).or_default();
+            for (field, rows) in tables {
+                let rows_so_far = of_parent.entry(field).or_default();
+                rows_so_far.extend(rows);
+                // Stable, and what the site orders a single read by.
+                rows_so_far.sort_by_key(|row| row.get("idx").and_then(Value::as_i64));
+            }
+        }
+        owned
+    }
+}
+
+/// The form that both ways of reading give: no virtual fields, all tables, `doctype` set.
+fn shaped(mut doc: Doc, schema: &Schema) -> Doc {
+    let stored = |fields: &BTreeMap<String, Field>, key: &str| {
+        fields.get(key).is_none_or(|field| !field.is_virtual)
+    };
+    doc.0.retain(|key, _| stored(&schema.fields, key) && !is_virtual_table(schema, key));
+    doc.0.insert("doctype".to_owned(), json!(schema.doctype));
+    for (field, child) in Tables::of(schema).fields {
+        let rows = doc.0.entry(field).or_insert(Value::Null);
+        if !rows.is_array() {
+            *rows = json!([]);
+        }
+        for row in rows.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+            if let Some(child) = schema.tables.get(field) {
+                row.retain(|key, _| stored(&child.fields, key));
+            }
+            row.insert("doctype".to_owned(), json!(child));
+        }
+    }
+    doc
+}
+
+/// A doctype's effective metadata with that of its child doctypes in `tables`: one request
+/// for each.
+///
+/// # Errors
+/// Those of [`Site::meta`].
+pub fn fetch_schema(site: &dyn Site, doctype: &str) -> SiteResult<Schema> {
+    let mut schema = Schema::from_meta(&site.meta(doctype)?);
+    let mut children: BTreeMap<String, Schema> = BTreeMap::new();
+    let fields: Vec<(String, String)> = schema
+        .child_doctypes()
+        .map(|(field, child)| (field.to_owned(), child.to_owned()))
+        .collect();
+    for (field, child) in fields {
+        if !children.contains_key(&child) {
+            children.insert(child.clone(), Schema::from_meta(&site.meta(&child)?));
+        }
+        if let Some(child) = children.get(&child) {
+            schema.tables.insert(field, child.clone());
+        }
+    }
+    Ok(schema)
+}
+
+/// One page of a listing: `name`, `modified` and `creation` of at most `page_size` documents
+/// (0: all), by name, after the name `after`. Names are compared by the site (recordings,
+/// files 01 and 42: a walk by name misses and repeats nothing); integer names compare as
+/// numbers, so `after` is the JSON value as it came.
+///
+/// # Errors
+/// Those of [`Site::list`].
+pub fn list_page(
+    site: &dyn Site,
+    doctype: &str,
+    filters: &[Value],
+    after: Option<&Value>,
+    page_size: usize,
+) -> SiteResult<Vec<Doc>> {
+    let mut all = filters.to_vec();
+    all.extend(after.map(|name| json!(["name", ">", name])));
+    // A filter on a child table repeats a document for each row (COPYING.md 7).
+    let joins = filters.iter().any(|filter| {
+        filter.as_array().is_some_and(|parts| parts.len() == 4 && parts[0] != doctype)
+    });
+    site.list(&ListQuery {
+        doctype: doctype.to_owned(),
+        fields: ["name", "modified", "creation"].map(str::to_owned).to_vec(),
+        filters: all,
+        order_by: "name asc".to_owned(),
+        group_by: joins.then(|| "name".to_owned()),
+        limit: page_size,
+        ..ListQuery::default()
+    })
+}
+
+/// Lists all documents of a doctype, page by page, into `sink`; each document once. Returns
+/// how many there were.
+///
+/// Only an empty page is the end: a short one may be a limit of the site's. That costs one
+/// small request more for each listing. The names are kept until the end, so that a site
+/// that does not move on is seen.
+///
+/// # Errors
+/// Those of [`Site::list`] and of `sink`; [`ErrorKind::Malformed`] where a page brings no new
+/// name, or a document has none.
+pub fn list_all<E: From<SiteError>>(
+    site: &dyn Site,
+    doctype: &str,
+    filters: &[Value],
+    page_size: usize,
+    mut sink: impl FnMut(Vec<Doc>) -> Result<(), E>,
+) -> Result<usize, E> {
+    let malformed = |what: &str| {
+        SiteError::new(ErrorKind::Malformed, format!("listing {doctype}: {what}; not finished"))
+    };
+    let mut seen = HashSet::new();
+    let mut after: Option<Value> = None;
+    loop {
+        let mut page = list_page(site, doctype, filters, after.as_ref(), page_size)?;
+        let Some(last) = page.last() else { return Ok(seen.len()) };
+        let last = last.get("name").cloned();
+        after = Some(last.ok_or_else(|| malformed("a document without a name"))?);
+        page.retain(|doc| seen.insert(doc.name()));
+        if page.is_empty() {
+            return Err(malformed("a page brought no new name").into());
+        }
+        sink(page)?;
+    }
+}
+
+/// How a doctype names its documents and what kind of doctype it is, without its fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "Frappe's own independent flags")]
+pub struct Rules {
+    /// E.g. `field:item_code`; empty where the doctype's own code decides.
+    pub autoname: String,
+    /// The same in words, e.g. `By fieldname`; may be empty.
+    pub naming_rule: String,
+    /// The field that is shown as the document's title.
+    pub title_field: Option<String>,
+    /// Whether documents can be submitted.
+    pub is_submittable: bool,
+    /// Whether there is only one document.
+    pub is_single: bool,
+    /// Whether this is a child table.
+    pub is_table: bool,
+    /// Whether there is no table at all.
+    pub is_virtual: bool,
+}
+
+/// The rules of many doctypes with one request; a doctype that the site does not have is left
+/// out. Unlike [`fetch_schema`] this is the doctype as shipped: property setters are not
+/// applied (BEHAVIOUR.md 11). It is meant for doctypes that are only linked to.
+///
+/// # Errors
+/// Those of [`Site::list`]; [`ErrorKind::Forbidden`] where our user may not read `DocType`.
+pub fn rules_of(site: &dyn Site, doctypes: &[String]) -> SiteResult<BTreeMap<String, Rules>> {
+    if doctypes.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let fields = [
+        "name",
+        "autoname",
+        "naming_rule",
+        "title_field",
+        "issingle",
+        "istable",
+        "is_virtual",
+        "is_submittable",
+    ];
+    let listed = site.list(&by_names("DocType", &fields, &json!(doctypes)))?;
+    Ok(listed.iter().map(|doc| (doc.name(), rules_from(doc))).collect())
+}
+
+fn rules_from(doc: &Doc) -> Rules {
+    // The same keys and flags as in the metadata.
+    let schema = Schema::from_meta(&doc.0);
+    Rules {
+        autoname: schema.autoname,
+        naming_rule: doc.text("naming_rule").unwrap_or_default().to_owned(),
+        title_field: schema.title_field,
+        is_submittable: schema.is_submittable,
+        is_single: schema.is_single,
+        is_table: schema.is_table,
+        is_virtual: schema.is_virtual,
+    }
+}
+
+#[cfg(test)]
+#[path = "bulk_tests.rs"]
+mod tests;
