@@ -4,6 +4,7 @@
 //! is that a document has one canonical form, whichever way it was read and whichever site
 //! it stands on, so that "changed" never means "read differently".
 
+mod action;
 mod doc;
 mod form;
 mod policy;
@@ -12,7 +13,9 @@ mod relation;
 mod schema;
 mod shape;
 mod side;
+mod words;
 
+pub use action::{Action, ConflictKind};
 pub use doc::{Doc, DocKey, SYSTEM_FIELDS, name_text};
 pub use form::{Form, LinkIds, canonical_scalar, md5_hex};
 pub use policy::{Deletes, FirstMeeting, MaxDeletes, NamesRule, Policy, Submitted};

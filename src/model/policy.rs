@@ -8,35 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Gives an enum of rules its words: `ALL`, `as_str`, `parse` and `Display`.
-macro_rules! words {
-    ($rule:ident, $count:literal, $($variant:ident = $word:literal),+) => {
-        impl $rule {
-            /// Every rule, in the order in which they are listed to a user.
-            pub const ALL: [Self; $count] = [$(Self::$variant),+];
-
-            /// The word for this rule in configuration, state and output.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word),+
-                }
-            }
-
-            /// Reads the word that `as_str` gives.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.into_iter().find(|rule| rule.as_str() == text)
-            }
-        }
-
-        impl fmt::Display for $rule {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
+use super::words::words;
 
 /// What settles a conflict (`conflict_resolution`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -6,7 +6,9 @@
 //! taken for one (invariant 4). Every decision carries its reason.
 
 use super::clock::{Moment, Newest, newest};
-use crate::model::{Deletes, Direction, FirstMeeting, Form, Meeting, Policy, Side, Sides};
+use crate::model::{
+    Action, ConflictKind, Deletes, Direction, FirstMeeting, Form, Meeting, Policy, Side, Sides,
+};
 
 /// What one side shows of a document.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,94 +67,6 @@ pub struct Situation<'a> {
     pub meeting: Meeting,
     /// The configuration.
     pub rules: Rules,
-}
-
-/// What is done about a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Nothing.
-    Noop,
-    /// It is made on the side where it is missing.
-    Create,
-    /// One side's edit is written to the other.
-    Update,
-    /// It is deleted on the side that still has it.
-    Delete,
-    /// Both sides' edits are written to both.
-    Merge,
-    /// It is submitted on the other side.
-    Submit,
-    /// It is cancelled on the other side.
-    Cancel,
-    /// It is renamed on the other side.
-    Rename,
-    /// Both sides are equal already: only the base is written.
-    Adopt,
-    /// It is gone on both sides: only the state changes.
-    Forget,
-    /// A person must decide; both versions are kept.
-    Conflict,
-}
-
-impl Action {
-    /// The word for this action in state and output.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Noop => "noop",
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Delete => "delete",
-            Self::Merge => "merge",
-            Self::Submit => "submit",
-            Self::Cancel => "cancel",
-            Self::Rename => "rename",
-            Self::Adopt => "adopt",
-            Self::Forget => "forget",
-            Self::Conflict => "conflict",
-        }
-    }
-}
-
-/// Why two versions do not go together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ConflictKind {
-    /// Both sides were edited.
-    EditEdit,
-    /// One side was edited, the other deleted.
-    EditDelete,
-    /// Two versions of one document without a common base.
-    FirstMeeting,
-    /// Two documents of one name.
-    Collision,
-    /// A second copy of a document that is known already.
-    Duplicate,
-    /// A request whose outcome nobody knows.
-    UnknownOutcome,
-    /// A field that newly counts and on which the sides differ.
-    NewField,
-    /// A change that the other site's rules do not let through.
-    CannotMirror,
-    /// The sites keep changing each other's copies.
-    PingPong,
-}
-
-impl ConflictKind {
-    /// The word for this kind in state and output.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EditEdit => "edit_edit",
-            Self::EditDelete => "edit_delete",
-            Self::FirstMeeting => "first_meeting",
-            Self::Collision => "collision",
-            Self::Duplicate => "duplicate",
-            Self::UnknownOutcome => "unknown_outcome",
-            Self::NewField => "new_field",
-            Self::CannotMirror => "cannot_mirror",
-            Self::PingPong => "ping_pong",
-        }
-    }
 }
 
 /// What is to be done, and why.

@@ -10,9 +10,7 @@ mod patch;
 mod rows;
 
 pub use clock::{Moment, Newest, SiteClock, Skew, newest};
-pub use decide::{
-    Action, Change, ConflictKind, Decision, Observed, Rules, Situation, Version, classify, decide,
-};
+pub use decide::{Change, Decision, Observed, Rules, Situation, Version, classify, decide};
 pub use guard::went_back;
 pub use patch::{Body, Translate, create_body, update_body};
 pub use rows::{RowNames, match_rows, row_name};

@@ -9,10 +9,11 @@ use serde_json::Value;
 use super::error::{StateError, StateResult};
 use super::records::expect_record;
 use super::types::{
-    Action, FailedDocument, ListingTimes, LogEntry, LogFilter, LogRow, LogStatus, RecordStatus,
-    Run, StatusTotal, Word,
+    FailedDocument, ListingTimes, LogEntry, LogFilter, LogRow, LogStatus, RecordStatus, Run,
+    StatusTotal, Word,
 };
 use super::{State, collect, count, from_json_some, time, to_json};
+use crate::model::Action;
 use crate::model::{Direction, Sides};
 
 impl State {

@@ -45,10 +45,10 @@ pub use error::{StateError, StateResult};
 pub use lock::RunLock;
 pub use time::stamp;
 pub use types::{
-    Absorbed, Action, Base, CandidateQuery, Closing, Conflict, ConflictFilter, ConflictKind,
-    FailedDocument, Failure, Intent, KnownName, Listed, ListingTimes, LogEntry, LogFilter, LogRow,
-    LogStatus, NewConflict, NewIntent, Pair, Record, RecordStatus, Renamed, Resolution, RowName,
-    Run, SideState, StatusChange, StatusTotal,
+    Absorbed, Base, CandidateQuery, Closing, Conflict, ConflictFilter, FailedDocument, Failure,
+    Intent, KnownName, Listed, ListingTimes, LogEntry, LogFilter, LogRow, LogStatus, NewConflict,
+    NewIntent, Pair, Record, RecordStatus, Renamed, Resolution, RowName, Run, SideState,
+    StatusChange, StatusTotal,
 };
 
 /// An open state database.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::error::{StateError, StateResult};
-use crate::model::{Direction, Doc, Side, Sides};
+use crate::model::{Action, ConflictKind, Direction, Doc, Side, Sides};
 
 /// An enum that is stored as a word.
 macro_rules! words {
@@ -65,6 +65,18 @@ impl Word for Side {
     }
 }
 
+impl Word for Action {
+    fn word(text: &str) -> StateResult<Self> {
+        Self::parse(text).ok_or_else(|| unreadable("action", text))
+    }
+}
+
+impl Word for ConflictKind {
+    fn word(text: &str) -> StateResult<Self> {
+        Self::parse(text).ok_or_else(|| unreadable("kind of conflict", text))
+    }
+}
+
 impl Word for Direction {
     fn word(text: &str) -> StateResult<Self> {
         [Self::CloudToLocal, Self::LocalToCloud, Self::Both, Self::None]
@@ -95,36 +107,6 @@ words! {
 }
 
 words! {
-    /// What was done (`sync_logs.action`, `journal.action`).
-    Action {
-        /// A pass that did nothing else worth a word.
-        Sync = "sync",
-        /// Created on the other side.
-        Create = "create",
-        /// Updated on the other side.
-        Update = "update",
-        /// Deleted on the other side.
-        Delete = "delete",
-        /// Changes of both sides put together.
-        Merge = "merge",
-        /// Submitted on the other side.
-        Submit = "submit",
-        /// Cancelled on the other side.
-        Cancel = "cancel",
-        /// Renamed on the other side.
-        Rename = "rename",
-        /// Equal already: only the base was written.
-        Adopt = "adopt",
-        /// Gone on both sides.
-        Forget = "forget",
-        /// A conflict was recorded.
-        Conflict = "conflict",
-        /// A conflict was settled.
-        Resolve = "resolve",
-    }
-}
-
-words! {
     /// How a logged action ended.
     LogStatus {
         /// Done.
@@ -133,30 +115,6 @@ words! {
         Failed = "failed",
         /// Recorded for a decision.
         Conflict = "conflict",
-    }
-}
-
-words! {
-    /// Why a document is in conflict.
-    ConflictKind {
-        /// Both sides changed the document.
-        EditEdit = "edit_edit",
-        /// One side changed what the other deleted.
-        EditDelete = "edit_delete",
-        /// One document on both sides, without a common base.
-        FirstMeeting = "first_meeting",
-        /// Two documents of the same name.
-        Collision = "collision",
-        /// A new document that equals one that is mapped already.
-        Duplicate = "duplicate",
-        /// A request whose effect cannot be told.
-        UnknownOutcome = "unknown_outcome",
-        /// A field newly in scope differs.
-        NewField = "new_field",
-        /// A change that the other site does not accept over REST.
-        CannotMirror = "cannot_mirror",
-        /// The sites rewrite each other's values.
-        PingPong = "ping_pong",
     }
 }
 
