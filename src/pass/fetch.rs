@@ -4,7 +4,7 @@
 //! ignore case and accents), and a document counts as absent only on a side where it was
 //! never seen; one that was known and does not come is unknown (invariant 2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::identity::fold_name;
 use crate::model::{Doc, Side, Sides};
@@ -25,29 +25,44 @@ impl Pass<'_> {
         doctype: &Doctype,
         candidates: &[Candidate],
     ) -> anyhow::Result<Vec<Pair>> {
-        let records = self.state.load_records(candidates)?;
+        let living: Vec<Candidate> =
+            candidates.iter().filter(|id| !self.joined.contains(id)).copied().collect();
+        let records = self.state.load_records(&living)?;
         let mut found = self.read(doctype, &records)?;
-        records.into_iter().map(|record| self.pair(doctype, record, &mut found)).collect()
+        let mut pairs = Vec::with_capacity(records.len());
+        for record in records {
+            if !self.joined.contains(&record.id) {
+                pairs.push(self.pair(doctype, record, &mut found)?);
+            }
+        }
+        Ok(pairs)
     }
 
-    /// Reads the records' documents, a batch a request, on all workers.
+    /// Reads the records' documents.
     fn read(&self, doctype: &Doctype, records: &[Record]) -> anyhow::Result<Sides<Found>> {
         let mut items = Vec::new();
         for side in Side::BOTH {
-            let mut names: Vec<String> = records
-                .iter()
-                .filter_map(|record| record.names[side].as_ref().or(record.names[side.opposite()].as_ref()))
-                .cloned()
-                .collect();
-            names.sort_unstable();
-            names.dedup();
+            let here_or_there = |record: &Record| {
+                record.names[side].clone().or_else(|| record.names[side.opposite()].clone())
+            };
+            let names: BTreeSet<String> = records.iter().filter_map(here_or_there).collect();
+            let names: Vec<String> = names.into_iter().collect();
             let batches = names.chunks(self.config.batch_size.max(1));
             items.extend(batches.map(|batch| (side, batch.to_vec())));
         }
+        self.read_names(doctype, items)
+    }
+
+    /// Reads documents by name, a batch at a time, on all workers.
+    pub(super) fn read_names(
+        &self,
+        doctype: &Doctype,
+        batches: Vec<(Side, Vec<String>)>,
+    ) -> anyhow::Result<Sides<Found>> {
         let sites = self.sites;
         let mut found = Sides::<Found>::default();
         self.workers.run(
-            items,
+            batches,
             |side, names| {
                 let docs = bulk::fetch_docs(sites[side], &doctype.schemas[side], &names);
                 (side, docs.map_err(at(side)))
@@ -61,48 +76,45 @@ impl Pass<'_> {
     }
 
     fn pair(
-        &self,
+        &mut self,
         doctype: &Doctype,
         record: Record,
         found: &mut Sides<Found>,
     ) -> anyhow::Result<Pair> {
-        let mut joined = None;
         let mut now = Sides::new(Observed::Absent, Observed::Absent);
         for side in Side::BOTH {
             now[side] = match &record.names[side] {
                 Some(name) => known_document(&record, side, found[side].remove(name)),
-                None => {
-                    let (observed, other) = self.counterpart(doctype, &record, side, &found[side])?;
-                    joined = joined.or(other);
-                    observed
-                }
+                None => self.counterpart(doctype, &record, side, &found[side])?,
             };
         }
-        Ok(Pair { record, now, joined })
+        Ok(Pair { record, now })
     }
 
     /// The document that has the other side's name on a side where none is known: exactly, or
     /// as the site's lookup sees it. One that the state knows as another document's is none.
     fn counterpart(
-        &self,
+        &mut self,
         doctype: &Doctype,
         record: &Record,
         side: Side,
         found: &Found,
-    ) -> anyhow::Result<(Observed<Doc>, Option<i64>)> {
-        let Some(name) = &record.names[side.opposite()] else { return Ok((Observed::Absent, None)) };
+    ) -> anyhow::Result<Observed<Doc>> {
+        let Some(name) = &record.names[side.opposite()] else { return Ok(Observed::Absent) };
         let folded = fold_name(name);
         let doc = found.get(name).or_else(|| {
             found.iter().find(|(other, _)| fold_name(other) == folded).map(|(_, doc)| doc)
         });
-        let Some(doc) = doc else { return Ok((Observed::Absent, None)) };
+        let Some(doc) = doc else { return Ok(Observed::Absent) };
         match self.state.record_by_name(&doctype.config.doctype, side, &doc.name())? {
-            None => Ok((Observed::Present(doc.clone()), None)),
+            None => Ok(Observed::Present(doc.clone())),
             // Known on this side alone and never in step: the same document, seen twice.
             Some(other) if other.id != record.id && other.names[side.opposite()].is_none() => {
-                Ok((Observed::Present(doc.clone()), Some(other.id)))
+                self.state.join_records(record.id, other.id)?;
+                self.joined.insert(other.id);
+                Ok(Observed::Present(doc.clone()))
             }
-            Some(_) => Ok((Observed::Absent, None)),
+            Some(_) => Ok(Observed::Absent),
         }
     }
 }

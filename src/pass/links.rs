@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use crate::identity::{Known, LinkTable, Naming};
-use crate::model::{NamesRule, Side, Sides};
+use crate::model::{Doc, NamesRule, Side, Sides};
 use crate::site::{ListQuery, bulk};
 
 use super::{Doctype, Pair, Pass, at};
@@ -15,20 +15,21 @@ type Linked = BTreeMap<String, BTreeSet<String>>;
 
 impl Pass<'_> {
     /// What the state knows of all links in these documents.
-    pub(super) fn known_links(
+    pub(super) fn known_links<'d>(
         &self,
         doctype: &Doctype,
-        pairs: &[Pair],
+        docs: impl Iterator<Item = (Side, &'d Doc)>,
     ) -> anyhow::Result<LinkTable> {
         let mut table = LinkTable::default();
         for later in &self.ahead {
             table.add_waiting(later);
         }
+        let links = links_of(doctype, docs);
         for side in Side::BOTH {
-            for (linked, names) in links_of(doctype, pairs, side) {
-                let names: Vec<String> = names.into_iter().collect();
-                for (name, known) in self.state.known_names(&linked, side, &names)? {
-                    table.add_known(side, &linked, &name, Known {
+            for (linked, names) in &links[side] {
+                let names: Vec<String> = names.iter().cloned().collect();
+                for (name, known) in self.state.known_names(linked, side, &names)? {
+                    table.add_known(side, linked, &name, Known {
                         docname: known.docname,
                         other_name: known.other,
                         in_step: known.has_base,
@@ -47,13 +48,13 @@ impl Pass<'_> {
         pairs: &[Pair],
         table: &mut LinkTable,
     ) -> anyhow::Result<()> {
-        let mut open = Sides::<Linked>::default();
-        for side in Side::BOTH {
-            for (linked, names) in links_of(doctype, pairs, side) {
-                let unknown = names.into_iter().filter(|name| table.id(side, &linked, name).is_none());
-                open[side].insert(linked.clone(), unknown.collect());
-            }
-        }
+        let open = links_of(doctype, docs_of(pairs)).map(|side, linked| {
+            let unknown = linked.into_iter().map(|(doctype, mut names)| {
+                names.retain(|name| table.id(side, &doctype, name).is_none());
+                (doctype, names)
+            });
+            unknown.collect::<Linked>()
+        });
         let linked: BTreeSet<&String> = open.cloud.keys().chain(open.local.keys()).collect();
         self.ask_naming(&linked)?;
         for doctype in linked {
@@ -129,7 +130,7 @@ impl Pass<'_> {
             result => Ok(result.unwrap_or_default()),
         })?;
         for cloud in &found.cloud {
-            let same = |local: &&crate::model::Doc| {
+            let same = |local: &&Doc| {
                 local.name() == cloud.name() && local.creation() == cloud.creation()
             };
             if !cloud.creation().is_empty() && found.local.iter().find(same).is_some() {
@@ -140,15 +141,22 @@ impl Pass<'_> {
     }
 }
 
-/// All links of one side's documents, of their bases too.
-fn links_of(doctype: &Doctype, pairs: &[Pair], side: Side) -> Linked {
-    let mut linked = Linked::new();
-    for pair in pairs {
-        let base = pair.record.bases.as_ref().map(|bases| &bases[side].content);
-        for doc in pair.doc(side).into_iter().chain(base) {
-            for (doctype, name) in doctype.shape.links(doc) {
-                linked.entry(doctype).or_default().insert(name);
-            }
+/// The documents of some pairs and their bases.
+pub(super) fn docs_of(pairs: &[Pair]) -> impl Iterator<Item = (Side, &Doc)> {
+    pairs.iter().flat_map(|pair| {
+        Side::BOTH.into_iter().flat_map(move |side| {
+            let base = pair.record.bases.as_ref().map(|bases| &bases[side].content);
+            pair.doc(side).into_iter().chain(base).map(move |doc| (side, doc))
+        })
+    })
+}
+
+/// All links of some documents.
+fn links_of<'d>(doctype: &Doctype, docs: impl Iterator<Item = (Side, &'d Doc)>) -> Sides<Linked> {
+    let mut linked = Sides::<Linked>::default();
+    for (side, doc) in docs {
+        for (doctype, name) in doctype.shape.links(doc) {
+            linked[side].entry(doctype).or_default().insert(name);
         }
     }
     linked

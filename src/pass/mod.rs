@@ -22,7 +22,7 @@ mod types;
 mod workers;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -112,6 +112,8 @@ pub struct Pass<'a> {
     naming: BTreeMap<String, Naming>,
     /// Doctypes of this run that have not been looked at yet.
     ahead: Vec<String>,
+    /// Records that turned out to be another one's other side.
+    joined: BTreeSet<i64>,
     /// How many documents may still be acted on.
     left: Option<usize>,
     summary: Summary,
@@ -147,6 +149,7 @@ impl<'a> Pass<'a> {
             clocks: None,
             naming: BTreeMap::new(),
             ahead: Vec::new(),
+            joined: BTreeSet::new(),
             left: options.limit,
             summary: Summary::default(),
         })

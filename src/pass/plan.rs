@@ -10,13 +10,14 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use crate::identity::{LinkTable, has_natural_name, meeting};
-use crate::model::{Doc, Form, Meeting, OpenLink, Policy, Side, Sides};
+use crate::model::{Action, Doc, Form, Meeting, OpenLink, Policy, Side, Sides};
 use crate::recon::{
-    Action, Body, Change, Decision, Observed, RowNames, Rules, Situation, SiteClock, Skew, Version,
+    Body, Change, Decision, Observed, RowNames, Rules, Situation, SiteClock, Skew, Version,
     classify, create_body, decide, update_body,
 };
 use crate::site::SiteError;
 
+use super::links::docs_of;
 use super::{Doctype, Forms, OpenLinks, Operation, Pair, Pass, Request, Step, Write, at};
 
 /// Fields that make a site create other documents when they come with a create, and are
@@ -46,7 +47,7 @@ impl Pass<'_> {
         pairs: Vec<Pair>,
         open: OpenLinks,
     ) -> anyhow::Result<Vec<Operation>> {
-        let mut links = self.known_links(doctype, &pairs)?;
+        let mut links = self.known_links(doctype, docs_of(&pairs))?;
         let mut judged = Vec::with_capacity(pairs.len());
         for pair in &pairs {
             judged.push(self.judge(doctype, pair, &links)?);

@@ -3,8 +3,8 @@
 
 use serde::Serialize;
 
-use crate::model::{Direction, Sides};
-use crate::recon::{Action, Decision};
+use crate::model::{Action, Direction, Sides};
+use crate::recon::Decision;
 
 /// A whole run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -118,7 +118,7 @@ impl DoctypeSummary {
                 };
                 *count += 1;
             }
-            (Action::Noop | Action::Forget | Action::Conflict, _) => {}
+            _ => {}
         }
     }
 

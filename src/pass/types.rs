@@ -15,8 +15,6 @@ pub struct Pair {
     pub record: Record,
     /// What the sides show.
     pub now: Sides<Observed<Doc>>,
-    /// Another record that turned out to be this document's other side.
-    pub joined: Option<i64>,
 }
 
 impl Pair {
@@ -113,8 +111,8 @@ pub enum Outcome {
     Written(Doc),
     /// Somebody edited one of the two documents since they were read: nothing was written.
     Moved,
-    /// A document of this name is there already: nothing was written.
-    Taken,
+    /// The site says that such a document is there already: nothing was written.
+    Taken(String),
     /// The site refused, or did not answer.
     Failed(SiteError),
 }
@@ -135,6 +133,8 @@ pub enum AsideReason {
     Waits(OpenLink),
     /// It changed while it was looked at.
     Moved,
+    /// The site says that it is there already.
+    Taken(String),
     /// It was written without some fields, which follow.
     Rest,
 }

@@ -1,0 +1,287 @@
+//! Execute: does what was planned, and says what came of it.
+//!
+//! Writes go through `write`; here is everything that only changes the state.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::model::{Action, ConflictKind, Direction, Side, Sides};
+use crate::recon::Decision;
+use crate::state::{
+    Closing, Failure, LogEntry, LogStatus, NewConflict, Record, RecordStatus, StatusChange, stamp,
+};
+
+use super::close::agreed;
+use super::plan::is_unchanged;
+use super::{
+    ActionLine, ActionStatus, Aside, AsideReason, Doctype, Operation, Pair, Pass, Step,
+};
+
+/// When a failed document is tried again, by how often it failed before; then once a day.
+const RETRY_AFTER: [SignedDuration; 4] = [
+    SignedDuration::from_mins(5),
+    SignedDuration::from_mins(30),
+    SignedDuration::from_hours(3),
+    SignedDuration::from_hours(12),
+];
+
+impl Pass<'_> {
+    /// Does a wave of operations; what is to be looked at again comes back.
+    pub(super) fn execute(
+        &mut self,
+        doctype: &Doctype,
+        operations: Vec<Operation>,
+    ) -> anyhow::Result<Vec<Aside>> {
+        if self.options.dry_run {
+            for operation in &operations {
+                self.report_planned(operation);
+            }
+            return Ok(Vec::new());
+        }
+        let mut aside = Vec::new();
+        let mut writes = Vec::new();
+        let mut closings = Vec::new();
+        for operation in operations {
+            match operation.step.clone() {
+                Step::Agree => closings.extend(self.agree(doctype, &operation)),
+                Step::Record => self.record_conflict(&operation)?,
+                Step::Skip => self.skip(doctype, &operation)?,
+                Step::Fail(message) => self.fail(&operation.pair, &operation.decision, &message)?,
+                Step::Wait(link) => aside.push(Aside {
+                    candidate: operation.pair.record.id,
+                    reason: AsideReason::Waits(link),
+                }),
+                Step::Send(write) => writes.push((operation, write)),
+            }
+        }
+        let now = self.now();
+        self.state.close(&closings, now)?;
+        aside.extend(self.write(doctype, writes)?);
+        Ok(aside)
+    }
+
+    /// Both sides agree: the base is written, or only what was seen.
+    fn agree(&mut self, doctype: &Doctype, operation: &Operation) -> Option<Closing> {
+        let Operation { pair, forms, decision, .. } = operation;
+        let mut closing = agreed(doctype, pair, forms)?;
+        if is_unchanged(forms, pair) {
+            return Some(closing);
+        }
+        let adopted = Decision {
+            action: Action::Adopt,
+            direction: Direction::None,
+            ..decision.clone()
+        };
+        closing.log = Some(self.entry(&adopted, LogStatus::Success, None));
+        self.report(&pair.record, &adopted, ActionStatus::Success, None);
+        Some(closing)
+    }
+
+    fn record_conflict(&mut self, operation: &Operation) -> anyhow::Result<()> {
+        let Some(mut conflict) = self.conflict_of(operation) else { return Ok(()) };
+        conflict.log = Some(self.entry(&operation.decision, LogStatus::Conflict, None));
+        let now = self.now();
+        self.state.save_conflicts(&[conflict], now)?;
+        let record = &operation.pair.record;
+        self.report(record, &operation.decision, ActionStatus::Conflict, None);
+        Ok(())
+    }
+
+    /// Both versions of a conflict, to be stored.
+    pub(super) fn conflict_of(&self, operation: &Operation) -> Option<NewConflict> {
+        let Operation { pair, forms, decision, .. } = operation;
+        let kind: ConflictKind = decision.conflict?;
+        let form = |side: Side| forms.now[side].clone().unwrap_or_default();
+        let detected = stamp(self.now());
+        Some(NewConflict {
+            record: pair.record.id,
+            kind,
+            fields: form(Side::Cloud).differing(&form(Side::Local)),
+            data: Sides::from_fn(|side| {
+                pair.doc(side).map_or(Value::Null, |doc| Value::Object(doc.0.clone()))
+            }),
+            modified: Sides::from_fn(|side| {
+                pair.doc(side).map_or_else(|| detected.clone(), |doc| doc.modified().to_owned())
+            }),
+            reason: decision.reason.clone(),
+            log: None,
+        })
+    }
+
+    /// Leaves a document alone. The log tells it once, not at every pass.
+    fn skip(&mut self, doctype: &Doctype, operation: &Operation) -> anyhow::Result<()> {
+        let Operation { pair, decision, .. } = operation;
+        let record = &pair.record;
+        let now = self.now();
+        if record.is_syncing {
+            self.report(record, decision, ActionStatus::Skipped, None);
+            return Ok(());
+        }
+        let is_news = record.status != RecordStatus::Skipped
+            && record.reason.as_deref() != Some(decision.reason.as_str());
+        let change = StatusChange {
+            record: record.id,
+            status: RecordStatus::Skipped,
+            reason: &decision.reason,
+            scope_digest: Some(&doctype.scope),
+            log: is_news.then(|| self.entry(decision, LogStatus::Success, None)),
+        };
+        self.state.set_status(&[change], now)?;
+        self.report(record, decision, ActionStatus::Skipped, None);
+        Ok(())
+    }
+
+    /// A document that could not be done.
+    pub(super) fn fail(
+        &mut self,
+        pair: &Pair,
+        decision: &Decision,
+        message: &str,
+    ) -> anyhow::Result<()> {
+        self.fail_record(&pair.record, decision, message)
+    }
+
+    pub(super) fn fail_record(
+        &mut self,
+        record: &Record,
+        decision: &Decision,
+        message: &str,
+    ) -> anyhow::Result<()> {
+        let now = self.now();
+        let give_up = record.retry_count + 1 >= self.config.retry.max_attempts;
+        let failure = Failure {
+            record: record.id,
+            message,
+            next_retry: Some(next_retry(record.retry_count, give_up, now)),
+            give_up,
+            log: Some(self.entry(decision, LogStatus::Failed, Some(message))),
+        };
+        self.state.record_failures(&[failure], now)?;
+        self.report(record, decision, ActionStatus::Failed, Some(message));
+        Ok(())
+    }
+
+    /// What still waits at the end of a run.
+    pub(super) fn give_up_waiting(
+        &mut self,
+        doctype: &Doctype,
+        waiting: Vec<Aside>,
+    ) -> anyhow::Result<()> {
+        let ids: Vec<i64> = waiting.iter().map(|aside| aside.candidate).collect();
+        let records = self.state.load_records(&ids)?;
+        for (aside, record) in waiting.into_iter().zip(records) {
+            let message = match aside.reason {
+                AsideReason::Waits(link) => format!(
+                    "waits for {} {}, which is not on the other side yet",
+                    link.doctype, link.name
+                ),
+                AsideReason::Taken(message) => message,
+                // Somebody is at work on it: the next run takes it up.
+                AsideReason::Moved | AsideReason::Rest => {
+                    let decision = Decision::skip("edited while it was being synced");
+                    self.report(&record, &decision, ActionStatus::Skipped, None);
+                    continue;
+                }
+            };
+            let decision = Decision::skip(format!("{} cannot be written", doctype.config.doctype));
+            self.fail_record(&record, &decision, &message)?;
+        }
+        Ok(())
+    }
+
+    /// A row of the log.
+    pub(super) fn entry(
+        &self,
+        decision: &Decision,
+        status: LogStatus,
+        message: Option<&str>,
+    ) -> LogEntry {
+        let action = match decision.action {
+            Action::Noop => Action::Sync,
+            action => action,
+        };
+        let message = match message {
+            Some(message) => format!("{}: {message}", decision.reason),
+            None => decision.reason.clone(),
+        };
+        LogEntry {
+            run: self.run,
+            action,
+            direction: decision.direction,
+            status,
+            message: Some(message),
+            changes: None,
+        }
+    }
+
+    /// A line of the report, and its count.
+    pub(super) fn report(
+        &mut self,
+        record: &Record,
+        decision: &Decision,
+        status: ActionStatus,
+        message: Option<&str>,
+    ) {
+        if matches!(status, ActionStatus::Success | ActionStatus::Planned) {
+            self.counts(&record.doctype).count(decision);
+        }
+        self.summary.actions.push(ActionLine {
+            doctype: record.doctype.clone(),
+            name: record.docname.clone(),
+            cloud_name: record.names.cloud.clone(),
+            local_name: record.names.local.clone(),
+            action: decision.action.as_str().to_owned(),
+            direction: decision.direction,
+            reason: decision.reason.clone(),
+            status,
+            message: message.map(str::to_owned),
+        });
+    }
+
+    fn report_planned(&mut self, operation: &Operation) {
+        let Operation { pair, forms, decision, step } = operation;
+        let (status, message) = match step {
+            Step::Agree if is_unchanged(forms, pair) => {
+                self.counts(&pair.record.doctype).unchanged += 1;
+                return;
+            }
+            Step::Fail(message) => (ActionStatus::Failed, Some(message.clone())),
+            Step::Record => (ActionStatus::Conflict, None),
+            Step::Skip => (ActionStatus::Skipped, None),
+            Step::Agree | Step::Send(_) | Step::Wait(_) => (ActionStatus::Planned, None),
+        };
+        let counts = self.counts(&pair.record.doctype);
+        match status {
+            ActionStatus::Failed => counts.failed += 1,
+            ActionStatus::Conflict => counts.conflicts += 1,
+            ActionStatus::Skipped => counts.skipped += 1,
+            ActionStatus::Success | ActionStatus::Planned => {}
+        }
+        self.report(&pair.record, decision, status, message.as_deref());
+    }
+}
+
+fn next_retry(failed_before: u32, give_up: bool, now: Timestamp) -> Timestamp {
+    let nth = usize::try_from(failed_before).unwrap_or(usize::MAX);
+    let pause = match RETRY_AFTER.get(nth) {
+        Some(pause) if !give_up => *pause,
+        _ => SignedDuration::from_hours(24),
+    };
+    now.checked_add(pause).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_documents_are_tried_ever_less_often() {
+        let now: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        let minutes = |failed, give_up| {
+            next_retry(failed, give_up, now).duration_since(now).as_secs() / 60
+        };
+        let schedule: Vec<i64> = (0..6).map(|failed| minutes(failed, false)).collect();
+        assert_eq!(schedule, [5, 30, 180, 720, 1440, 1440]);
+        assert_eq!(minutes(2, true), 1440);
+    }
+}
