@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::{StateError, StateResult};
 use super::records::expect_record;
-use super::types::{Conflict, ConflictFilter, ConflictKind, NewConflict, Resolution, Word};
+use super::types::{Conflict, ConflictFilter, NewConflict};
+use super::words::{ConflictKind, Resolution, Word};
 use super::{State, collect, count, from_json, log, time, to_json};
 use crate::model::Sides;
 

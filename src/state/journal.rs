@@ -10,7 +10,8 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use super::error::{StateError, StateResult};
 use super::records::{expect_record, refresh_is_syncing};
-use super::types::{Action, Closing, Intent, NewIntent, RecordStatus, Resolution, RowName, Word};
+use super::types::{Closing, Intent, NewIntent, RowName};
+use super::words::{Action, RecordStatus, Resolution, Word};
 use super::{State, collect, conflicts, from_json, from_json_some, log, time, to_json};
 use crate::model::{Doc, Side, Sides};
 

@@ -8,10 +8,8 @@ use serde_json::Value;
 
 use super::error::{StateError, StateResult};
 use super::records::expect_record;
-use super::types::{
-    Action, FailedDocument, ListingTimes, LogEntry, LogFilter, LogRow, LogStatus, RecordStatus,
-    Run, StatusTotal, Word,
-};
+use super::types::{FailedDocument, ListingTimes, LogEntry, LogFilter, LogRow, Run, StatusTotal};
+use super::words::{Action, LogStatus, RecordStatus, Word};
 use super::{State, collect, count, from_json_some, time, to_json};
 use crate::model::{Direction, Sides};
 
