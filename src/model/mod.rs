@@ -13,7 +13,7 @@ mod relation;
 mod schema;
 mod shape;
 mod side;
-mod words;
+pub(crate) mod words;
 
 pub use action::{Action, ConflictKind};
 pub use doc::{Doc, DocKey, SYSTEM_FIELDS, name_text};

@@ -144,6 +144,14 @@ impl Direction {
         }
     }
 
+    /// Reads the word that [`Direction::as_str`] gives.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::CloudToLocal, Self::LocalToCloud, Self::Both, Self::None]
+            .into_iter()
+            .find(|direction| direction.as_str() == text)
+    }
+
     /// The word for this direction in state and output.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -8,10 +8,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::{StateError, StateResult};
 use super::records::expect_record;
-use super::types::{Conflict, ConflictFilter, NewConflict, Resolution, Word};
+use super::types::{Conflict, ConflictFilter, NewConflict};
+use super::words::{Resolution, Word};
 use super::{State, collect, count, from_json, log, time, to_json};
-use crate::model::ConflictKind;
-use crate::model::Sides;
+use crate::model::{ConflictKind, Sides};
 
 const SELECT: &str = "SELECT c.*, r.cloud_name, r.local_name
     FROM conflict_records c JOIN sync_records r ON r.id = c.record";

@@ -10,10 +10,10 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use super::error::{StateError, StateResult};
 use super::records::{expect_record, refresh_is_syncing};
-use super::types::{Closing, Intent, NewIntent, RecordStatus, Resolution, RowName, Word};
+use super::types::{Closing, Intent, NewIntent, RowName};
+use super::words::{RecordStatus, Resolution, Word};
 use super::{State, collect, conflicts, from_json, from_json_some, log, time, to_json};
-use crate::model::Action;
-use crate::model::{Doc, Side, Sides};
+use crate::model::{Action, Doc, Side, Sides};
 
 impl State {
     /// Stores what is about to be requested, and the conflicts that go with it. The records

@@ -8,13 +8,10 @@ use serde_json::Value;
 
 use super::error::{StateError, StateResult};
 use super::records::expect_record;
-use super::types::{
-    FailedDocument, ListingTimes, LogEntry, LogFilter, LogRow, LogStatus, RecordStatus, Run,
-    StatusTotal, Word,
-};
+use super::types::{FailedDocument, ListingTimes, LogEntry, LogFilter, LogRow, Run, StatusTotal};
+use super::words::{LogStatus, RecordStatus, Word};
 use super::{State, collect, count, from_json_some, time, to_json};
-use crate::model::Action;
-use crate::model::{Direction, Sides};
+use crate::model::{Action, Direction, Sides};
 
 impl State {
     /// Begins a run.

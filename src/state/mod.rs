@@ -32,6 +32,7 @@ mod pair;
 mod records;
 mod time;
 mod types;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -46,10 +47,10 @@ pub use lock::RunLock;
 pub use time::stamp;
 pub use types::{
     Absorbed, Base, CandidateQuery, Closing, Conflict, ConflictFilter, FailedDocument, Failure,
-    Intent, KnownName, Listed, ListingTimes, LogEntry, LogFilter, LogRow, LogStatus, NewConflict,
-    NewIntent, Pair, Record, RecordStatus, Renamed, Resolution, RowName, Run, SideState,
-    StatusChange, StatusTotal,
+    Intent, KnownName, Listed, ListingTimes, LogEntry, LogFilter, LogRow, NewConflict, NewIntent,
+    Pair, Record, Renamed, RowName, Run, SideState, StatusChange, StatusTotal,
 };
+pub use words::{LogStatus, RecordStatus, Resolution};
 
 /// An open state database.
 #[derive(Debug)]
@@ -104,5 +105,5 @@ fn from_json<T: DeserializeOwned>(text: &str) -> StateResult<T> {
 }
 
 fn from_json_some<T: DeserializeOwned>(text: Option<String>) -> StateResult<Option<T>> {
-    text.as_deref().map(from_json).transpose()
+    text.map(|text| from_json(&text)).transpose()
 }

@@ -9,9 +9,8 @@ use jiff::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::error::{StateError, StateResult};
-use super::types::{
-    Base, CandidateQuery, Failure, KnownName, Record, RecordStatus, RowName, StatusChange, Word,
-};
+use super::types::{Base, CandidateQuery, Failure, KnownName, Record, RowName, StatusChange};
+use super::words::{RecordStatus, Word};
 use super::{State, collect, for_side, from_json_some, log, time};
 use crate::model::{Side, Sides};
 

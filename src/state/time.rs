@@ -20,7 +20,7 @@ pub(super) fn parse(text: &str) -> StateResult<Timestamp> {
 
 /// Reads an optional time.
 pub(super) fn parse_some(text: Option<String>) -> StateResult<Option<Timestamp>> {
-    text.as_deref().map(parse).transpose()
+    text.map(|text| parse(&text)).transpose()
 }
 
 #[cfg(test)]
