@@ -5,6 +5,7 @@
 pub mod config;
 pub mod identity;
 pub mod model;
+pub mod pass;
 pub mod recon;
 pub mod secret;
 pub mod site;

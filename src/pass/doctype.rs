@@ -41,9 +41,9 @@ impl Pass<'_> {
     /// Asks both sites for the doctype's metadata.
     pub(super) fn load_doctype(&self, config: DoctypeConfig) -> anyhow::Result<Doctype> {
         let sites = self.sites;
-        let schemas = self.workers.both(|side| {
-            bulk::fetch_schema(sites[side], &config.doctype).map_err(at(side))
-        })?;
+        let schemas = self
+            .workers
+            .both(|side| bulk::fetch_schema(sites[side], &config.doctype).map_err(at(side)))?;
         for (_, schema) in schemas.iter() {
             if let Some(reason) = unsyncable(schema) {
                 return Err(Unsyncable { doctype: config.doctype, reason }.into());

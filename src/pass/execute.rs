@@ -13,9 +13,7 @@ use crate::state::{
 
 use super::close::agreed;
 use super::plan::is_unchanged;
-use super::{
-    ActionLine, ActionStatus, Aside, AsideReason, Doctype, Operation, Pair, Pass, Step,
-};
+use super::{ActionLine, ActionStatus, Aside, AsideReason, Doctype, Operation, Pair, Pass, Step};
 
 /// When a failed document is tried again, by how often it failed before; then once a day.
 const RETRY_AFTER: [SignedDuration; 4] = [
@@ -67,11 +65,8 @@ impl Pass<'_> {
         if is_unchanged(forms, pair) {
             return Some(closing);
         }
-        let adopted = Decision {
-            action: Action::Adopt,
-            direction: Direction::None,
-            ..decision.clone()
-        };
+        let adopted =
+            Decision { action: Action::Adopt, direction: Direction::None, ..decision.clone() };
         closing.log = Some(self.entry(&adopted, LogStatus::Success, None));
         self.report(&pair.record, &adopted, ActionStatus::Success, None);
         Some(closing)
@@ -238,6 +233,22 @@ impl Pass<'_> {
         });
     }
 
+    /// A name asked for that neither side has.
+    pub(super) fn report_missing(&mut self, doctype: &str, name: &str) {
+        self.counts(doctype).failed += 1;
+        self.summary.actions.push(ActionLine {
+            doctype: doctype.to_owned(),
+            name: name.to_owned(),
+            cloud_name: None,
+            local_name: None,
+            action: Action::Noop.as_str().to_owned(),
+            direction: Direction::None,
+            reason: "asked for by name".to_owned(),
+            status: ActionStatus::Failed,
+            message: Some(format!("neither side has {doctype} {name}")),
+        });
+    }
+
     fn report_planned(&mut self, operation: &Operation) {
         let Operation { pair, forms, decision, step } = operation;
         let (status, message) = match step {
@@ -277,9 +288,8 @@ mod tests {
     #[test]
     fn failed_documents_are_tried_ever_less_often() {
         let now: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
-        let minutes = |failed, give_up| {
-            next_retry(failed, give_up, now).duration_since(now).as_secs() / 60
-        };
+        let minutes =
+            |failed, give_up| next_retry(failed, give_up, now).duration_since(now).as_secs() / 60;
         let schedule: Vec<i64> = (0..6).map(|failed| minutes(failed, false)).collect();
         assert_eq!(schedule, [5, 30, 180, 720, 1440, 1440]);
         assert_eq!(minutes(2, true), 1440);

@@ -110,7 +110,8 @@ impl Pass<'_> {
             None => Ok(Observed::Present(doc.clone())),
             // Known on this side alone and never in step: the same document, seen twice.
             Some(other) if other.id != record.id && other.names[side.opposite()].is_none() => {
-                self.state.join_records(record.id, other.id)?;
+                let now = self.now();
+                self.state.join_records(record.id, other.id, now)?;
                 self.joined.insert(other.id);
                 Ok(Observed::Present(doc.clone()))
             }

@@ -29,11 +29,16 @@ impl Pass<'_> {
             for (linked, names) in &links[side] {
                 let names: Vec<String> = names.iter().cloned().collect();
                 for (name, known) in self.state.known_names(linked, side, &names)? {
-                    table.add_known(side, linked, &name, Known {
-                        docname: known.docname,
-                        other_name: known.other,
-                        in_step: known.has_base,
-                    });
+                    table.add_known(
+                        side,
+                        linked,
+                        &name,
+                        Known {
+                            docname: known.docname,
+                            other_name: known.other,
+                            in_step: known.has_base,
+                        },
+                    );
                 }
             }
         }
@@ -130,9 +135,8 @@ impl Pass<'_> {
             result => Ok(result.unwrap_or_default()),
         })?;
         for cloud in &found.cloud {
-            let same = |local: &&Doc| {
-                local.name() == cloud.name() && local.creation() == cloud.creation()
-            };
+            let same =
+                |local: &&Doc| local.name() == cloud.name() && local.creation() == cloud.creation();
             if !cloud.creation().is_empty() && found.local.iter().find(same).is_some() {
                 table.add_cloned(doctype, &cloud.name());
             }

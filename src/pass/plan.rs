@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::identity::{LinkTable, has_natural_name, meeting};
 use crate::model::{Action, Doc, Form, Meeting, OpenLink, Policy, Side, Sides};
 use crate::recon::{
-    Body, Change, Decision, Observed, RowNames, Rules, Situation, SiteClock, Skew, Version,
+    Body, Change, Decision, Observed, RowNames, Rules, SiteClock, Situation, Skew, Version,
     classify, create_body, decide, update_body,
 };
 use crate::site::SiteError;
@@ -189,10 +189,8 @@ impl Pass<'_> {
                 .collect()
         };
         let body = update_body(&doctype.shape, &fields, source, on_target, &known, &translate);
-        let request = Request::Update {
-            name: on_target.name(),
-            modified: on_target.modified().to_owned(),
-        };
+        let request =
+            Request::Update { name: on_target.name(), modified: on_target.modified().to_owned() };
         Ok(Write { side: target, body, carried: source.clone(), request })
     }
 }
@@ -271,11 +269,7 @@ fn meet(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Meeting {
     let identity = |side: Side, doc: &Doc| {
         doctype.shape.identity_form(doc, &|linked, name| links.id(side, linked, name))
     };
-    meeting(
-        natural,
-        (cloud, local),
-        (&identity(Side::Cloud, cloud), &identity(Side::Local, local)),
-    )
+    meeting(natural, (cloud, local), (&identity(Side::Cloud, cloud), &identity(Side::Local, local)))
 }
 
 /// What this version does not do is left alone.

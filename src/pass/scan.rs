@@ -4,14 +4,13 @@
 //! new, what is missing and what has work left becomes a candidate. The rule kept here: what
 //! is not listed is not gone (invariant 2): it is looked at, nothing more.
 
-use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::config::DoctypeConfig;
-use crate::model::{Direction, Doc, Side, Sides, name_text};
+use crate::model::{Action, Direction, Doc, Side, Sides, name_text};
 use crate::recon::went_back;
 use crate::site::{ListQuery, Site, SiteError, bulk};
-use crate::state::{Absorbed, Action, CandidateQuery, Listed, LogEntry, LogStatus, Renamed};
+use crate::state::{Absorbed, CandidateQuery, Listed, LogEntry, LogStatus, Renamed};
 
 use super::doctype::scope_digest;
 use super::{Candidate, Pass, at};
@@ -33,7 +32,7 @@ impl Pass<'_> {
             return Ok(Vec::new());
         }
         let now = self.now();
-        let absorbed = self.state.absorb_listing(&config.doctype, now)?;
+        let absorbed = self.state.absorb_listing(now)?;
         self.counts(&config.doctype).set_documents(absorbed.documents);
         self.log_renames(&absorbed)?;
         let mut candidates = self.state.candidates(
@@ -94,14 +93,16 @@ impl Pass<'_> {
                 "renamed on {side} from {old} to {new}; the map follows, the other side keeps its \
                  name in this version"
             );
-            self.state.add_log(*record, &LogEntry {
+            let entry = LogEntry {
                 run: self.run,
                 action: Action::Rename,
                 direction: Direction::None,
                 status: LogStatus::Success,
                 message: Some(message),
                 changes: None,
-            })?;
+            };
+            let now = self.now();
+            self.state.add_log(*record, &entry, now)?;
         }
         Ok(())
     }
@@ -109,7 +110,8 @@ impl Pass<'_> {
     /// The candidates that `--name` asks for.
     fn scan_names(&mut self, config: &DoctypeConfig) -> anyhow::Result<Vec<Candidate>> {
         let mut candidates = Vec::new();
-        for name in &self.options.names {
+        for name in self.options.names.clone() {
+            let name = &name;
             let known = self.state.find_records(&config.doctype, name)?;
             match known.as_slice() {
                 [] => candidates.extend(self.look_up(config, name)?),
@@ -136,21 +138,17 @@ impl Pass<'_> {
     }
 
     /// Looks for a document that the state does not know.
-    fn look_up(&mut self, config: &DoctypeConfig, name: &str) -> anyhow::Result<Option<Candidate>> {
+    fn look_up(&mut self, config: &DoctypeConfig, name: &str) -> anyhow::Result<Vec<Candidate>> {
         let sites = self.sites;
-        let found = self.workers.both(|side| {
-            find_by_name(sites[side], &config.doctype, name).map_err(at(side))
-        })?;
+        let found = self
+            .workers
+            .both(|side| find_by_name(sites[side], &config.doctype, name).map_err(at(side)))?;
         if found.cloud.is_none() && found.local.is_none() {
-            let message = format!("neither side has {} {name}", config.doctype);
-            self.missing_name(&config.doctype, name, message);
-            return Ok(None);
+            self.report_missing(&config.doctype, name);
+            return Ok(Vec::new());
         }
-        let id = self
-            .state
-            .ensure_record(&config.doctype, found.as_ref().map(|_, listed| listed.as_ref()))
-            .context("cannot take the document up")?;
-        Ok(Some(id))
+        let now = self.now();
+        Ok(self.state.ensure_records(&config.doctype, &found, now)?)
     }
 }
 

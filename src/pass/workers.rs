@@ -108,10 +108,14 @@ impl Workers {
     ) -> anyhow::Result<Sides<R>> {
         let mut results = Sides::new(None, None);
         let sides = Side::BOTH.into_iter().map(|side| (side, ())).collect();
-        self.run(sides, |side, ()| work(side), |i, result| {
-            results[Side::BOTH[i]] = Some(result);
-            Ok(())
-        })?;
+        self.run(
+            sides,
+            |side, ()| work(side),
+            |i, result| {
+                results[Side::BOTH[i]] = Some(result);
+                Ok(())
+            },
+        )?;
         let cloud = results.cloud.context("no result for cloud")??;
         let local = results.local.context("no result for local")??;
         Ok(Sides::new(cloud, local))
@@ -132,11 +136,15 @@ mod tests {
         let mut seen = Vec::new();
         let items = (0..20).map(|n| (Side::BOTH[n % 2], n)).collect();
         workers
-            .run(items, |_, n| (n, std::thread::current().id()), |_, (n, thread)| {
-                assert_eq!(thread, here);
-                seen.push(n);
-                Ok(())
-            })
+            .run(
+                items,
+                |_, n| (n, std::thread::current().id()),
+                |_, (n, thread)| {
+                    assert_eq!(thread, here);
+                    seen.push(n);
+                    Ok(())
+                },
+            )
             .unwrap();
         assert_eq!(seen, (0..20).collect::<Vec<_>>());
     }

@@ -17,7 +17,7 @@ use crate::state::{Closing, LogStatus, NewIntent, RecordStatus, Resolution};
 use super::close::{hash_of, row_names, side_state};
 use super::plan::sent_fields;
 use super::{
-    ActionStatus, Aside, AsideReason, Doctype, Operation, Outcome, Pass, Request, Stop, Write, at,
+    ActionStatus, Aside, AsideReason, Doctype, Operation, Outcome, Pass, Request, Stop, Write,
 };
 
 /// A write that the site has answered, ready to be read again and closed.

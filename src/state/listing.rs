@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, named_params, params};
 
 use super::error::{StateError, StateResult};
-use super::types::{Absorbed, Listed, Renamed};
+use super::types::{Absorbed, Listed, Renamed, SteppedBack};
 use super::{State, collect, count, for_side, time};
 use crate::model::{Side, Sides};
 
@@ -54,6 +54,29 @@ impl State {
         let transaction = self.connection.transaction()?;
         insert_listed(&transaction, side, page)?;
         Ok(transaction.commit()?)
+    }
+
+    /// Documents of the collected listing whose `modified` is before the one last seen of the
+    /// very same document. Stamps of one site compare as text.
+    pub fn stepped_back(&self) -> StateResult<Vec<SteppedBack>> {
+        let Some(doctype) = &self.listing else { return Err(StateError::NoListing) };
+        let mut older = Vec::new();
+        for side in Side::BOTH {
+            let sql = for_side(
+                side,
+                "SELECT l.name, r.{s}_seen, l.modified
+                 FROM temp.listed l JOIN sync_records r INDEXED BY idx_{s}_identity
+                    ON r.doctype = ?1 AND r.{s}_creation = l.creation AND r.{s}_name = l.name
+                 WHERE l.side = '{s}' AND l.modified < r.{s}_seen AND r.sync_status <> 'gone'
+                 ORDER BY l.name",
+            );
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            older.extend(collect(&mut statement, [doctype], |row| {
+                let (name, seen, modified) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(SteppedBack { side, name, seen, modified })
+            })?);
+        }
+        Ok(older)
     }
 
     /// Takes over the listing of both sides, which has to be complete on both: what is not

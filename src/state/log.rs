@@ -52,6 +52,11 @@ impl State {
         })
     }
 
+    /// Adds a row of the audit trail that goes with no change of the record.
+    pub fn add_log(&mut self, record: i64, entry: &LogEntry, now: Timestamp) -> StateResult<()> {
+        self.write(|transaction| insert(transaction, record, Some(entry), now))
+    }
+
     /// The last runs, newest first.
     pub fn recent_runs(&self, limit: usize) -> StateResult<Vec<Run>> {
         let mut statement =

@@ -56,6 +56,42 @@ impl State {
             .collect()
     }
 
+    /// Whether any document of the doctype is known.
+    pub fn knows_any(&self, doctype: &str) -> StateResult<bool> {
+        let sql = "SELECT 1 FROM sync_records WHERE doctype = ? AND sync_status <> 'gone' LIMIT 1";
+        Ok(self.connection.prepare_cached(sql)?.exists([doctype])?)
+    }
+
+    /// Two records that turned out to be the two sides of one document become one: `keep`
+    /// takes the names that only `other` has. Neither was ever in step, so nothing is lost.
+    pub fn join_records(&mut self, keep: i64, other: i64, now: Timestamp) -> StateResult<()> {
+        self.write(|transaction| {
+            let read = |side: Side| {
+                let sql = for_side(
+                    side,
+                    "SELECT {s}_name, {s}_creation, {s}_seen FROM sync_records
+                     WHERE id = ? AND cloud_base IS NULL",
+                );
+                transaction.query_row(&sql, [other], |row| {
+                    Ok([row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?])
+                })
+            };
+            let known = Sides::new(read(Side::Cloud)?, read(Side::Local)?);
+            transaction
+                .execute("UPDATE sync_logs SET record = ? WHERE record = ?", [keep, other])?;
+            transaction.execute("DELETE FROM sync_records WHERE id = ?", [other])?;
+            for (side, [name, creation, seen]) in known.iter() {
+                let sql = for_side(
+                    side,
+                    "UPDATE sync_records SET {s}_name = ?1, {s}_creation = ?2, {s}_seen = ?3,
+                        updated_at = ?4 WHERE id = ?5 AND {s}_name IS NULL AND ?1 IS NOT NULL",
+                );
+                transaction.execute(&sql, params![name, creation, seen, time::stamp(now), keep])?;
+            }
+            Ok(())
+        })
+    }
+
     /// The living records that this name can mean: first seen under it, or called so on
     /// either side.
     pub fn find_records(&self, doctype: &str, name: &str) -> StateResult<Vec<Record>> {

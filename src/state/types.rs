@@ -102,6 +102,19 @@ pub struct Absorbed {
     pub missing: Vec<(i64, Side)>,
 }
 
+/// A document whose stamp went back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SteppedBack {
+    /// Where.
+    pub side: Side,
+    /// Its name there.
+    pub name: String,
+    /// The stamp when it was last seen.
+    pub seen: String,
+    /// The stamp now.
+    pub modified: String,
+}
+
 /// A known `creation` under another name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renamed {

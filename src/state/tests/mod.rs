@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::{Direction, Doc, Sides};
+use crate::model::{Action, ConflictKind, Direction, Doc, Sides};
 
 /// A time of the test, in minutes after its beginning.
 fn at(minute: i64) -> Timestamp {

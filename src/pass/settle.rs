@@ -1,0 +1,172 @@
+//! Settle: finds out what came of requests whose answers an earlier run did not store.
+//!
+//! The rule kept here: nothing is sent twice on a guess (invariant 3). A request is taken as
+//! done only where the target shows it, as not done only where it cannot come any more; what
+//! is neither stays open, and its document is left alone.
+
+use serde_json::Value;
+
+use crate::config::DoctypeConfig;
+use crate::model::{Action, Doc, FieldKind, Side};
+use crate::recon::Decision;
+use crate::site::{Site, SiteError, bulk};
+use crate::state::Intent;
+
+use super::write::Done;
+use super::{ActionStatus, Doctype, Pass, at};
+
+/// What became of a request.
+#[derive(Debug)]
+enum Verdict {
+    /// It happened: the target, as it stands now.
+    Happened(Doc),
+    /// It did not happen, and it will not.
+    DidNot(&'static str),
+    /// Nobody can say yet.
+    Open,
+}
+
+impl Pass<'_> {
+    /// Settles the open intents of a doctype.
+    pub(super) fn settle(&mut self, config: &DoctypeConfig) -> anyhow::Result<()> {
+        let intents = self.state.open_intents(Some(&config.doctype))?;
+        if intents.is_empty() || self.options.dry_run {
+            return Ok(());
+        }
+        let doctype = self.load_doctype(config.clone())?;
+        let mut done = Vec::new();
+        for intent in intents {
+            done.extend(self.settle_one(&doctype, intent)?);
+        }
+        self.finish_writes(&doctype, done)?;
+        Ok(())
+    }
+
+    fn settle_one(&mut self, doctype: &Doctype, intent: Intent) -> anyhow::Result<Option<Done>> {
+        if let Some(answer) = intent.answer.clone() {
+            return self.settle_answered(doctype, intent, answer);
+        }
+        let verdict = match intent.action {
+            Action::Create => self.find_created(doctype, &intent),
+            _ => find_updated(self.sites[intent.side], doctype, &intent),
+        };
+        let now = self.now();
+        match verdict.map_err(at(intent.side))? {
+            Verdict::Happened(target) => Ok(Some(done(intent, target))),
+            Verdict::DidNot(why) => {
+                self.state.void_intent(intent.id, why, now)?;
+                Ok(None)
+            }
+            Verdict::Open => {
+                for record in self.state.load_records(&[intent.record])? {
+                    let reason = "an earlier request has no answer yet; its outcome is waited for";
+                    self.report(&record, &Decision::skip(reason), ActionStatus::Skipped, None);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn settle_answered(
+        &mut self,
+        doctype: &Doctype,
+        intent: Intent,
+        answer: Doc,
+    ) -> anyhow::Result<Option<Done>> {
+        match (&intent.target_name, intent.action) {
+            (Some(name), Action::Create) if *name != answer.name() => {
+                let name = name.clone();
+                self.take_back(doctype, intent.record, intent.side, &name, &answer, intent.id)?;
+                Ok(None)
+            }
+            _ => Ok(Some(done(intent, answer))),
+        }
+    }
+
+    /// Looks for the document that a create was to make.
+    fn find_created(&self, doctype: &Doctype, intent: &Intent) -> Result<Verdict, SiteError> {
+        let site = self.sites[intent.side];
+        let Some(name) = &intent.target_name else { return Ok(Verdict::Open) };
+        let found = read_one(site, doctype, intent.side, name)?;
+        let is_late =
+            self.now().duration_since(intent.created_at).unsigned_abs() >= self.config.settle_after;
+        match found {
+            Some(doc) if self.is_our_copy(doctype, intent, &doc) => Ok(Verdict::Happened(doc)),
+            Some(_) => Ok(Verdict::DidNot("another document has this name")),
+            // The site itself refuses a second document of this name: it may be sent again.
+            None if doctype.naming.is_unique() => Ok(Verdict::DidNot("not there")),
+            None if is_late => Ok(Verdict::DidNot("not there after the time to settle")),
+            None => Ok(Verdict::Open),
+        }
+    }
+
+    /// Whether a document is the one that the intent was to make: ours, and its rows carry
+    /// the source's `creation`, or, without rows, it holds everything that was sent.
+    fn is_our_copy(&self, doctype: &Doctype, intent: &Intent, doc: &Doc) -> bool {
+        if doc.text("owner") != Some(self.users[intent.side].as_str()) {
+            return false;
+        }
+        let mut rows = doctype.shape.columns.iter().flat_map(|(field, column)| {
+            let is_table = matches!(column.kind, FieldKind::Table(_));
+            doc.rows(field).filter(move |_| is_table)
+        });
+        match rows.next() {
+            Some(row) => {
+                row.get("creation").and_then(Value::as_str) == Some(intent.source.creation())
+            }
+            None => holds(doctype, &intent.sent, doc),
+        }
+    }
+}
+
+/// Whether an update has reached the target.
+fn find_updated(site: &dyn Site, doctype: &Doctype, intent: &Intent) -> Result<Verdict, SiteError> {
+    let Some(name) = &intent.target_name else { return Ok(Verdict::DidNot("no target")) };
+    let Some(doc) = read_one(site, doctype, intent.side, name)? else {
+        return Ok(Verdict::DidNot("the target is not found"));
+    };
+    if Some(doc.modified()) == intent.target_modified.as_deref() {
+        // The request carried that `modified`: should it still come, the decision made anew
+        // is refused as stale, or it is.
+        return Ok(Verdict::DidNot("the target is as it was"));
+    }
+    if holds(doctype, &intent.sent, &doc) {
+        return Ok(Verdict::Happened(doc));
+    }
+    Ok(Verdict::DidNot("the target was edited by somebody else"))
+}
+
+/// Whether a document holds every field that was sent.
+fn holds(doctype: &Doctype, sent: &Doc, doc: &Doc) -> bool {
+    let mut wanted = doc.clone();
+    for (field, value) in &sent.0 {
+        wanted.0.insert(field.clone(), value.clone());
+    }
+    let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
+    form(&wanted) == form(doc)
+}
+
+fn read_one(
+    site: &dyn Site,
+    doctype: &Doctype,
+    side: Side,
+    name: &str,
+) -> Result<Option<Doc>, SiteError> {
+    let docs = bulk::fetch_docs(site, &doctype.schemas[side], &[name.to_owned()])?;
+    Ok(docs.into_iter().find(|doc| doc.name() == name))
+}
+
+fn done(intent: Intent, answer: Doc) -> Done {
+    Done {
+        record: intent.record,
+        intent: intent.id,
+        side: intent.side,
+        action: intent.action,
+        reason: format!("{} (found to have happened)", intent.reason),
+        source: intent.source,
+        answer,
+        sent: intent.sent,
+        has_more: !intent.omitted.is_empty(),
+        resolution: intent.resolution,
+    }
+}
