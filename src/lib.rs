@@ -1,12 +1,19 @@
 //! Keeps two Frappe/ERPNext sites in step.
+//!
+//! A map of the crate. Pure: `model` (documents, metadata, the canonical form), `identity`
+//! (what a name means), `recon` (what is to be done). Edges: `site` (the network), `state`
+//! (the database), `config` (files and environment), `report` (what is printed). `pass` puts
+//! them together: scan -> fetch -> plan -> execute; `cli` is the command line.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod cli;
 pub mod config;
 pub mod identity;
 pub mod model;
 pub mod pass;
 pub mod recon;
+pub mod report;
 pub mod secret;
 pub mod site;
 pub mod state;

@@ -102,6 +102,20 @@ impl Config {
         load(path, env, not_yet::NOT_YET)
     }
 
+    /// Where the state of a configuration belongs that is not filled in yet, as after
+    /// `erpsync init`: `[state] path` where it can be read, else the usual name beside it.
+    #[must_use]
+    pub fn state_path_of(path: &Path) -> PathBuf {
+        let named = source::read_config(path)
+            .ok()
+            .and_then(|text| text.parse::<toml::Table>().ok())
+            .and_then(|table| Some(table.get("state")?.get("path")?.as_str()?.to_owned()))
+            .filter(|named| !named.is_empty() && !named.contains("${"));
+        let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        folder.join(named.unwrap_or_else(|| DEFAULT_STATE.to_owned()))
+    }
+
     /// The rules for a doctype: its own where it is configured, otherwise `[sync]`'s.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod close;
 mod doctype;
 mod execute;
 mod fetch;
+mod inspect;
 mod links;
 mod plan;
 mod scan;
@@ -27,7 +28,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use doctype::Doctype;
+pub use doctype::{Doctype, Unsyncable};
+pub use scan::Ambiguous;
 pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Summary};
 pub use types::{
     Aside, AsideReason, Candidate, Forms, OpenLinks, Operation, Outcome, Pair, Request, Step, Write,
@@ -39,7 +41,7 @@ use crate::identity::Naming;
 use crate::model::{Direction, Side, Sides};
 use crate::recon::SiteClock;
 use crate::site::{Site, SiteError};
-use crate::state::State;
+use crate::state::{RecordStatus, State};
 
 /// What the command line asked for.
 #[derive(Debug, Clone, Default)]
@@ -114,6 +116,8 @@ pub struct Pass<'a> {
     ahead: Vec<String>,
     /// Records that turned out to be another one's other side.
     joined: BTreeSet<i64>,
+    /// The records that `--name` asks for.
+    named: Vec<i64>,
     /// How many documents may still be acted on.
     left: Option<usize>,
     summary: Summary,
@@ -150,6 +154,7 @@ impl<'a> Pass<'a> {
             naming: BTreeMap::new(),
             ahead: Vec::new(),
             joined: BTreeSet::new(),
+            named: Vec::new(),
             left: options.limit,
             summary: Summary::default(),
         })
@@ -169,10 +174,36 @@ impl<'a> Pass<'a> {
         self.finish(waiting)
     }
 
-    /// What was done so far.
-    #[must_use]
-    pub fn summary(self) -> Summary {
-        self.summary
+    /// What was done so far, with what the state says of everything in the run's scope.
+    ///
+    /// # Errors
+    /// An unusable state.
+    pub fn summary(mut self) -> anyhow::Result<Summary> {
+        if !self.options.dry_run {
+            self.tally()?;
+        }
+        Ok(self.summary)
+    }
+
+    /// Counts what waits, failed or was left alone, from this run or from earlier ones.
+    fn tally(&mut self) -> anyhow::Result<()> {
+        for entry in &mut self.summary.doctypes {
+            let statuses = if self.options.names.is_empty() {
+                self.state.totals_of(&entry.doctype)?
+            } else {
+                let mut counts = BTreeMap::new();
+                for record in self.state.load_records(&self.named)? {
+                    *counts.entry(record.status).or_insert(0) += 1;
+                }
+                counts
+            };
+            let count = |status| statuses.get(&status).copied().unwrap_or(0);
+            entry.conflicts = count(RecordStatus::Conflict);
+            entry.failed += count(RecordStatus::Error) + count(RecordStatus::Failed);
+            entry.skipped = count(RecordStatus::Skipped);
+            entry.unchanged = count(RecordStatus::Synced).saturating_sub(entry.acted_on());
+        }
+        Ok(())
     }
 
     /// One doctype. A doctype that cannot be synced does not stop the others.

@@ -134,6 +134,7 @@ impl Pass<'_> {
         }
         candidates.sort_unstable();
         candidates.dedup();
+        self.named.clone_from(&candidates);
         Ok(candidates)
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Rows of the audit trail are only ever added, in the transaction of what they tell of.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
@@ -97,6 +99,17 @@ impl State {
                 count: count(row, 2)?,
             })
         })
+    }
+
+    /// How many documents of one doctype have which status.
+    pub fn totals_of(&self, doctype: &str) -> StateResult<BTreeMap<RecordStatus, usize>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT sync_status, count(*) FROM sync_records WHERE doctype = ? GROUP BY sync_status",
+        )?;
+        let totals = collect(&mut statement, [doctype], |row| {
+            Ok((RecordStatus::word(&row.get::<_, String>(0)?)?, count(row, 1)?))
+        })?;
+        Ok(totals.into_iter().collect())
     }
 
     /// The documents whose last attempt failed, by doctype and name.

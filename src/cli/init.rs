@@ -1,0 +1,83 @@
+//! `erpsync init`: a commented configuration and an empty state.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::json;
+
+use super::{Exit, Global};
+use crate::config::{Config, EXAMPLE, ProcessEnvironment};
+use crate::report::Report;
+use crate::state::{State, StateError};
+
+/// Arguments of `erpsync init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Write sync.toml anew although it is there; never touches a state database
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Writes `sync.toml` and creates the state database; what is there already stays.
+pub(super) fn cmd_init(global: &Global, args: &InitArgs, report: &Report) -> anyhow::Result<Exit> {
+    let written = write_config(&global.config, args.force)?;
+    let shown = global.config.display();
+    report.data(&if written {
+        format!("{shown}: written; enter your sites and doctypes there\n")
+    } else {
+        format!("{shown}: there already, left as it is\n")
+    });
+    let state = state_path(&global.config);
+    let created = match State::create(&state) {
+        Ok(_) => true,
+        Err(StateError::Exists { .. }) => {
+            // Whether it can be used is said now, not at the first run.
+            State::open(&state)?;
+            false
+        }
+        Err(error) => return Err(error.into()),
+    };
+    report.data(&if created {
+        format!("{}: created\n", state.display())
+    } else {
+        format!("{}: there already, left as it is\n", state.display())
+    });
+    report.json(&json!({
+        "config": {"path": global.config, "written": written},
+        "state": {"path": state, "created": created},
+    }));
+    Ok(Exit::Done)
+}
+
+fn write_config(path: &Path, force: bool) -> anyhow::Result<bool> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    if force {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(mut file) => {
+            file.write_all(EXAMPLE.as_bytes())
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            Ok(true)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("cannot create {}", path.display())),
+    }
+}
+
+/// Where the configuration says that the state is; beside it, by its usual name, while the
+/// configuration is not filled in yet.
+fn state_path(config: &Path) -> std::path::PathBuf {
+    match Config::load(config, &ProcessEnvironment) {
+        Ok(config) => config.state_path,
+        Err(_) => Config::state_path_of(config),
+    }
+}

@@ -1,0 +1,72 @@
+//! `erpsync log`: the audit trail.
+
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::session::{load_config, now, open_state};
+use super::{Exit, Global};
+use crate::report::{Report, render_log};
+use crate::state::{LogFilter, LogRow, stamp};
+
+/// Arguments of `erpsync log`.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// Only this doctype
+    #[arg(long)]
+    pub doctype: Option<String>,
+    /// Only this document, by any of its names
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Only this run
+    #[arg(long, value_name = "ID")]
+    pub run: Option<i64>,
+    /// Only from then on: 2026-11-22, 2026-11-22T10:00:00Z, or how long ago, as 24h
+    #[arg(long, value_name = "T", value_parser = since)]
+    pub since: Option<Timestamp>,
+    /// So many rows at the most
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+}
+
+fn since(text: &str) -> Result<Timestamp, String> {
+    let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
+    let ago = || now().checked_sub(text.parse::<SignedDuration>().ok()?).ok();
+    text.parse()
+        .ok()
+        .or_else(|| day().map(|day| day.timestamp()))
+        .or_else(ago)
+        .ok_or_else(|| "give a day, a time in UTC, or how long ago, as 24h".to_owned())
+}
+
+/// Shows the audit trail, newest first.
+pub(super) fn cmd_log(global: &Global, args: &LogArgs, report: &Report) -> anyhow::Result<Exit> {
+    let config = load_config(global, report)?;
+    let state = open_state(&config)?;
+    let rows = state.log(&LogFilter {
+        doctype: args.doctype.as_deref(),
+        name: args.name.as_deref(),
+        run: args.run,
+        since: args.since,
+        limit: Some(args.limit),
+    })?;
+    report.data(&render_log(&rows));
+    report.json(&json!({ "log": rows.iter().map(row).collect::<Vec<_>>() }));
+    Ok(Exit::Done)
+}
+
+/// A row of the audit trail in JSON.
+pub(super) fn row(row: &LogRow) -> Value {
+    json!({
+        "id": row.id,
+        "timestamp": stamp(row.timestamp),
+        "run": row.entry.run,
+        "doctype": row.doctype,
+        "docname": row.docname,
+        "action": row.entry.action.as_str(),
+        "direction": row.entry.direction,
+        "status": row.entry.status.as_str(),
+        "message": row.entry.message,
+        "changes": row.entry.changes,
+    })
+}

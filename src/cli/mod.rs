@@ -1,0 +1,211 @@
+//! The command line: one file a subcommand, each with its arguments and its `cmd_` function.
+//!
+//! Nothing here decides anything about documents or prints by itself: a command opens what it
+//! needs, runs the pass or asks the state, and hands plain values to `report`.
+
+mod conflicts;
+mod exit;
+mod hash;
+mod init;
+mod log;
+mod session;
+mod status;
+mod sync;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+
+pub use exit::Exit;
+
+use crate::config::ConfigError;
+use crate::pass::Stop;
+use crate::report::{Color, LogFormat, Report};
+use crate::state::StateError;
+
+/// Commands and options of later versions: refused, never accepted and ignored.
+const LATER: [&str; 17] = [
+    "doctor",
+    "resolve",
+    "ingest-webhooks",
+    "names",
+    "listen",
+    "verify",
+    "completions",
+    "man",
+    "show",
+    "--rebind",
+    "--all",
+    "--live",
+    "--csv",
+    "--allow-deletes",
+    "--restore-side",
+    "--accept-side",
+    "--doctype",
+];
+
+/// Keeps two Frappe/ERPNext sites in step, both ways, over their REST API.
+#[derive(Debug, Parser)]
+#[command(name = "erpsync", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The configuration file
+    #[arg(
+        long,
+        global = true,
+        env = "ERPSYNC_CONFIG",
+        default_value = "sync.toml",
+        value_name = "FILE"
+    )]
+    pub config: PathBuf,
+    /// Print one JSON document on standard output and nothing else there
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more: every action (-v), every request (-vv)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Also write every action and request to this file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+    /// The form of the log file
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// Show no progress bar
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: Color,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a commented sync.toml and create the state database
+    Init(init::InitArgs),
+    /// Bring one doctype into step
+    SyncDoctype(sync::SyncDoctypeArgs),
+    /// Bring every configured doctype into step
+    SyncAll(sync::SyncAllArgs),
+    /// List the conflicts that wait for a person
+    Conflicts(conflicts::ConflictsArgs),
+    /// Show how things stand
+    Status(status::StatusArgs),
+    /// Show the audit trail, newest first
+    Log(log::LogArgs),
+    /// Print a document's hash, or the text that is hashed
+    Hash(hash::HashArgs),
+}
+
+/// Runs the program with these arguments and gives its exit code.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error).code(),
+    };
+    let global = cli.global.clone();
+    let report =
+        Report::new(global.json, global.quiet, global.verbose, !global.no_progress, global.color);
+    let report = match &global.log_file {
+        None => report,
+        Some(path) => match report.log_to(path, global.log_format) {
+            Ok(report) => report,
+            Err(error) => {
+                let plain = Report::new(false, false, 0, false, global.color);
+                plain.error(&format!("{error:#}"));
+                return Exit::Usage.code();
+            }
+        },
+    };
+    let report = Arc::new(report);
+    let result = match cli.command {
+        Command::Init(args) => init::cmd_init(&global, &args, &report),
+        Command::SyncDoctype(args) => sync::cmd_sync_doctype(&global, &args, &report),
+        Command::SyncAll(args) => sync::cmd_sync_all(&global, &args, &report),
+        Command::Conflicts(args) => conflicts::cmd_conflicts(&global, &args, &report),
+        Command::Status(args) => status::cmd_status(&global, &args, &report),
+        Command::Log(args) => log::cmd_log(&global, &args, &report),
+        Command::Hash(args) => hash::cmd_hash(&global, &args, &report),
+    };
+    let exit = result.unwrap_or_else(|error| {
+        tell(&report, &error);
+        Exit::of_error(&error)
+    });
+    exit.code()
+}
+
+/// A command line that clap refuses, and `--help` and `--version`.
+fn usage(error: &clap::Error) -> Exit {
+    let wants_text = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let rejected =
+        [clap::error::ContextKind::InvalidSubcommand, clap::error::ContextKind::InvalidArg]
+            .into_iter()
+            .find_map(|kind| match error.get(kind) {
+                Some(clap::error::ContextValue::String(text)) => Some(text.clone()),
+                _ => None,
+            });
+    let word =
+        rejected.as_deref().and_then(|text| text.split([' ', '=']).next()).unwrap_or_default();
+    if !wants_text && LATER.contains(&word) {
+        let report = Report::new(false, false, 0, false, Color::Auto);
+        report.error(&format!("{word}: not in this version"));
+        report.hint("erpsync --help lists what is");
+        return Exit::Usage;
+    }
+    // There is nobody to tell about a closed pipe.
+    let _ = error.print();
+    if wants_text { Exit::Done } else { Exit::Usage }
+}
+
+/// Says what went wrong and what to do about it.
+fn tell(report: &Report, error: &anyhow::Error) {
+    if let Some(config) = error.downcast_ref::<ConfigError>() {
+        for problem in config.problems() {
+            report.error(&problem.to_string());
+            if let Some(hint) = &problem.hint {
+                report.hint(hint);
+            }
+        }
+        return;
+    }
+    report.error(&format!("{error:#}"));
+    let hint = match (error.downcast_ref::<StateError>(), error.downcast_ref::<Stop>()) {
+        (Some(state), _) => state.hint().map(str::to_owned),
+        (_, Some(Stop::Site { side, error })) => Some(site_hint(*side, error.kind)),
+        _ => None,
+    };
+    if let Some(hint) = hint {
+        report.hint(&hint);
+    }
+}
+
+fn site_hint(side: crate::model::Side, kind: crate::site::ErrorKind) -> String {
+    use crate::site::ErrorKind;
+    match kind {
+        ErrorKind::Unauthorized => {
+            format!("check api_key and api_secret of [{side}], and that its user is enabled")
+        }
+        ErrorKind::Forbidden => format!("give the user of [{side}] the rights it needs"),
+        ErrorKind::Unreachable => {
+            format!(
+                "check url of [{side}], and that the site is up; nothing is lost, run again later"
+            )
+        }
+        ErrorKind::Redirect => format!("set url of [{side}] to the address named"),
+        _ => format!("look at the log of the {side} site; nothing is lost, run again later"),
+    }
+}
