@@ -366,6 +366,8 @@ impl Absorption<'_> {
         self.join(Side::Cloud)
     }
 
+    /// The `+` keeps the search on the other side's name, which is one row: all records
+    /// without a name on this side would be the whole doctype at a first pass.
     fn join(&self, side: Side) -> StateResult<()> {
         let sql = for_side(
             side,

@@ -20,6 +20,9 @@ use super::{State, collect};
 /// How long to wait for another program that holds the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Enough for the indexes and the listing of 100,000 documents; what is more goes to disk.
+const CACHE_KIB: i64 = 32 * 1024;
+
 /// Up to this size every page is checked at opening; above it the schema alone, and damage
 /// further in shows when it is met.
 const FULL_CHECK_BYTES: u64 = 64 * 1024 * 1024;
@@ -120,6 +123,8 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(Some("main"), "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(Some("temp"), "cache_size", -CACHE_KIB)?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "full")
 }

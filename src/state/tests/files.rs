@@ -285,7 +285,7 @@ fn one_run_at_a_time() {
     RunLock::acquire(&path, at(9)).unwrap();
 }
 
-/// The schema as SQLite has it, in a fixed order.
+/// The schema as the database has it, in a fixed order.
 fn schema(connection: &Connection) -> Vec<String> {
     let mut all = connection
         .prepare(

@@ -18,7 +18,8 @@ fn dump(state: &State) -> Vec<String> {
         let columns = statement.column_count();
         rows.extend(
             collect(&mut statement, [], |row| {
-                Ok((0..columns).map(|at| format!("{:?}", row.get_ref(at).unwrap())).collect())
+                let values: Vec<_> = (0..columns).map(|at| row.get_ref(at).unwrap()).collect();
+                Ok(format!("{values:?}"))
             })
             .unwrap(),
         );
