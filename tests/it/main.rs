@@ -1,1 +1,14 @@
-//! Integration tests.
+//! Integration tests: the program and its parts against the sandbox.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::missing_panics_doc,
+    missing_docs
+)]
+
+mod bench;
+mod decision_table;
+mod second_pass;

@@ -39,11 +39,7 @@ impl Visibility {
 
     /// True when the user may see the row.
     pub fn shows(&self, table: &Table, row: &Row) -> bool {
-        let text = |column: &str| {
-            table
-                .cell(row, column)
-                .map_or("", crate::value::Cell::as_str)
-        };
+        let text = |column: &str| table.cell(row, column).map_or("", crate::value::Cell::as_str);
         if self.own_only && text("owner") != self.user {
             return false;
         }
@@ -284,5 +280,7 @@ fn no_role(user: &str, doctype: &str) -> String {
 }
 
 fn no_access(user: &str, doctype: &str, name: &str) -> String {
-    format!("User <strong>{user}</strong> does not have access to this document: {doctype} - {name}")
+    format!(
+        "User <strong>{user}</strong> does not have access to this document: {doctype} - {name}"
+    )
 }

@@ -115,10 +115,7 @@ pub fn key(text: &str) -> SortKey {
     }
     // The end of a text counts as blanks, so that "a\t" sorts before "a".
     weights.push(SPACE);
-    weights
-        .iter()
-        .flat_map(|weight| weight.to_be_bytes())
-        .collect()
+    weights.iter().flat_map(|weight| weight.to_be_bytes()).collect()
 }
 
 /// True when the database takes the two texts for the same.
@@ -140,11 +137,7 @@ pub fn like(text: &str, pattern: &str) -> bool {
             '%' => parts.push(Part::Any),
             '_' => parts.push(Part::One),
             other => {
-                let literal = if other == '\\' {
-                    characters.next().unwrap_or('\\')
-                } else {
-                    other
-                };
+                let literal = if other == '\\' { characters.next().unwrap_or('\\') } else { other };
                 let mut out = Vec::new();
                 push_weights(literal, &mut out);
                 parts.extend(out.into_iter().map(Part::Weight));
@@ -186,11 +179,40 @@ mod tests {
     #[test]
     fn orders_as_recorded() {
         let names = [
-            "_under", "-dash", "..", "[br]", "1num", "50% off", "a", "A & B", "abc", "ABD", "Abe",
-            "Ärger", "Arger2", "B", "back\\slash", "Beta", "beta 2", "comma, x", "dot.",
-            "emoji 😀", "hash#tag", "o'neil", "percent%20enc", "plus+sign", "question?mark",
-            "quo\"te", "semi;colon", "slash/co", "ß strasse", "ss strasse2", "tab x", "trail",
-            "Ünïcode 漢字", "zeta",
+            "_under",
+            "-dash",
+            "..",
+            "[br]",
+            "1num",
+            "50% off",
+            "a",
+            "A & B",
+            "abc",
+            "ABD",
+            "Abe",
+            "Ärger",
+            "Arger2",
+            "B",
+            "back\\slash",
+            "Beta",
+            "beta 2",
+            "comma, x",
+            "dot.",
+            "emoji 😀",
+            "hash#tag",
+            "o'neil",
+            "percent%20enc",
+            "plus+sign",
+            "question?mark",
+            "quo\"te",
+            "semi;colon",
+            "slash/co",
+            "ß strasse",
+            "ss strasse2",
+            "tab x",
+            "trail",
+            "Ünïcode 漢字",
+            "zeta",
         ];
         for pair in names.windows(2) {
             assert!(key(pair[0]) < key(pair[1]), "{} before {}", pair[0], pair[1]);

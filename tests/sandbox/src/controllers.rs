@@ -113,9 +113,7 @@ impl Site {
         let fields = ["item_code", "price_list", "uom", "currency", "valid_from"];
         self.documents("Item Price").iter().any(|other| {
             other.name() != doc.name()
-                && fields
-                    .iter()
-                    .all(|field| collate::same(&other.text(field), &doc.text(field)))
+                && fields.iter().all(|field| collate::same(&other.text(field), &doc.text(field)))
         })
     }
 
@@ -152,10 +150,13 @@ impl Site {
                     doc.set("description", doc.get("item_name").clone());
                 }
                 if doc.rows("uoms").is_empty() {
-                    self.add_row(ctx, doc, "uoms", "UOM Conversion Detail", &[
-                        ("uom", doc.get("stock_uom").clone()),
-                        ("conversion_factor", json!(1)),
-                    ]);
+                    self.add_row(
+                        ctx,
+                        doc,
+                        "uoms",
+                        "UOM Conversion Detail",
+                        &[("uom", doc.get("stock_uom").clone()), ("conversion_factor", json!(1))],
+                    );
                 }
             }
             "Sales Invoice" | "Sales Order" if doc.docstatus() < 2 => {
@@ -226,11 +227,9 @@ impl Site {
         let (mut total, mut total_qty) = (0.0, 0.0);
         for row in doc.tables.get_mut("items").into_iter().flatten() {
             let item = row.text("item_code");
-            for (field, source) in [
-                ("item_name", "item_name"),
-                ("description", "description"),
-                ("uom", "stock_uom"),
-            ] {
+            for (field, source) in
+                [("item_name", "item_name"), ("description", "description"), ("uom", "stock_uom")]
+            {
                 if !row.is_set(field) {
                     let value = self.value_of("Item", &item, source);
                     row.set(field, value);
@@ -378,14 +377,10 @@ impl Site {
             return;
         }
         let stamp = self.stamp(ctx.started);
-        let keys = [
-            (doctype.as_str(), name),
-            (doc.doctype.as_str(), doc.name()),
-        ];
+        let keys = [(doctype.as_str(), name), (doc.doctype.as_str(), doc.name())];
         for (doctype, name) in keys {
             if let Some(key) = self.store.table(doctype).map(|table| table.key(&name)) {
-                self.store
-                    .set_cell(doctype, &key, "modified", Cell::text(&stamp));
+                self.store.set_cell(doctype, &key, "modified", Cell::text(&stamp));
                 let user = Cell::text(&ctx.user);
                 self.store.set_cell(doctype, &key, "modified_by", user);
             }
@@ -422,8 +417,7 @@ impl Site {
                     table.cell(row, column).map(Cell::as_int)
                 });
                 if old != Some(number) {
-                    self.store
-                        .set_cell(&meta.name, &key, column, Cell::Int(number));
+                    self.store.set_cell(&meta.name, &key, column, Cell::Int(number));
                 }
             }
         }
@@ -436,8 +430,7 @@ impl Site {
             "Customer" | "Supplier" => {
                 for doctype in ["Contact", "Address"] {
                     for other in self.documents(doctype) {
-                        let links =
-                            self.load_rows("Dynamic Link", doctype, &other.name(), "links");
+                        let links = self.load_rows("Dynamic Link", doctype, &other.name(), "links");
                         let only = links.len() == 1
                             && links[0].text("link_doctype") == doc.doctype
                             && collate::same(&links[0].text("link_name"), &name);

@@ -88,11 +88,7 @@ impl Site {
                 Ok(Reply::Value(json!(text("tag"))))
             }
             "frappe.desk.like.toggle_like" => {
-                let liked = if text("add") == "Yes" {
-                    json!([ctx.user])
-                } else {
-                    json!([])
-                };
+                let liked = if text("add") == "Yes" { json!([ctx.user]) } else { json!([]) };
                 let (doctype, name) = (text("doctype"), text("name"));
                 self.set_hidden(&doctype, &name, "_liked_by", &liked.to_string());
                 Ok(Reply::Nothing)
@@ -109,11 +105,8 @@ impl Site {
     }
 
     fn versions(&self) -> Value {
-        let (frappe, erpnext) = if self.is_newer() {
-            ("15.105.0", "15.104.3")
-        } else {
-            ("15.55.1", "15.53.4")
-        };
+        let (frappe, erpnext) =
+            if self.is_newer() { ("15.105.0", "15.104.3") } else { ("15.55.1", "15.53.4") };
         json!({
             "frappe": {
                 "title": "Frappe Framework",

@@ -19,10 +19,7 @@ impl Site {
     /// All documents of a doctype as GETs show them, by name.
     pub fn all_docs(&self, doctype: &str) -> Vec<Value> {
         let names: Vec<String> = self.documents(doctype).iter().map(Doc::name).collect();
-        names
-            .iter()
-            .filter_map(|name| self.get_doc(doctype, name))
-            .collect()
+        names.iter().filter_map(|name| self.get_doc(doctype, name)).collect()
     }
 
     /// The names of all documents of a doctype.
@@ -32,9 +29,7 @@ impl Site {
 
     /// The number of documents of a doctype.
     pub fn count_of(&self, doctype: &str) -> usize {
-        self.store
-            .table(doctype)
-            .map_or(0, crate::table::Table::len)
+        self.store.table(doctype).map_or(0, crate::table::Table::len)
     }
 
     fn as_user<T>(
@@ -64,9 +59,7 @@ impl Site {
         now: Timestamp,
     ) -> Outcome<String> {
         let values = object(values)?;
-        self.as_user(user, now, |site, ctx| {
-            Ok(site.create(ctx, doctype, &values)?.name())
-        })
+        self.as_user(user, now, |site, ctx| Ok(site.create(ctx, doctype, &values)?.name()))
     }
 
     /// Edits a document as a user.
@@ -82,9 +75,7 @@ impl Site {
         now: Timestamp,
     ) -> Outcome<()> {
         let values = object(values)?;
-        self.as_user(user, now, |site, ctx| {
-            site.update(ctx, doctype, name, &values).map(|_| ())
-        })
+        self.as_user(user, now, |site, ctx| site.update(ctx, doctype, name, &values).map(|_| ()))
     }
 
     /// Sets one field of a document as a user.
@@ -114,10 +105,7 @@ impl Site {
         let key = table.key(name);
         table.get(&key).ok_or_else(absent)?;
         let at = table.position(column).ok_or_else(absent)?;
-        let cell = table.columns()[at]
-            .kind
-            .store(value)
-            .map_err(Failure::validation)?;
+        let cell = table.columns()[at].kind.store(value).map_err(Failure::validation)?;
         self.store.set_cell(doctype, &key, column, cell);
         Ok(())
     }
@@ -148,9 +136,7 @@ impl Site {
         new: &str,
         now: Timestamp,
     ) -> Outcome<()> {
-        self.as_user(user, now, |site, ctx| {
-            site.rename(ctx, doctype, old, new, false).map(|_| ())
-        })
+        self.as_user(user, now, |site, ctx| site.rename(ctx, doctype, old, new, false).map(|_| ()))
     }
 
     /// Adds a custom field; `values` are those of a Custom Field document without `dt`.
@@ -180,11 +166,7 @@ impl Site {
         value: &str,
         now: Timestamp,
     ) -> Outcome<String> {
-        let kind = if field.is_empty() {
-            "DocType"
-        } else {
-            "DocField"
-        };
+        let kind = if field.is_empty() { "DocType" } else { "DocField" };
         let values = json!({
             "doctype_or_field": kind, "doc_type": doctype, "field_name": field,
             "property": property, "value": value,
@@ -214,8 +196,5 @@ impl Site {
 }
 
 fn object(values: &Value) -> Outcome<Map<String, Value>> {
-    values
-        .as_object()
-        .cloned()
-        .ok_or_else(|| Failure::validation("not an object"))
+    values.as_object().cloned().ok_or_else(|| Failure::validation("not an object"))
 }

@@ -29,23 +29,13 @@ pub struct Doc {
 }
 
 /// Columns every document has.
-pub const SYSTEM_FIELDS: [&str; 7] = [
-    "name",
-    "owner",
-    "creation",
-    "modified",
-    "modified_by",
-    "docstatus",
-    "idx",
-];
+pub const SYSTEM_FIELDS: [&str; 7] =
+    ["name", "owner", "creation", "modified", "modified_by", "docstatus", "idx"];
 
 impl Doc {
     /// An empty document.
     pub fn new(doctype: &str) -> Self {
-        Self {
-            doctype: doctype.to_owned(),
-            ..Self::default()
-        }
+        Self { doctype: doctype.to_owned(), ..Self::default() }
     }
 
     /// A value, null when absent.

@@ -85,19 +85,8 @@ impl Site {
         });
         let text = fault_text(&request);
         let actions = self.faults.take(&request.method, &text, is_write);
-        let save_time = if is_write {
-            self.save_time
-        } else {
-            Duration::ZERO
-        };
-        Pending {
-            request,
-            id,
-            actions,
-            started: now,
-            save_time,
-            outcome: None,
-        }
+        let save_time = if is_write { self.save_time } else { Duration::ZERO };
+        Pending { request, id, actions, started: now, save_time, outcome: None }
     }
 
     /// The work begins: what is saved will carry this instant.
@@ -125,10 +114,7 @@ impl Site {
                     outcome = Some(Delivery::Answer(refusal_response(*refusal, started)));
                 }
                 Action::Cut => outcome = Some(Delivery::Cut),
-                Action::Stall {
-                    time,
-                    commit: false,
-                } => outcome = Some(Delivery::Stall(*time)),
+                Action::Stall { time, commit: false } => outcome = Some(Delivery::Stall(*time)),
                 _ => {}
             }
         }
@@ -203,10 +189,7 @@ impl Site {
         due: Timestamp,
         action: impl FnOnce(&mut Self, Timestamp) + Send + 'static,
     ) {
-        self.scheduled.push(Scheduled {
-            due,
-            action: Box::new(action),
-        });
+        self.scheduled.push(Scheduled { due, action: Box::new(action) });
     }
 
     pub(crate) fn schedule_change(&mut self, ctx: &Context, doc: &Doc, later: LaterChange) {
@@ -227,17 +210,14 @@ impl Site {
 
     /// An instant by the site's own, perhaps wrong, clock.
     pub fn own_time(&self, now: Timestamp) -> Timestamp {
-        now.checked_add(SignedDuration::from_millis(self.clock_offset_ms))
-            .unwrap_or(now)
+        now.checked_add(SignedDuration::from_millis(self.clock_offset_ms)).unwrap_or(now)
     }
 }
 
 /// The decoded path with its query; for method calls the body too.
 fn fault_text(request: &Request) -> String {
     let path = request.path.replace('+', " ");
-    let mut text = percent_encoding::percent_decode_str(&path)
-        .decode_utf8_lossy()
-        .into_owned();
+    let mut text = percent_encoding::percent_decode_str(&path).decode_utf8_lossy().into_owned();
     if text.contains("/method/") {
         text.push(' ');
         text.push_str(&String::from_utf8_lossy(&request.body));
@@ -254,7 +234,8 @@ fn is_write(request: &Request) -> bool {
         None => true,
         Some((_, method)) => {
             let last = method.rsplit('.').next().unwrap_or_default();
-            !(last.starts_with("get") || matches!(last, "ping" | "validate_link" | "has_permission"))
+            !(last.starts_with("get")
+                || matches!(last, "ping" | "validate_link" | "has_permission"))
         }
     }
 }
@@ -301,9 +282,7 @@ fn refusal_response(refusal: Refusal, now: Timestamp) -> Response {
         Refusal::Unauthorized => failure(&Failure::authentication()),
         Refusal::TooMany(seconds) => {
             let mut response = failure(&Failure::too_many());
-            response
-                .headers
-                .push(("Retry-After".into(), seconds.to_string()));
+            response.headers.push(("Retry-After".into(), seconds.to_string()));
             response
         }
     }

@@ -34,11 +34,7 @@ impl Message {
 
     /// The message of an exception.
     pub fn thrown(text: impl Into<String>) -> Self {
-        Self {
-            indicator: Some("red"),
-            raised: true,
-            ..Self::note(text)
-        }
+        Self { indicator: Some("red"), raised: true, ..Self::note(text) }
     }
 
     /// With another headline.
@@ -80,11 +76,7 @@ pub fn server_messages(messages: &[Message]) -> Value {
     let texts: Vec<String> = messages
         .iter()
         .enumerate()
-        .map(|(at, message)| {
-            message
-                .to_json(1, &exception_id(&message.text, at))
-                .to_string()
-        })
+        .map(|(at, message)| message.to_json(1, &exception_id(&message.text, at)).to_string())
         .collect();
     Value::String(json!(texts).to_string())
 }
@@ -116,19 +108,12 @@ pub type Outcome<T> = Result<T, Failure>;
 
 impl Failure {
     fn shown(status: u16, module: &str, exc_type: &str, text: &str) -> Self {
-        let class = if module.is_empty() {
-            exc_type.to_owned()
-        } else {
-            format!("{module}.{exc_type}")
-        };
+        let class =
+            if module.is_empty() { exc_type.to_owned() } else { format!("{module}.{exc_type}") };
         Self {
             status,
             exc_type: exc_type.into(),
-            exception: Some(if text.is_empty() {
-                class
-            } else {
-                format!("{class}: {text}")
-            }),
+            exception: Some(if text.is_empty() { class } else { format!("{class}: {text}") }),
             messages: Vec::new(),
             error_message: None,
         }
@@ -186,9 +171,7 @@ impl Failure {
     pub fn no_module(doctype: &str) -> Self {
         let module = doctype.to_lowercase().replace([' ', '-'], "_");
         let mut failure = Self::internal("", "ImportError", "");
-        failure.exception = Some(format!(
-            "Error: No module named 'frappe.core.doctype.{module}'"
-        ));
+        failure.exception = Some(format!("Error: No module named 'frappe.core.doctype.{module}'"));
         failure
     }
 
@@ -215,7 +198,13 @@ impl Failure {
     }
 
     /// A value that must be unique and is not.
-    pub fn not_unique(doctype: &str, name: &str, fieldname: &str, label: &str, value: &str) -> Self {
+    pub fn not_unique(
+        doctype: &str,
+        name: &str,
+        fieldname: &str,
+        label: &str,
+        value: &str,
+    ) -> Self {
         let text = format!(
             "('{doctype}', '{name}', IntegrityError(1062, \"Duplicate entry '{value}' for key '{fieldname}'\"))"
         );
@@ -230,11 +219,7 @@ impl Failure {
 
     /// A field that a query may not use.
     pub fn not_in_query(field: &str) -> Self {
-        Self::thrown(
-            417,
-            "DataError",
-            &format!("Field not permitted in query: {field}"),
-        )
+        Self::thrown(417, "DataError", &format!("Field not permitted in query: {field}"))
     }
 
     /// The document changed since the caller read it.

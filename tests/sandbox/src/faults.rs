@@ -190,19 +190,12 @@ impl Match {
     /// Requests of a method whose decoded path (with query and, for method calls, the body)
     /// contains a text. An empty text matches everything.
     pub fn on(method: &str, path: &str) -> Self {
-        Self {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            ..Self::default()
-        }
+        Self { method: method.to_owned(), path: path.to_owned(), ..Self::default() }
     }
 
     /// Any request that is meant to change something.
     pub fn writes() -> Self {
-        Self {
-            writes_only: true,
-            ..Self::default()
-        }
+        Self { writes_only: true, ..Self::default() }
     }
 
     /// Not the first one that matches but the k-th (from 1).
@@ -292,8 +285,7 @@ impl Faults {
                 Order::Always(_, make) => actions.push(make()),
             }
         }
-        self.orders
-            .retain(|order| !matches!(order, Order::Once(_, None)));
+        self.orders.retain(|order| !matches!(order, Order::Once(_, None)));
         actions
     }
 }

@@ -39,32 +39,20 @@ impl Server {
     ///
     /// # Errors
     /// When the address cannot be bound or the runtime cannot start.
-    pub fn start(
-        site: Arc<Mutex<Site>>,
-        address: &str,
-        options: Options,
-    ) -> std::io::Result<Self> {
+    pub fn start(site: Arc<Mutex<Site>>, address: &str, options: Options) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::clone(&site);
-        let thread = std::thread::Builder::new()
-            .name("frappe-sandbox".into())
-            .spawn(move || {
+        let thread =
+            std::thread::Builder::new().name("frappe-sandbox".into()).spawn(move || {
                 runtime.block_on(accept(listener, shared, options, stopped));
                 runtime.shutdown_background();
             })?;
-        Ok(Self {
-            address,
-            site,
-            stop,
-            thread: Some(thread),
-        })
+        Ok(Self { address, site, stop, thread: Some(thread) })
     }
 
     /// Serves a site on a free port of the loopback.
@@ -72,11 +60,7 @@ impl Server {
     /// # Errors
     /// See [`Server::start`].
     pub fn local(site: Site) -> std::io::Result<Self> {
-        Self::start(
-            Arc::new(Mutex::new(site)),
-            "127.0.0.1:0",
-            Options::default(),
-        )
+        Self::start(Arc::new(Mutex::new(site)), "127.0.0.1:0", Options::default())
     }
 
     /// The base URL, without a slash at the end.
@@ -193,10 +177,8 @@ async fn work(
 
 async fn read(request: hyper::Request<Incoming>) -> Result<Request, Cut> {
     let (parts, body) = request.into_parts();
-    let path = parts
-        .uri
-        .path_and_query()
-        .map_or_else(|| parts.uri.path().to_owned(), ToString::to_string);
+    let path =
+        parts.uri.path_and_query().map_or_else(|| parts.uri.path().to_owned(), ToString::to_string);
     let headers = parts
         .headers
         .iter()
@@ -206,12 +188,7 @@ async fn read(request: hyper::Request<Incoming>) -> Result<Request, Cut> {
         })
         .collect();
     let body = body.collect().await.map_err(|_| Cut)?.to_bytes().to_vec();
-    Ok(Request {
-        method: parts.method.as_str().to_owned(),
-        path,
-        headers,
-        body,
-    })
+    Ok(Request { method: parts.method.as_str().to_owned(), path, headers, body })
 }
 
 fn write(response: Response) -> hyper::Response<Full<Bytes>> {
@@ -220,7 +197,5 @@ fn write(response: Response) -> hyper::Response<Full<Bytes>> {
         builder = builder.header(name, value);
     }
     let empty = || hyper::Response::new(Full::new(Bytes::new()));
-    builder
-        .body(Full::new(Bytes::from(response.body)))
-        .unwrap_or_else(|_| empty())
+    builder.body(Full::new(Bytes::from(response.body))).unwrap_or_else(|_| empty())
 }

@@ -15,10 +15,7 @@
 //! * [`faults`] misbehaviour on order; [`log`] the request log; [`rate`] the rate limit
 //! * `direct` looking and editing without requests
 
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod access;
 pub mod collate;

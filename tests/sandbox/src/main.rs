@@ -73,9 +73,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
             .map_err(|failure| anyhow::anyhow!(failure.text()))
             .context("making documents")?;
     }
-    let options = Options {
-        latency: args.latency,
-    };
+    let options = Options { latency: args.latency };
     let described = [describe(&cloud), describe(&local)];
     let serve = |site: Site, port: u16| {
         let address = format!("127.0.0.1:{port}");
@@ -84,7 +82,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
     };
     let servers = [serve(cloud, args.cloud_port)?, serve(local, args.local_port)?];
     let mut ready = serde_json::Map::new();
-    for ((name, mut described), server) in ["cloud", "local"].into_iter().zip(described).zip(&servers)
+    for ((name, mut described), server) in
+        ["cloud", "local"].into_iter().zip(described).zip(&servers)
     {
         described["url"] = json!(server.url());
         ready.insert(name.into(), described);
@@ -109,9 +108,7 @@ fn describe(site: &Site) -> Value {
 }
 
 fn wait_for_signal() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;

@@ -56,12 +56,8 @@ impl Field {
 
     /// Reads a `DocField` or `Custom Field` document.
     pub fn from_document(document: &Map<String, Value>) -> Self {
-        let text = |key: &str| {
-            document
-                .get(key)
-                .map(value::to_text)
-                .filter(|text| !text.is_empty())
-        };
+        let text =
+            |key: &str| document.get(key).map(value::to_text).filter(|text| !text.is_empty());
         let fieldname = text("fieldname").unwrap_or_default();
         let mut field = Self {
             label: text("label").unwrap_or_else(|| label_of(&fieldname)),
@@ -204,11 +200,7 @@ impl Permission {
     pub fn from_spec(spec: &str) -> Self {
         let (role, letters) = spec.split_once(':').unwrap_or((spec, "r"));
         let rights = letters.chars().filter_map(right_of).map(str::to_owned);
-        Self {
-            role: role.to_owned(),
-            rights: rights.collect(),
-            if_owner: letters.contains('o'),
-        }
+        Self { role: role.to_owned(), rights: rights.collect(), if_owner: letters.contains('o') }
     }
 
     /// Reads a `DocPerm` document.
@@ -319,10 +311,7 @@ impl DocType {
             custom: set("custom"),
             parent_field: text("parent_field"),
             fields: list("fields").into_iter().map(Field::from_spec).collect(),
-            permissions: list("permissions")
-                .into_iter()
-                .map(Permission::from_spec)
-                .collect(),
+            permissions: list("permissions").into_iter().map(Permission::from_spec).collect(),
         };
         doctype.complete();
         if doctype.permissions.is_empty() && !doctype.istable {
@@ -334,12 +323,8 @@ impl DocType {
 
     /// Reads a posted `DocType` document.
     pub fn from_document(document: &Map<String, Value>) -> Self {
-        let text = |key: &str| {
-            document
-                .get(key)
-                .map(value::to_text)
-                .filter(|text| !text.is_empty())
-        };
+        let text =
+            |key: &str| document.get(key).map(value::to_text).filter(|text| !text.is_empty());
         let set = |key: &str| document.get(key).is_some_and(|value| value::to_int(value) != 0);
         let rows = |key: &str| -> Vec<&Map<String, Value>> {
             let items = document.get(key).and_then(Value::as_array);
@@ -356,15 +341,14 @@ impl DocType {
             is_submittable: set("is_submittable"),
             is_tree: set("is_tree"),
             is_virtual: set("is_virtual"),
-            allow_rename: document.get("allow_rename").is_none_or(|value| value::to_int(value) != 0),
+            allow_rename: document
+                .get("allow_rename")
+                .is_none_or(|value| value::to_int(value) != 0),
             track_changes: set("track_changes"),
             custom: set("custom"),
             parent_field: text("nsm_parent_field"),
             fields: rows("fields").into_iter().map(Field::from_document).collect(),
-            permissions: rows("permissions")
-                .into_iter()
-                .map(Permission::from_document)
-                .collect(),
+            permissions: rows("permissions").into_iter().map(Permission::from_document).collect(),
         };
         doctype.complete();
         doctype
@@ -374,10 +358,7 @@ impl DocType {
     /// the field a document is named by is unique.
     fn complete(&mut self) {
         if self.is_submittable && !self.istable && self.field("amended_from").is_none() {
-            let spec = format!(
-                "amended_from|Link|read_only|no_copy|options={}",
-                self.name
-            );
+            let spec = format!("amended_from|Link|read_only|no_copy|options={}", self.name);
             self.fields.push(Field::from_spec(&spec));
         }
         if let Some(named_by) = self.named_by().map(str::to_owned)
@@ -487,9 +468,9 @@ fn label_of(fieldname: &str) -> String {
     let words: Vec<String> = words
         .map(|word| {
             let mut letters = word.chars();
-            letters.next().map_or_else(String::new, |first| {
-                first.to_uppercase().chain(letters).collect()
-            })
+            letters
+                .next()
+                .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
         })
         .collect();
     words.join(" ")

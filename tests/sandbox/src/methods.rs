@@ -117,8 +117,8 @@ impl Site {
                 Ok(Reply::Nothing)
             }
             "rename_doc" => {
-                let merge = parameters.get("merge").is_some_and(value::is_truthy)
-                    && text("merge") != "0";
+                let merge =
+                    parameters.get("merge").is_some_and(value::is_truthy) && text("merge") != "0";
                 let (doctype, old, new) = (text("doctype"), text("old_name"), text("new_name"));
                 let name = self.rename(ctx, &doctype, &old, &new, merge)?;
                 Ok(Reply::Value(json!(name)))
@@ -150,12 +150,8 @@ impl Site {
         if let Value::String(name) = &filters {
             return Ok(name.clone());
         }
-        let query = ListQuery {
-            doctype: doctype.clone(),
-            filters,
-            limit: Some(1),
-            ..ListQuery::default()
-        };
+        let query =
+            ListQuery { doctype: doctype.clone(), filters, limit: Some(1), ..ListQuery::default() };
         let listing = self.list(ctx, &query)?;
         let first = listing.rows.first().and_then(|row| row.first());
         first
@@ -165,9 +161,7 @@ impl Site {
 
     fn get_value(&self, ctx: &Context, parameters: &Parameters) -> Outcome<Reply> {
         let doctype = parameters.text("doctype").unwrap_or_default();
-        let meta = self
-            .meta(&doctype)
-            .ok_or_else(|| Failure::not_found("DocType", &doctype))?;
+        let meta = self.meta(&doctype).ok_or_else(|| Failure::not_found("DocType", &doctype))?;
         if self.reach(&ctx.user, &meta, "read").is_none() {
             let text = format!("No permission for {doctype}");
             return Err(Failure::thrown(403, "PermissionError", &text));

@@ -115,11 +115,8 @@ impl Site {
     /// The name that an expression like `PRE-.YYYY.-.####` gives; without `#` it counts in five
     /// digits.
     pub(crate) fn name_of_series(&mut self, series: &str, doc: &Doc, ctx: &Context) -> String {
-        let series = if series.contains('#') {
-            series.to_owned()
-        } else {
-            format!("{series}.#####")
-        };
+        let series =
+            if series.contains('#') { series.to_owned() } else { format!("{series}.#####") };
         let mut name = String::new();
         for part in series.split('.') {
             let part = self.series_part(part, &name, doc, ctx);
@@ -170,10 +167,7 @@ impl Site {
 fn check_name(meta: &DocType, doc: &Doc) -> Outcome<()> {
     let name = doc.name();
     if name.is_empty() {
-        return Err(Failure::validation(&format!(
-            "No Name Specified for {}",
-            meta.name
-        )));
+        return Err(Failure::validation(&format!("No Name Specified for {}", meta.name)));
     }
     if name.starts_with(&format!("New {}", meta.name)) {
         return Err(Failure::bad_name(
@@ -184,9 +178,7 @@ fn check_name(meta: &DocType, doc: &Doc) -> Outcome<()> {
         return Err(Failure::bad_name(&format!("Name of {name} cannot be {name}")));
     }
     if name.contains(['<', '>']) {
-        return Err(Failure::bad_name(
-            "Name cannot contain special characters like '<', '>'",
-        ));
+        return Err(Failure::bad_name("Name cannot contain special characters like '<', '>'"));
     }
     Ok(())
 }

@@ -20,13 +20,7 @@ pub struct RateLimit {
 impl RateLimit {
     /// A limit of `limit` microseconds in `window` seconds, at `cost` microseconds a request.
     pub fn new(limit: i64, window: i64, cost: i64) -> Self {
-        Self {
-            limit,
-            window: window.max(1),
-            cost,
-            started: i64::MIN,
-            used: 0,
-        }
+        Self { limit, window: window.max(1), cost, started: i64::MIN, used: 0 }
     }
 
     /// Books a request. The error and the success both carry the headers of the answer.

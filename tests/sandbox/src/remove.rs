@@ -34,12 +34,7 @@ pub(crate) struct Referrer {
 
 impl Site {
     /// Deletes a document.
-    pub(crate) fn delete(
-        &mut self,
-        ctx: &mut Context,
-        doctype: &str,
-        name: &str,
-    ) -> Outcome<()> {
+    pub(crate) fn delete(&mut self, ctx: &mut Context, doctype: &str, name: &str) -> Outcome<()> {
         let meta = self.known(doctype)?;
         let doc = self.load(doctype, name).ok_or_else(Failure::nowhere)?;
         let name = doc.name();
@@ -78,19 +73,11 @@ impl Site {
     /// Takes a document and its rows out of the tables.
     pub(crate) fn erase(&mut self, doc: &Doc) {
         for row in doc.all_rows() {
-            if let Some(key) = self
-                .store
-                .table(&row.doctype)
-                .map(|table| table.key(&row.name()))
-            {
+            if let Some(key) = self.store.table(&row.doctype).map(|table| table.key(&row.name())) {
                 self.store.remove(&row.doctype, &key);
             }
         }
-        if let Some(key) = self
-            .store
-            .table(&doc.doctype)
-            .map(|table| table.key(&doc.name()))
-        {
+        if let Some(key) = self.store.table(&doc.doctype).map(|table| table.key(&doc.name())) {
             self.store.remove(&doc.doctype, &key);
         }
     }
@@ -173,12 +160,9 @@ impl Site {
 
     /// A cancelled document may not be linked by a submitted one.
     pub(crate) fn check_no_back_links(&self, ctx: &Context, doc: &Doc) -> Outcome<()> {
-        let referrer = self
-            .referrers(&doc.doctype, &doc.name())
-            .into_iter()
-            .find(|found| {
-                found.docstatus == 1 && !WEAK_REFERRERS.contains(&found.doctype.as_str())
-            });
+        let referrer = self.referrers(&doc.doctype, &doc.name()).into_iter().find(|found| {
+            found.docstatus == 1 && !WEAK_REFERRERS.contains(&found.doctype.as_str())
+        });
         match referrer {
             Some(referrer) => Err(self.link_failure(ctx, doc, &referrer)),
             None => Ok(()),
@@ -201,10 +185,7 @@ impl Site {
         );
         let mut failure = Failure::thrown(417, "LinkExistsError", &text);
         if matches!(doc.doctype.as_str(), "Customer" | "Supplier" | "Item") {
-            let text = format!(
-                "You can disable this {} instead of deleting it.",
-                doc.doctype
-            );
+            let text = format!("You can disable this {} instead of deleting it.", doc.doctype);
             failure.exception = Some(format!("frappe.exceptions.LinkExistsError: {text}"));
             failure.messages.push(Message::thrown(text));
         }

@@ -21,14 +21,10 @@ impl Site {
         merge: bool,
     ) -> Outcome<String> {
         let meta = self.known(doctype)?;
-        let doc = self
-            .load(doctype, old)
-            .ok_or_else(|| Failure::not_found(doctype, old))?;
+        let doc = self.load(doctype, old).ok_or_else(|| Failure::not_found(doctype, old))?;
         self.check_permission(ctx, &meta, &doc, "write", true)?;
         if !meta.allow_rename && !ctx.ignore_permissions {
-            return Err(Failure::validation(&format!(
-                "{doctype} not allowed to be renamed"
-            )));
+            return Err(Failure::validation(&format!("{doctype} not allowed to be renamed")));
         }
         let old = doc.name();
         let new = new.trim().to_owned();
@@ -87,8 +83,7 @@ impl Site {
                 continue;
             };
             let key = table.key(&referrer.name);
-            self.store
-                .set_cell(&referrer.doctype, &key, &referrer.field, Cell::text(new));
+            self.store.set_cell(&referrer.doctype, &key, &referrer.field, Cell::text(new));
         }
     }
 

@@ -25,11 +25,7 @@ pub struct Request {
 impl Request {
     /// A request without a body.
     pub fn new(method: &str, path: &str) -> Self {
-        Self {
-            method: method.to_uppercase(),
-            path: path.to_owned(),
-            ..Self::default()
-        }
+        Self { method: method.to_uppercase(), path: path.to_owned(), ..Self::default() }
     }
 
     /// With a header.
@@ -84,8 +80,7 @@ impl Request {
             if kind.contains("application/x-www-form-urlencoded") {
                 read_pairs(&text, &mut values);
             } else if kind.contains("json") || text.trim_start().starts_with(['{', '[']) {
-                let body: Value =
-                    serde_json::from_str(&text).map_err(|_| json_failure(&text))?;
+                let body: Value = serde_json::from_str(&text).map_err(|_| json_failure(&text))?;
                 if let Value::Object(body) = body {
                     values.extend(body);
                 }
@@ -203,10 +198,8 @@ impl Response {
     pub(crate) fn with_site_headers(mut self, now: Timestamp, cookies: bool) -> Self {
         self.headers.push(("Date".into(), http_date(now)));
         if cookies {
-            let expires = http_date(
-                now.checked_add(jiff::SignedDuration::from_hours(170))
-                    .unwrap_or(now),
-            );
+            let expires =
+                http_date(now.checked_add(jiff::SignedDuration::from_hours(170)).unwrap_or(now));
             for cookie in [
                 format!(
                     "sid=Guest; Expires={expires}; Max-Age=612000; HttpOnly; Path=/; SameSite=Lax"

@@ -72,10 +72,7 @@ impl Site {
         let mut ctx = Context {
             user: String::new(),
             started: now,
-            host: request
-                .get_header("host")
-                .unwrap_or("127.0.0.1")
-                .to_owned(),
+            host: request.get_header("host").unwrap_or("127.0.0.1").to_owned(),
             messages: Vec::new(),
             ignore_permissions: false,
         };
@@ -105,22 +102,14 @@ impl Site {
             Err(failure) => {
                 self.store.rollback(mark);
                 self.store.commit();
-                let body = if version == 2 {
-                    failure.body_v2()
-                } else {
-                    failure.body_v1(&ctx.messages)
-                };
+                let body =
+                    if version == 2 { failure.body_v2() } else { failure.body_v1(&ctx.messages) };
                 Response::json(failure.status, &body)
             }
         }
     }
 
-    fn dispatch(
-        &mut self,
-        ctx: &mut Context,
-        request: &Request,
-        path: &str,
-    ) -> Outcome<Reply> {
+    fn dispatch(&mut self, ctx: &mut Context, request: &Request, path: &str) -> Outcome<Reply> {
         ctx.user = self.authenticate(request)?;
         let parameters = request.parameters()?;
         if let Some(rest) = path.strip_prefix("/api/resource/") {
@@ -196,11 +185,7 @@ impl Site {
                 "GET" | "HEAD" => {
                     let mut query = list_query(&doctype, parameters)?;
                     query.limit = limit_of(parameters.get("limit"), 20);
-                    query.start = if self.is_newer() {
-                        number(parameters.get("start"))
-                    } else {
-                        0
-                    };
+                    query.start = if self.is_newer() { number(parameters.get("start")) } else { 0 };
                     Ok(Reply::Value(self.list(ctx, &query)?.to_objects()))
                 }
                 "POST" => self.create_v2(ctx, &doctype, &body_values(parameters)),
@@ -230,10 +215,8 @@ impl Site {
     ) -> Outcome<Reply> {
         let meta = self.known(doctype)?;
         let doc = self.doc_from_body(&meta, values);
-        let name = values
-            .get("name")
-            .filter(|name| self.is_newer() && value::is_truthy(name))
-            .cloned();
+        let name =
+            values.get("name").filter(|name| self.is_newer() && value::is_truthy(name)).cloned();
         let doc = self.insert(ctx, doc, &InsertOptions { name })?;
         Ok(Reply::Value(doc.to_json(false)))
     }
@@ -258,11 +241,7 @@ impl Site {
         let as_lists = parameters
             .text("as_dict")
             .is_some_and(|text| matches!(text.to_lowercase().as_str(), "false" | "0"));
-        Ok(Reply::Value(if as_lists {
-            listing.to_lists()
-        } else {
-            listing.to_objects()
-        }))
+        Ok(Reply::Value(if as_lists { listing.to_lists() } else { listing.to_objects() }))
     }
 
     fn read(&mut self, ctx: &Context, doctype: &str, name: &str) -> Outcome<Reply> {
@@ -303,9 +282,7 @@ impl Site {
         name: &str,
         method: &str,
     ) -> Outcome<Reply> {
-        let mut doc = self
-            .load(doctype, name)
-            .ok_or_else(|| Failure::not_found(doctype, name))?;
+        let mut doc = self.load(doctype, name).ok_or_else(|| Failure::not_found(doctype, name))?;
         match method {
             "submit" => doc.set("docstatus", 1),
             "cancel" => doc.set("docstatus", 2),
@@ -436,9 +413,7 @@ fn body_values(parameters: &Parameters) -> Map<String, Value> {
 pub(crate) fn list_query(doctype: &str, parameters: &Parameters) -> Outcome<ListQuery> {
     let value = |key: &str| parameters.get(key).cloned().unwrap_or(Value::Null);
     let text = |key: &str| parameters.text(key).unwrap_or_default();
-    let limit = parameters
-        .get("limit_page_length")
-        .or_else(|| parameters.get("limit"));
+    let limit = parameters.get("limit_page_length").or_else(|| parameters.get("limit"));
     let mut order_by = text("order_by");
     if matches!(order_by.as_str(), "None" | "null") {
         order_by.clear();

@@ -53,8 +53,7 @@ impl Site {
             if key.starts_with("__") {
                 doc.extra.insert(key.clone(), value.clone());
             } else if SYSTEM_FIELDS.contains(&key.as_str())
-                || (meta.istable
-                    && matches!(key.as_str(), "parent" | "parenttype" | "parentfield"))
+                || (meta.istable && matches!(key.as_str(), "parent" | "parenttype" | "parentfield"))
             {
                 doc.fields.insert(key.clone(), value.clone());
             } else if let Some(field) = meta.field(key) {
@@ -200,9 +199,7 @@ impl Site {
         if self.is_newer() {
             self.check_doctype_access(ctx, &meta, "write")?;
         }
-        let stored = self
-            .load(doctype, name)
-            .ok_or_else(|| Failure::not_found(doctype, name))?;
+        let stored = self.load(doctype, name).ok_or_else(|| Failure::not_found(doctype, name))?;
         let mut doc = stored;
         doc.extra.clear();
         self.apply_body(&meta, &mut doc, values);
@@ -220,10 +217,7 @@ impl Site {
             .load(&doc.doctype, &name)
             .ok_or_else(|| Failure::not_found(&doc.doctype, &name))?;
         self.check_permission(ctx, &meta, &stored, "write", true)?;
-        if self
-            .locked
-            .contains(&(meta.name.clone(), crate::collate::key(&name)))
-        {
+        if self.locked.contains(&(meta.name.clone(), crate::collate::key(&name))) {
             return Err(Failure::locked());
         }
         let sent = doc.text("modified");
@@ -272,19 +266,15 @@ impl Site {
                 self.check_permission(ctx, meta, stored, "submit", true)?;
                 Ok(Step::Submit)
             }
-            (0, 1) => self
-                .check_new_docstatus(ctx, meta, doc)
-                .map(|()| Step::Submit),
+            (0, 1) => self.check_new_docstatus(ctx, meta, doc).map(|()| Step::Submit),
             (1, 1) => Ok(Step::UpdateAfterSubmit),
             (1, 2) => {
                 self.check_permission(ctx, meta, stored, "cancel", true)?;
                 Ok(Step::Cancel)
             }
-            (2, _) => Err(Failure::silent(
-                417,
-                "ValidationError",
-                "Cannot edit cancelled document",
-            )),
+            (2, _) => {
+                Err(Failure::silent(417, "ValidationError", "Cannot edit cancelled document"))
+            }
             (from, to) => Err(transition_failure(from, to)),
         }
     }
@@ -322,9 +312,8 @@ impl Site {
             for row in &mut rows {
                 row.set("parent", parent.as_str());
                 if !row.is_set("name") {
-                    let autoincrement = self
-                        .meta(&row.doctype)
-                        .is_some_and(|meta| meta.is_autoincrement());
+                    let autoincrement =
+                        self.meta(&row.doctype).is_some_and(|meta| meta.is_autoincrement());
                     if autoincrement {
                         let next = self.store.next_in_series(&format!("#{}", row.doctype));
                         row.set("name", next);
@@ -351,11 +340,8 @@ impl Site {
             let Some(table) = self.store.table(&child) else {
                 continue;
             };
-            let kept: Vec<_> = rows
-                .iter()
-                .filter(|row| !row.is_new)
-                .map(|row| table.key(&row.name()))
-                .collect();
+            let kept: Vec<_> =
+                rows.iter().filter(|row| !row.is_new).map(|row| table.key(&row.name())).collect();
             let gone: Vec<_> = self
                 .load_rows(&child, &meta.name, &parent, &fieldname)
                 .iter()
@@ -425,11 +411,7 @@ fn transition_failure(from: i64, to: i64) -> Failure {
     Failure::silent(
         417,
         "DocstatusTransitionError",
-        &format!(
-            "Cannot change docstatus from {} to {}",
-            word(from),
-            word(to)
-        ),
+        &format!("Cannot change docstatus from {} to {}", word(from), word(to)),
     )
 }
 

@@ -187,9 +187,7 @@ impl Site {
 
     /// An instant as the site writes it: naive, 26 characters.
     pub fn local(&self, at: Timestamp) -> String {
-        at.to_zoned(self.zone.clone())
-            .strftime("%Y-%m-%d %H:%M:%S%.6f")
-            .to_string()
+        at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.6f").to_string()
     }
 
     /// The effective definition of a doctype.
@@ -199,16 +197,14 @@ impl Site {
 
     /// The effective definition of a doctype, or the refusal of a single read.
     pub(crate) fn known(&self, doctype: &str) -> Outcome<Meta> {
-        self.meta(doctype)
-            .ok_or_else(|| Failure::no_module(doctype))
+        self.meta(doctype).ok_or_else(|| Failure::no_module(doctype))
     }
 
     /// Adds a doctype: its table, its definition, and the documents that describe it.
     pub fn register(&mut self, doctype: DocType, at: Timestamp) {
         let stamp = self.stamp(at);
         self.base.insert(doctype.name.clone(), doctype.clone());
-        self.metas
-            .insert(doctype.name.clone(), Arc::new(doctype.clone()));
+        self.metas.insert(doctype.name.clone(), Arc::new(doctype.clone()));
         if !doctype.issingle && !doctype.is_virtual {
             self.store.create_table(
                 &doctype.name,
@@ -239,14 +235,9 @@ impl Site {
         header.fields = doctype.header(newer);
         stamped(&mut header, doctype.name.clone());
         self.write_row(&header).ok();
-        let fields = doctype
-            .fields
-            .iter()
-            .map(|field| ("DocField", "fields", field.to_document()));
-        let permissions = doctype
-            .permissions
-            .iter()
-            .map(|rule| ("DocPerm", "permissions", rule.to_document()));
+        let fields = doctype.fields.iter().map(|field| ("DocField", "fields", field.to_document()));
+        let permissions =
+            doctype.permissions.iter().map(|rule| ("DocPerm", "permissions", rule.to_document()));
         let rows: Vec<_> = fields.chain(permissions).collect();
         let mut counts = BTreeMap::new();
         for (child, table, values) in rows {
@@ -307,10 +298,8 @@ impl Site {
             let (property, value) = (setter.text("property"), setter.text("value"));
             if setter.text("doctype_or_field") == "DocField" {
                 let fieldname = setter.text("field_name");
-                if let Some(field) = meta
-                    .fields
-                    .iter_mut()
-                    .find(|field| field.fieldname == fieldname)
+                if let Some(field) =
+                    meta.fields.iter_mut().find(|field| field.fieldname == fieldname)
                 {
                     field.set_property(&property, &value);
                 }
@@ -338,10 +327,8 @@ impl Site {
         for column in table.columns() {
             let value = doc.get(&column.name);
             if column.kind == Kind::Int && crate::value::to_int(value).abs() > 2_147_483_647 {
-                let text = format!(
-                    "(1264, \"Out of range value for column '{}' at row 1\")",
-                    column.name
-                );
+                let text =
+                    format!("(1264, \"Out of range value for column '{}' at row 1\")", column.name);
                 return Err(Failure::internal("pymysql.err", "DataError", &text));
             }
             row.push(column.kind.store(value).map_err(|word| {
@@ -390,11 +377,8 @@ impl Site {
         doc.set("idx", 0);
         for field in &meta.fields {
             if let Some(kind) = field.kind() {
-                let empty = if kind.is_zero_when_empty() {
-                    kind.show(&kind.zero())
-                } else {
-                    Value::Null
-                };
+                let empty =
+                    if kind.is_zero_when_empty() { kind.show(&kind.zero()) } else { Value::Null };
                 doc.set(&field.fieldname, empty);
             }
         }
@@ -431,8 +415,7 @@ impl Site {
     pub(crate) fn doc_of_row(&self, doctype: &str, table: &Table, row: &Row) -> Doc {
         let mut doc = Doc::new(doctype);
         for (column, cell) in table.columns().iter().zip(row) {
-            doc.fields
-                .insert(column.name.clone(), column.kind.show(cell));
+            doc.fields.insert(column.name.clone(), column.kind.show(cell));
         }
         doc
     }
@@ -442,10 +425,7 @@ impl Site {
         let Some(table) = self.store.table(doctype) else {
             return Vec::new();
         };
-        table
-            .rows()
-            .map(|(_, row)| self.doc_of_row(doctype, table, row))
-            .collect()
+        table.rows().map(|(_, row)| self.doc_of_row(doctype, table, row)).collect()
     }
 
     /// The stored spelling of a name, if the document exists.
@@ -472,9 +452,7 @@ impl Site {
         let Some(table) = self.store.table(doctype) else {
             return Value::Null;
         };
-        table
-            .get(&table.key(name))
-            .map_or(Value::Null, |row| table.show(row, field))
+        table.get(&table.key(name)).map_or(Value::Null, |row| table.show(row, field))
     }
 
     /// Locks a document as a queued action does, or unlocks it.

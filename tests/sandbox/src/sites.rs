@@ -76,14 +76,8 @@ impl Site {
 
     fn add_roles_and_users(&mut self, at: Timestamp) {
         let mut ctx = Context::internal("Administrator", at);
-        for role in [
-            "Administrator",
-            "System Manager",
-            "Sales User",
-            "Weak Reader",
-            "All",
-            "Guest",
-        ] {
+        for role in ["Administrator", "System Manager", "Sales User", "Weak Reader", "All", "Guest"]
+        {
             if let Value::Object(values) = json!({ "role_name": role }) {
                 self.create(&mut ctx, "Role", &values).ok();
             }
@@ -105,9 +99,8 @@ impl Site {
                 let Value::Object(values) = record else {
                     continue;
                 };
-                self.create(&mut ctx, doctype, &values).map_err(|failure| {
-                    BuildError(format!("{doctype}: {}", failure.text()))
-                })?;
+                self.create(&mut ctx, doctype, &values)
+                    .map_err(|failure| BuildError(format!("{doctype}: {}", failure.text())))?;
             }
         }
         let mut settings = serde_json::Map::new();
@@ -155,9 +148,7 @@ fn base_records() -> Vec<(&'static str, Vec<Value>)> {
     };
     let tree = |field: &str, parent_field: &str, root: &str, leaves: &[&str]| -> Vec<Value> {
         let mut records = vec![node(field, parent_field, root, "", 1)];
-        let leaves = leaves
-            .iter()
-            .map(|leaf| node(field, parent_field, leaf, root, 0));
+        let leaves = leaves.iter().map(|leaf| node(field, parent_field, leaf, root, 0));
         records.extend(leaves);
         records
     };

@@ -44,15 +44,8 @@ pub const HIDDEN_COLUMNS: [&str; 4] = ["_user_tags", "_comments", "_assign", "_l
 impl Table {
     /// An empty table with the columns every doctype has.
     pub fn new(is_child: bool, autoincrement: bool) -> Self {
-        let mut table = Self {
-            autoincrement,
-            ..Self::default()
-        };
-        let name_kind = if autoincrement {
-            Kind::BigInt
-        } else {
-            Kind::Text
-        };
+        let mut table = Self { autoincrement, ..Self::default() };
+        let name_kind = if autoincrement { Kind::BigInt } else { Kind::Text };
         for (name, kind) in [
             ("name", name_kind),
             ("owner", Kind::Text),
@@ -79,11 +72,8 @@ impl Table {
             self.columns[at].kind = kind;
             return;
         }
-        let default = if default.is_null() && kind.is_zero_when_empty() {
-            kind.zero()
-        } else {
-            default
-        };
+        let default =
+            if default.is_null() && kind.is_zero_when_empty() { kind.zero() } else { default };
         for row in self.rows.values_mut() {
             row.push(default.clone());
         }
@@ -152,11 +142,8 @@ impl Table {
         inclusive: bool,
     ) -> impl Iterator<Item = (&'a SortKey, &'a Row)> + use<'a> {
         use std::ops::Bound;
-        let low = if inclusive {
-            Bound::Included(key.clone())
-        } else {
-            Bound::Excluded(key.clone())
-        };
+        let low =
+            if inclusive { Bound::Included(key.clone()) } else { Bound::Excluded(key.clone()) };
         self.rows.range((low, Bound::Unbounded))
     }
 
@@ -170,10 +157,7 @@ impl Table {
 
     /// Keys of the rows that belong to a parent given by its key.
     pub fn children_of_key(&self, parent: &SortKey) -> Vec<SortKey> {
-        self.by_parent
-            .get(parent)
-            .map(|keys| keys.iter().cloned().collect())
-            .unwrap_or_default()
+        self.by_parent.get(parent).map(|keys| keys.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// A row with its key.
@@ -230,11 +214,7 @@ fn int_key(number: i64) -> SortKey {
 }
 
 enum Undo {
-    Row {
-        doctype: String,
-        key: SortKey,
-        before: Option<Row>,
-    },
+    Row { doctype: String, key: SortKey, before: Option<Row> },
     Series(String, Option<u64>),
     Single(String, Option<Map<String, Value>>),
 }
@@ -275,11 +255,7 @@ impl Store {
     pub fn put(&mut self, doctype: &str, key: &SortKey, row: Row) {
         if let Some(table) = self.tables.get_mut(doctype) {
             let before = table.put(key.clone(), row);
-            self.undo.push(Undo::Row {
-                doctype: doctype.to_owned(),
-                key: key.clone(),
-                before,
-            });
+            self.undo.push(Undo::Row { doctype: doctype.to_owned(), key: key.clone(), before });
         }
     }
 
@@ -342,11 +318,7 @@ impl Store {
     pub fn rollback(&mut self, mark: usize) {
         while self.undo.len() > mark {
             match self.undo.pop() {
-                Some(Undo::Row {
-                    doctype,
-                    key,
-                    before,
-                }) => {
+                Some(Undo::Row { doctype, key, before }) => {
                     if let Some(table) = self.tables.get_mut(&doctype) {
                         match before {
                             Some(row) => drop(table.put(key, row)),

@@ -173,10 +173,8 @@ impl Site {
 
     fn fetch(&self, meta: &DocType, doc: &mut Doc, link: &str, target: &str, name: &str) {
         for field in &meta.fields {
-            let Some((from, source)) = field
-                .fetch_from
-                .as_deref()
-                .and_then(|from| from.split_once('.'))
+            let Some((from, source)) =
+                field.fetch_from.as_deref().and_then(|from| from.split_once('.'))
             else {
                 continue;
             };
@@ -234,8 +232,7 @@ impl Site {
                         let text = format!(
                             "Please specify a valid parent DocType for <strong>{child}</strong>"
                         );
-                        let mut failure =
-                            Failure::forbidden().with_message(Message::note(text));
+                        let mut failure = Failure::forbidden().with_message(Message::note(text));
                         failure.exception = None;
                         failure.error_message = Some(format!("No permission for {child}"));
                         return Err(failure);
@@ -317,11 +314,8 @@ fn unchanged_after_submit(meta: &DocType, doc: &Doc, stored: &Doc, prefix: &str)
             value::to_text(old),
             value::to_text(new)
         );
-        return Err(
-            Failure::silent(417, "UpdateAfterSubmitError", &text).with_message(
-                Message::thrown(text).titled("Cannot Update After Submit"),
-            ),
-        );
+        return Err(Failure::silent(417, "UpdateAfterSubmitError", &text)
+            .with_message(Message::thrown(text).titled("Cannot Update After Submit")));
     }
     Ok(())
 }
@@ -337,15 +331,10 @@ fn check_choices(meta: &DocType, doc: &Doc, _parent: &Doc) -> Outcome<()> {
         if value.is_empty() || options.split('\n').any(|option| option == value) {
             continue;
         }
-        let choices: Vec<String> = options
-            .split('\n')
-            .map(|option| format!("\"{option}\""))
-            .collect();
-        let prefix = if meta.istable {
-            format!("Row #{}:", doc.text("idx"))
-        } else {
-            String::new()
-        };
+        let choices: Vec<String> =
+            options.split('\n').map(|option| format!("\"{option}\"")).collect();
+        let prefix =
+            if meta.istable { format!("Row #{}:", doc.text("idx")) } else { String::new() };
         return Err(Failure::validation(&format!(
             "{prefix} {} cannot be \"{value}\". It should be one of {}",
             field.label,
@@ -376,10 +365,8 @@ fn check_lengths(meta: &DocType, doc: &Doc, parent: &Doc) -> Outcome<()> {
             field.label,
             value::to_text(value)
         );
-        return Err(
-            Failure::silent(417, "CharacterLengthExceededError", &text)
-                .with_message(Message::thrown(text).titled("Value too big")),
-        );
+        return Err(Failure::silent(417, "CharacterLengthExceededError", &text)
+            .with_message(Message::thrown(text).titled("Value too big")));
     }
     Ok(())
 }

@@ -92,10 +92,7 @@ impl Kind {
 
     /// True for columns whose empty value is 0 and not NULL.
     pub fn is_zero_when_empty(self) -> bool {
-        matches!(
-            self,
-            Self::Int | Self::BigInt | Self::Decimal | Self::Rating
-        )
+        matches!(self, Self::Int | Self::BigInt | Self::Decimal | Self::Rating)
     }
 
     /// True for numeric columns.
@@ -107,11 +104,7 @@ impl Kind {
     /// for the column type it could not fill.
     pub fn store(self, value: &Value) -> Result<Cell, &'static str> {
         if value.is_null() {
-            return Ok(if self.is_zero_when_empty() {
-                self.zero()
-            } else {
-                Cell::Null
-            });
+            return Ok(if self.is_zero_when_empty() { self.zero() } else { Cell::Null });
         }
         match self {
             Self::Int | Self::BigInt => Ok(Cell::Int(to_int(value))),
@@ -158,9 +151,7 @@ impl Kind {
 
 /// A JSON number as Python prints a float: always with a fraction or an exponent.
 pub fn float(number: f64) -> Value {
-    python_float(number)
-        .parse::<Number>()
-        .map_or(Value::Null, Value::Number)
+    python_float(number).parse::<Number>().map_or(Value::Null, Value::Number)
 }
 
 /// The text of a float as Python prints it.
@@ -171,17 +162,11 @@ pub fn python_float(number: f64) -> String {
     let size = number.abs();
     if (1e-4..1e16).contains(&size) {
         let text = format!("{number}");
-        return if text.contains('.') {
-            text
-        } else {
-            format!("{text}.0")
-        };
+        return if text.contains('.') { text } else { format!("{text}.0") };
     }
     let text = format!("{number:e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, power) = exponent
-        .strip_prefix('-')
-        .map_or(('+', exponent), |power| ('-', power));
+    let (sign, power) = exponent.strip_prefix('-').map_or(('+', exponent), |power| ('-', power));
     format!("{digits}e{sign}{power:0>2}")
 }
 
@@ -196,8 +181,7 @@ pub fn to_int(value: &Value) -> i64 {
         Value::Number(number) => number.as_i64().unwrap_or_else(|| truncate(to_float(value))),
         Value::String(text) => {
             let text = text.trim();
-            text.parse()
-                .unwrap_or_else(|_| text.parse::<f64>().map_or(0, truncate))
+            text.parse().unwrap_or_else(|_| text.parse::<f64>().map_or(0, truncate))
         }
         _ => 0,
     }
@@ -244,9 +228,7 @@ fn digits(text: &str, low: u32, high: u32) -> Option<u32> {
     if text.is_empty() || text.len() > 4 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    text.parse()
-        .ok()
-        .filter(|number| (low..=high).contains(number))
+    text.parse().ok().filter(|number| (low..=high).contains(number))
 }
 
 /// `YYYY-MM-DD` of a date or a date with a time.
@@ -289,10 +271,7 @@ pub fn parse_time(text: &str) -> Option<String> {
                 if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
                     return None;
                 }
-                (
-                    digits(seconds, 0, 59)?,
-                    fraction.chars().take(6).collect::<String>(),
-                )
+                (digits(seconds, 0, 59)?, fraction.chars().take(6).collect::<String>())
             }
         },
     };
@@ -311,11 +290,8 @@ pub fn show_datetime(text: &str) -> &str {
 /// trailing zeros when there is a fraction.
 pub fn show_time(text: &str) -> String {
     let mut parts = text.splitn(3, ':');
-    let (hours, minutes, seconds) = (
-        parts.next().unwrap_or("0"),
-        parts.next().unwrap_or("00"),
-        parts.next().unwrap_or("00"),
-    );
+    let (hours, minutes, seconds) =
+        (parts.next().unwrap_or("0"), parts.next().unwrap_or("00"), parts.next().unwrap_or("00"));
     let hours = hours.parse::<u32>().unwrap_or(0);
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
     let fraction = fraction.trim_end_matches('0');
@@ -363,14 +339,8 @@ mod tests {
     fn bad_stamps_are_refused() {
         assert_eq!(parse_datetime("2026-02-03T04:05:06.123456Z"), None);
         assert_eq!(parse_date("not a date"), None);
-        assert_eq!(
-            parse_datetime("2026-02-03").as_deref(),
-            Some("2026-02-03 00:00:00.000000")
-        );
-        assert_eq!(
-            Kind::Date.store(&json!("2026-02-03 11:22:33")),
-            Ok(Cell::text("2026-02-03"))
-        );
+        assert_eq!(parse_datetime("2026-02-03").as_deref(), Some("2026-02-03 00:00:00.000000"));
+        assert_eq!(Kind::Date.store(&json!("2026-02-03 11:22:33")), Ok(Cell::text("2026-02-03")));
     }
 
     #[test]

@@ -34,11 +34,7 @@ pub(crate) struct Place {
 #[derive(Debug, Clone)]
 pub(crate) enum Bound {
     Column(Place),
-    Call {
-        name: String,
-        distinct: bool,
-        args: Vec<Bound>,
-    },
+    Call { name: String, distinct: bool, args: Vec<Bound> },
     Star,
     Constant(Computed),
     Binary(char, Box<Bound>, Box<Bound>),
@@ -110,10 +106,7 @@ impl Computed {
                 collate::key(left).cmp(&collate::key(right))
             }
             (Self::Text(left, _), Self::Text(right, _)) => left.cmp(right),
-            (left, right) => left
-                .number()
-                .partial_cmp(&right.number())
-                .unwrap_or(Ordering::Equal),
+            (left, right) => left.number().partial_cmp(&right.number()).unwrap_or(Ordering::Equal),
         }
     }
 }
@@ -146,11 +139,7 @@ pub(crate) fn cell_of<'a>(place: Place, tuple: &Tuple<'a>) -> Option<&'a Cell> {
 /// Computes an expression over a group of rows.
 pub(crate) fn of_group(bound: &Bound, group: &[Tuple<'_>]) -> Computed {
     match bound {
-        Bound::Call {
-            name,
-            distinct,
-            args,
-        } => match name.as_str() {
+        Bound::Call { name, distinct, args } => match name.as_str() {
             "count" | "sum" | "min" | "max" | "avg" | "bit_xor" | "group_concat" => {
                 let values = group
                     .iter()
@@ -173,21 +162,15 @@ pub(crate) fn of_group(bound: &Bound, group: &[Tuple<'_>]) -> Computed {
         Bound::Binary(sign, left, right) => {
             arithmetic(*sign, &of_group(left, group), &of_group(right, group))
         }
-        other => group
-            .first()
-            .map_or(Computed::Null, |tuple| of_row(other, tuple)),
+        other => group.first().map_or(Computed::Null, |tuple| of_row(other, tuple)),
     }
 }
 
 fn aggregate(name: &str, values: impl Iterator<Item = Computed>) -> Computed {
     match name {
         "count" => Computed::Int(i128::try_from(values.count()).unwrap_or(0)),
-        "min" => values
-            .min_by(Computed::order)
-            .unwrap_or(Computed::Null),
-        "max" => values
-            .max_by(Computed::order)
-            .unwrap_or(Computed::Null),
+        "min" => values.min_by(Computed::order).unwrap_or(Computed::Null),
+        "max" => values.max_by(Computed::order).unwrap_or(Computed::Null),
         "bit_xor" => Computed::Int(values.fold(0, |sum, value| match value {
             Computed::Int(number) => sum ^ number,
             _ => sum,
@@ -268,8 +251,9 @@ fn call(name: &str, args: &[Computed]) -> Computed {
             let texts: Vec<_> = args.iter().map(Computed::text).collect();
             Computed::Text(texts.concat(), Kind::Text)
         }
-        "date" => value::parse_date(&text)
-            .map_or(Computed::Null, |day| Computed::Text(day, Kind::Date)),
+        "date" => {
+            value::parse_date(&text).map_or(Computed::Null, |day| Computed::Text(day, Kind::Date))
+        }
         "year" | "month" | "day" | "hour" | "minute" | "second" | "microsecond" => {
             let Some(stamp) = stamp_of(&text) else {
                 return Computed::Null;

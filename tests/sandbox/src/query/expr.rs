@@ -6,16 +6,9 @@
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Expr {
     /// `column`, `table.column`, `` `tabX`.`column` ``.
-    Column {
-        table: Option<String>,
-        column: String,
-    },
+    Column { table: Option<String>, column: String },
     /// A function or an aggregate.
-    Call {
-        name: String,
-        distinct: bool,
-        args: Vec<Expr>,
-    },
+    Call { name: String, distinct: bool, args: Vec<Expr> },
     /// `*` as an argument.
     Star,
     /// A number.
@@ -35,15 +28,7 @@ pub(crate) struct Item {
     pub alias: String,
 }
 
-const AGGREGATES: [&str; 7] = [
-    "count",
-    "sum",
-    "min",
-    "max",
-    "avg",
-    "bit_xor",
-    "group_concat",
-];
+const AGGREGATES: [&str; 7] = ["count", "sum", "min", "max", "avg", "bit_xor", "group_concat"];
 
 /// True when a function is an aggregate.
 pub(crate) fn is_aggregate(name: &str) -> bool {
@@ -92,9 +77,7 @@ pub(crate) fn parse_item(text: &str) -> Option<Item> {
 
 /// Reads an expression; `None` when it cannot be read.
 pub(crate) fn parse(text: &str) -> Option<Expr> {
-    let mut parser = Parser {
-        rest: text.trim_start(),
-    };
+    let mut parser = Parser { rest: text.trim_start() };
     let expr = parser.sum()?;
     parser.rest.is_empty().then_some(expr)
 }
@@ -158,26 +141,12 @@ impl Parser<'_> {
             return self.call(first);
         }
         if self.eat('.') {
-            let column = if self.eat('*') {
-                "*".to_owned()
-            } else {
-                self.name()?
-            };
+            let column = if self.eat('*') { "*".to_owned() } else { self.name()? };
             let table = first.strip_prefix("tab").unwrap_or(&first).to_owned();
-            let table = if first.starts_with("tab") && first.len() > 3 {
-                table
-            } else {
-                first
-            };
-            return Some(Expr::Column {
-                table: Some(table),
-                column,
-            });
+            let table = if first.starts_with("tab") && first.len() > 3 { table } else { first };
+            return Some(Expr::Column { table: Some(table), column });
         }
-        Some(Expr::Column {
-            table: None,
-            column: first,
-        })
+        Some(Expr::Column { table: None, column: first })
     }
 
     fn call(&mut self, name: String) -> Option<Expr> {
@@ -199,11 +168,7 @@ impl Parser<'_> {
                 }
             }
         }
-        Some(Expr::Call {
-            name: name.to_lowercase(),
-            distinct,
-            args,
-        })
+        Some(Expr::Call { name: name.to_lowercase(), distinct, args })
     }
 
     fn name(&mut self) -> Option<String> {
@@ -214,10 +179,7 @@ impl Parser<'_> {
             return Some(name);
         }
         let is_part = |character: char| character.is_alphanumeric() || character == '_';
-        let end = self
-            .rest
-            .find(|character| !is_part(character))
-            .unwrap_or(self.rest.len());
+        let end = self.rest.find(|character| !is_part(character)).unwrap_or(self.rest.len());
         if end == 0 {
             return None;
         }

@@ -105,12 +105,7 @@ fn of_pair(field: &str, value: &Value) -> Filter {
         }
         other => ("=".to_owned(), other.clone()),
     };
-    Filter {
-        doctype: None,
-        field: field.to_owned(),
-        operator,
-        value,
-    }
+    Filter { doctype: None, field: field.to_owned(), operator, value }
 }
 
 fn of_list(parts: &[Value]) -> Outcome<Filter> {
@@ -130,12 +125,7 @@ fn of_list(parts: &[Value]) -> Outcome<Filter> {
             )));
         }
     };
-    Ok(Filter {
-        doctype,
-        field,
-        operator: operator.trim().to_lowercase(),
-        value,
-    })
+    Ok(Filter { doctype, field, operator: operator.trim().to_lowercase(), value })
 }
 
 impl Filter {
@@ -145,10 +135,9 @@ impl Filter {
         let list = || -> Vec<Value> {
             match &self.value {
                 Value::Array(items) => items.clone(),
-                Value::String(text) => text
-                    .split(',')
-                    .map(|part| Value::String(part.trim().to_owned()))
-                    .collect(),
+                Value::String(text) => {
+                    text.split(',').map(|part| Value::String(part.trim().to_owned())).collect()
+                }
                 other => vec![other.clone()],
             }
         };
@@ -203,11 +192,7 @@ impl Filter {
                 )));
             }
         };
-        Ok(Condition {
-            place,
-            test,
-            null_is_empty: null_is_empty && !place.is_name,
-        })
+        Ok(Condition { place, test, null_is_empty: null_is_empty && !place.is_name })
     }
 }
 
@@ -224,7 +209,9 @@ impl Operand {
             Self::Bytes(text.into_bytes().into())
         };
         match kind {
-            Kind::Int | Kind::BigInt => Self::Number(i128::from(value::to_int(value)) * 1_000_000_000),
+            Kind::Int | Kind::BigInt => {
+                Self::Number(i128::from(value::to_int(value)) * 1_000_000_000)
+            }
             Kind::Decimal | Kind::Duration | Kind::Rating => {
                 Self::Number(billionths(value::to_float(value)))
             }

@@ -26,10 +26,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
                 2 => (b ^ c ^ d, (3 * step + 5) % 16),
                 _ => (c ^ (b | !d), (7 * step) % 16),
             };
-            let sum = a
-                .wrapping_add(mixed)
-                .wrapping_add(sine(step))
-                .wrapping_add(words[word]);
+            let sum = a.wrapping_add(mixed).wrapping_add(sine(step)).wrapping_add(words[word]);
             a = d;
             d = c;
             c = b;
@@ -39,18 +36,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
             *total = total.wrapping_add(part);
         }
     }
-    state
-        .iter()
-        .flat_map(|word| word.to_le_bytes())
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    state.iter().flat_map(|word| word.to_le_bytes()).map(|byte| format!("{byte:02x}")).collect()
 }
 
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss
-)]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
 fn sine(step: usize) -> u32 {
     ((step as f64 + 1.0).sin().abs() * 4_294_967_296.0) as u32
 }

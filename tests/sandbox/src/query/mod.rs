@@ -165,17 +165,7 @@ impl Site {
         } else {
             self.visibility(&ctx.user, &sources.meta, reach)
         };
-        Ok(Plan {
-            sources,
-            items,
-            all,
-            any,
-            group,
-            order,
-            is_aggregate,
-            by_modified,
-            visibility,
-        })
+        Ok(Plan { sources, items, all, any, group, order, is_aggregate, by_modified, visibility })
     }
 }
 
@@ -264,9 +254,7 @@ fn only_modified(
         _ => false,
     };
     items.iter().all(|(_, bound)| is_indexed(bound))
-        && all
-            .iter()
-            .all(|condition| condition.place.column == modified)
+        && all.iter().all(|condition| condition.place.column == modified)
 }
 
 type Candidates<'a> = Box<dyn Iterator<Item = (&'a SortKey, &'a Row)> + 'a>;
@@ -298,19 +286,13 @@ fn candidates<'a>(plan: &Plan<'a>) -> Candidates<'a> {
         let mut keys = if place.is_name {
             names
         } else if Some(place.column) == table.position("parent") {
-            names
-                .iter()
-                .flat_map(|parent| table.children_of_key(parent))
-                .collect()
+            names.iter().flat_map(|parent| table.children_of_key(parent)).collect()
         } else {
             continue;
         };
         keys.sort();
         keys.dedup();
-        return Box::new(
-            keys.into_iter()
-                .filter_map(move |key| table.entry(&key)),
-        );
+        return Box::new(keys.into_iter().filter_map(move |key| table.entry(&key)));
     }
     Box::new(table.rows())
 }
@@ -335,26 +317,18 @@ fn run(plan: &Plan<'_>, query: &ListQuery) -> Listing {
         if !plan.visibility.is_everything() && !plan.visibility.shows(table, row) {
             continue;
         }
-        let main = Tuple {
-            key,
-            main: row,
-            joins: Vec::new(),
-        };
+        let main = Tuple { key, main: row, joins: Vec::new() };
         for tuple in plan.sources.join(main) {
             let fits = plan.all.iter().all(|condition| condition.fits(&tuple))
-                && (plan.any.is_empty()
-                    || plan.any.iter().any(|condition| condition.fits(&tuple)));
+                && (plan.any.is_empty() || plan.any.iter().any(|condition| condition.fits(&tuple)));
             if fits {
                 tuples.push(tuple);
             }
         }
     }
     let columns = plan.items.iter().map(|(alias, _)| alias.clone()).collect();
-    let mut rows = if is_grouped {
-        grouped(plan, tuples)
-    } else {
-        sorted(plan, tuples, in_key_order)
-    };
+    let mut rows =
+        if is_grouped { grouped(plan, tuples) } else { sorted(plan, tuples, in_key_order) };
     if query.start > 0 {
         rows.drain(..query.start.min(rows.len()));
     }
@@ -439,19 +413,17 @@ fn grouped(plan: &Plan<'_>, tuples: Vec<Tuple<'_>>) -> Vec<Vec<Computed>> {
     let mut rows: Vec<(Vec<SortValue>, Vec<Computed>)> = groups
         .into_values()
         .map(|group| {
-            let row: Vec<_> = plan
-                .items
-                .iter()
-                .map(|(_, bound)| eval::of_group(bound, &group))
-                .collect();
+            let row: Vec<_> =
+                plan.items.iter().map(|(_, bound)| eval::of_group(bound, &group)).collect();
             let values = plan
                 .order
                 .iter()
                 .map(|(order, _)| match order {
-                    Order::Name => group.first().map_or(
-                        SortValue::Value(Computed::Null),
-                        |tuple| SortValue::Key(tuple.key.clone()),
-                    ),
+                    Order::Name => {
+                        group.first().map_or(SortValue::Value(Computed::Null), |tuple| {
+                            SortValue::Key(tuple.key.clone())
+                        })
+                    }
                     Order::Item(at) => SortValue::Value(row[*at].clone()),
                     Order::Expr(bound) => SortValue::Value(eval::of_group(bound, &group)),
                 })

@@ -36,11 +36,7 @@ pub(crate) fn plan_fields(fields: &Value) -> Outcome<Vec<String>> {
     let texts: Vec<String> = match &fields {
         Value::Array(items) => {
             if items.iter().any(Value::is_object) {
-                return Err(Failure::internal(
-                    "",
-                    "TypeError",
-                    "unhashable type: 'dict'",
-                ));
+                return Err(Failure::internal("", "TypeError", "unhashable type: 'dict'"));
             }
             items.iter().map(crate::value::to_text).collect()
         }
@@ -59,12 +55,7 @@ impl<'a> Sources<'a> {
         let (Some(meta), Some(table)) = (site.meta(doctype), site.store.table(doctype)) else {
             return Err(Failure::not_found("DocType", doctype));
         };
-        Ok(Self {
-            site,
-            meta,
-            table,
-            joins: Vec::new(),
-        })
+        Ok(Self { site, meta, table, joins: Vec::new() })
     }
 
     /// True when another table is joined.
@@ -99,20 +90,10 @@ impl<'a> Sources<'a> {
             return Err(Failure::not_in_query(text));
         };
         if item.expr.has_empty_call() {
-            return Err(Failure::internal(
-                "",
-                "IndexError",
-                "list index out of range",
-            ));
+            return Err(Failure::internal("", "IndexError", "list index out of range"));
         }
-        if let Expr::Column {
-            table: None,
-            column,
-        } = &item.expr
-            && self
-                .meta
-                .field(column)
-                .is_some_and(|field| field.has("is_virtual"))
+        if let Expr::Column { table: None, column } = &item.expr
+            && self.meta.field(column).is_some_and(|field| field.has("is_virtual"))
         {
             return Ok(());
         }
@@ -134,13 +115,10 @@ impl<'a> Sources<'a> {
         }
         Ok(match expr {
             Expr::Column { table, column } => Bound::Column(self.place(table.as_deref(), column)?),
-            Expr::Call {
-                name,
-                distinct,
-                args,
-            } => {
+            Expr::Call { name, distinct, args } => {
                 if !is_known_function(name) {
-                    let text = format!("(1305, 'FUNCTION {}.{name} does not exist')", self.site.name);
+                    let text =
+                        format!("(1305, 'FUNCTION {}.{name} does not exist')", self.site.name);
                     return Err(Failure::internal("pymysql.err", "OperationalError", &text));
                 }
                 Bound::Call {
@@ -149,11 +127,9 @@ impl<'a> Sources<'a> {
                     args: args.iter().map(|arg| self.bind(arg)).collect::<Outcome<_>>()?,
                 }
             }
-            Expr::Binary(sign, left, right) => Bound::Binary(
-                *sign,
-                Box::new(self.bind(left)?),
-                Box::new(self.bind(right)?),
-            ),
+            Expr::Binary(sign, left, right) => {
+                Bound::Binary(*sign, Box::new(self.bind(left)?), Box::new(self.bind(right)?))
+            }
             _ => Bound::Star,
         })
     }
@@ -186,20 +162,9 @@ impl<'a> Sources<'a> {
             Some(table) if table == self.meta.name => 0,
             Some(table) => self.joined(table, column)?,
         };
-        let found = if source == 0 {
-            self.table
-        } else {
-            self.joins[source - 1].table
-        };
-        let at = found
-            .position(column)
-            .ok_or_else(|| Failure::not_in_query(column))?;
-        Ok(Place {
-            source,
-            column: at,
-            kind: found.columns()[at].kind,
-            is_name: column == "name",
-        })
+        let found = if source == 0 { self.table } else { self.joins[source - 1].table };
+        let at = found.position(column).ok_or_else(|| Failure::not_in_query(column))?;
+        Ok(Place { source, column: at, kind: found.columns()[at].kind, is_name: column == "name" })
     }
 
     /// The join of a child doctype, a table field or a link field; makes it where it is new.
@@ -210,9 +175,8 @@ impl<'a> Sources<'a> {
             (child.to_owned(), Some(table.to_owned()), None)
         } else if self.meta.tables().any(|(_, child)| child == table) {
             (table.to_owned(), None, None)
-        } else if let Some(target) = field
-            .filter(|field| field.fieldtype == "Link")
-            .and_then(|field| field.options.clone())
+        } else if let Some(target) =
+            field.filter(|field| field.fieldtype == "Link").and_then(|field| field.options.clone())
         {
             (target, None, self.table.position(table))
         } else {
@@ -224,17 +188,8 @@ impl<'a> Sources<'a> {
         if let Some(at) = self.joins.iter().position(same) {
             return Ok(at + 1);
         }
-        let found = self
-            .site
-            .store
-            .table(&doctype)
-            .ok_or_else(|| Failure::not_in_query(column))?;
-        self.joins.push(Join {
-            doctype,
-            parentfield,
-            link,
-            table: found,
-        });
+        let found = self.site.store.table(&doctype).ok_or_else(|| Failure::not_in_query(column))?;
+        self.joins.push(Join { doctype, parentfield, link, table: found });
         Ok(self.joins.len())
     }
 
@@ -261,10 +216,7 @@ impl<'a> Sources<'a> {
         };
         let mut ambiguous = None;
         item.expr.each_column(&mut |table, column| {
-            let elsewhere = self
-                .joins
-                .iter()
-                .any(|join| join.table.position(column).is_some());
+            let elsewhere = self.joins.iter().any(|join| join.table.position(column).is_some());
             if table.is_none() && elsewhere {
                 ambiguous = Some(column.to_owned());
             }
@@ -322,22 +274,13 @@ impl<'a> Sources<'a> {
             .filter_map(|key| join.table.get(key))
             .filter(|row| {
                 let text = |column: &str| {
-                    join.table
-                        .cell(row, column)
-                        .map_or("", crate::value::Cell::as_str)
+                    join.table.cell(row, column).map_or("", crate::value::Cell::as_str)
                 };
                 text("parenttype") == self.meta.name
-                    && join
-                        .parentfield
-                        .as_ref()
-                        .is_none_or(|field| text("parentfield") == field)
+                    && join.parentfield.as_ref().is_none_or(|field| text("parentfield") == field)
             })
             .collect();
-        rows.sort_by_key(|row| {
-            join.table
-                .cell(row, "idx")
-                .map_or(0, crate::value::Cell::as_int)
-        });
+        rows.sort_by_key(|row| join.table.cell(row, "idx").map_or(0, crate::value::Cell::as_int));
         rows
     }
 }

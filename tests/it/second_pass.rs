@@ -1,0 +1,1 @@
+//! After a good pass nothing is written again, whatever the sites do to what they are sent.
