@@ -199,6 +199,12 @@ impl Document {
             let message = failed.message.as_deref().unwrap_or(&failed.reason);
             report.error(&format!("{} {}: {message}", failed.doctype, failed.name));
         }
+        if self.summary.actions.iter().any(|line| line.status == ActionStatus::Failed) {
+            report.hint(
+                "mend the cause; failed documents are tried again later (erpsync status says \
+                 when), or now with --retry-failed",
+            );
+        }
         for counts in &self.summary.doctypes {
             if let Some(problem) = counts.error.as_ref().or(counts.guard.as_ref()) {
                 report.error(&format!("{}: {problem}", counts.doctype));

@@ -62,20 +62,21 @@ impl Pass<'_> {
         };
         let mut operations = Vec::with_capacity(pairs.len());
         for (pair, (forms, decision)) in pairs.into_iter().zip(judged) {
-            if self.is_over_limit(&decision) {
+            let decision = restrained(doctype, &pair, decision);
+            let step = self.step(doctype, &pair, &forms, &decision, &links, open, &among)?;
+            if self.is_over_limit(&decision, &step) {
                 self.summary.remaining += 1;
                 continue;
             }
-            let decision = restrained(doctype, &pair, decision);
-            let step = self.step(doctype, &pair, &forms, &decision, &links, open, &among)?;
             operations.push(Operation { pair, forms, decision, step });
         }
         Ok(operations)
     }
 
-    /// Whether `--limit` leaves this document for another run; counts it otherwise.
-    fn is_over_limit(&mut self, decision: &Decision) -> bool {
-        if decision.action == Action::Noop {
+    /// Whether `--limit` leaves this document for another run; counts it otherwise. What
+    /// waits is counted when its turn comes.
+    fn is_over_limit(&mut self, decision: &Decision, step: &Step) -> bool {
+        if decision.action == Action::Noop || matches!(step, Step::Wait(_)) {
             return false;
         }
         match &mut self.left {

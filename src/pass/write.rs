@@ -59,7 +59,7 @@ impl Pass<'_> {
                 Some(Outcome::Written(answer)) => {
                     done.extend(self.named_right(doctype, &operation, &write, intent, answer)?);
                 }
-                other => aside.extend(self.not_written(&operation, intent, other)?),
+                other => aside.extend(self.not_written(&operation, write.side, intent, other)?),
             }
         }
         aside.extend(self.finish_writes(doctype, done)?);
@@ -208,6 +208,7 @@ impl Pass<'_> {
     fn not_written(
         &mut self,
         operation: &Operation,
+        side: Side,
         intent: i64,
         outcome: Option<Outcome>,
     ) -> anyhow::Result<Option<Aside>> {
@@ -223,16 +224,17 @@ impl Pass<'_> {
                 Ok(Some(Aside { candidate, reason: AsideReason::Moved }))
             }
             Some(Outcome::Taken(message)) => {
+                let message = format!("{side}: {message}");
                 self.state.void_intent(intent, &message, now)?;
                 Ok(Some(Aside { candidate, reason: AsideReason::Taken(message) }))
             }
             Some(Outcome::Failed(error)) => {
-                let message = if error.had_no_effect() {
-                    self.state.void_intent(intent, &error.message, now)?;
-                    error.message
+                let mut message = format!("{side}: {}", error.message);
+                if error.had_no_effect() {
+                    self.state.void_intent(intent, &message, now)?;
                 } else {
-                    format!("{}; the next run finds out what came of it", error.message)
-                };
+                    message.push_str("; the next run finds out what came of it");
+                }
                 self.fail(&operation.pair, &operation.decision, &message)?;
                 Ok(None)
             }
