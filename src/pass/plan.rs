@@ -100,13 +100,26 @@ impl Pass<'_> {
             let reason = "an earlier request has no answer yet; its outcome is waited for";
             return Ok((forms, Decision::skip(reason)));
         }
-        let decision = judge_with(doctype, pair, &forms, links, None);
+        let new_fields = self.new_fields(doctype, pair)?;
+        let decision = judge_with(doctype, pair, &forms, links, &new_fields, None);
         if decision.conflict.is_none() || doctype.config.policy != Policy::LatestTimestamp {
             return Ok((forms, decision));
         }
         let clocks = self.clocks()?;
-        let decision = judge_with(doctype, pair, &forms, links, Some(&clocks));
+        let decision = judge_with(doctype, pair, &forms, links, &new_fields, Some(&clocks));
         Ok((forms, decision))
+    }
+
+    /// The fields that count today and did not when the bases were written.
+    fn new_fields(&self, doctype: &Doctype, pair: &Pair) -> anyhow::Result<Vec<String>> {
+        let Some(digest) = &pair.record.form_digest else { return Ok(Vec::new()) };
+        if digest == doctype.shape.digest() {
+            return Ok(Vec::new());
+        }
+        let Some(known) = self.state.shape_fields(digest)? else { return Ok(Vec::new()) };
+        let mut fields = doctype.shape.content_fields();
+        fields.retain(|field| !known.contains(field));
+        Ok(fields)
     }
 
     /// Both sites' clocks, read when the first conflict needs them.
@@ -235,6 +248,7 @@ fn judge_with(
     pair: &Pair,
     forms: &Forms,
     links: &LinkTable,
+    new_fields: &[String],
     clocks: Option<&Sides<Option<SiteClock>>>,
 ) -> Decision {
     let version = |side: Side, doc: &Doc| Version {
@@ -253,6 +267,7 @@ fn judge_with(
         base: forms.base.as_ref().map(Sides::as_ref),
         now,
         meeting: meet(doctype, pair, links),
+        new_fields: new_fields.to_vec(),
         rules: Rules {
             policy: doctype.config.policy,
             first_meeting: doctype.config.first_meeting,

@@ -22,6 +22,7 @@ impl Pass<'_> {
         if !self.options.names.is_empty() {
             return self.scan_names(config);
         }
+        let full = self.options.full || self.full_is_due(config)?;
         let listed = self.list(config)?;
         self.state.begin_listing(&config.doctype)?;
         for (side, documents) in listed.iter() {
@@ -39,7 +40,7 @@ impl Pass<'_> {
             &config.doctype,
             &CandidateQuery {
                 now,
-                full: self.options.full,
+                full,
                 retry_failed: self.options.retry_failed,
                 scope_digest: &scope_digest(config),
             },
@@ -47,8 +48,15 @@ impl Pass<'_> {
         candidates.extend(absorbed.missing.iter().map(|(record, _)| *record));
         candidates.sort_unstable();
         candidates.dedup();
-        self.state.set_listed(&config.doctype, now, self.options.full)?;
+        self.state.set_listed(&config.doctype, now, full)?;
         Ok(candidates)
+    }
+
+    /// Whether it is time to fetch and hash everything again: some changes never move
+    /// `modified`, as a new field's default does not (COPYING.md 4).
+    fn full_is_due(&self, config: &DoctypeConfig) -> anyhow::Result<bool> {
+        let Some(last) = self.state.last_listed(&config.doctype)?.full else { return Ok(true) };
+        Ok(self.now().duration_since(last).unsigned_abs() >= self.config.full_every)
     }
 
     /// Lists both sides at the same time.

@@ -70,22 +70,36 @@ impl Row<'_> {
 
     fn run(&self) {
         let bench = Bench::default();
-        bench.configure(&self.configuration());
+        bench.configure(&self.configuration(true));
         if !self.case["base"].is_null() {
-            for side in Side::BOTH {
-                self.insert(&bench, side, &self.case["base"], at("2026-10-01T08:00:00Z"));
+            for role in Side::BOTH {
+                let base = self.base(role);
+                self.insert(&bench, self.player(role), &base, at("2026-10-01T08:00:00Z"));
             }
             bench.sync().expect(0);
         }
         for side in Side::BOTH {
             self.play(&bench, side);
         }
+        bench.configure(&self.configuration(false));
         let before = self.contents(&bench);
         bench.clear_logs();
-        self.check(&bench, &bench.sync(), &before);
+        let full: &[&str] = if self.case.contains_key("new_fields") { &["--full"] } else { &[] };
+        let ran = bench.run(&[&["sync-all", "--new-state", "--json"], full].concat());
+        self.check(&bench, &ran, &before);
     }
 
-    fn configuration(&self) -> String {
+    /// What a side had when both agreed.
+    fn base(&self, role: Side) -> Value {
+        let mut base = self.case["base"].clone();
+        if self.case.contains_key("new_fields") {
+            base["city"] = self.case["base_of_new"][role.as_str()].clone();
+        }
+        base
+    }
+
+    /// The configuration, `before` a field that is new to it counts or after.
+    fn configuration(&self, before: bool) -> String {
         let swap = |policy: &str| match policy {
             "cloud_wins" if self.mirrored => "local_wins".to_owned(),
             "local_wins" if self.mirrored => "cloud_wins".to_owned(),
@@ -100,6 +114,9 @@ impl Row<'_> {
             if let Some(word) = word {
                 text.push_str(&format!("{key} = \"{word}\"\n"));
             }
+        }
+        if before && self.case.contains_key("new_fields") {
+            text.push_str("exclude_fields = [\"stxt\"]\n");
         }
         if let Some(way) = self.text("one_way") {
             let way = self.direction(way);
@@ -116,12 +133,14 @@ impl Row<'_> {
 
     fn values(&self, content: &Value) -> Value {
         let city = content.get("city").cloned().unwrap_or(json!(""));
+        let phone = content.get("phone").cloned().unwrap_or(json!(""));
         let rows = content.get("rows").cloned().unwrap_or(json!([]));
         match self.doctype() {
             "Probe" => {
                 let cust = if self.is_hidden() { "Hidden Co" } else { "" };
                 // A time that is left out becomes now, which differs between the sites.
-                json!({"title": NAME, "stxt": city, "rows": rows, "cust": cust, "tm": "10:00:00"})
+                json!({"title": NAME, "stxt": city, "rows": rows, "cust": cust,
+                    "phone": phone, "tm": "10:00:00"})
             }
             _ => json!({"title": city, "rows": rows}),
         }
@@ -160,7 +179,7 @@ impl Row<'_> {
                 None if is_new => self.insert(bench, side, now, later),
                 None => {
                     let touched = self.text("touched") == Some(role.as_str());
-                    if touched || *now != self.case["base"] {
+                    if touched || *now != self.base(role) {
                         bench.edit_at(side, self.doctype(), NAME, &self.values(now), later);
                     }
                 }
