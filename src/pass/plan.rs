@@ -56,7 +56,7 @@ impl Pass<'_> {
             self.add_naming(doctype, &pairs, &mut links)?;
         }
         let among: BTreeSet<OpenLink> = if open == OpenLinks::Cut {
-            pairs.iter().flat_map(|pair| names_of(pair)).collect()
+            pairs.iter().flat_map(names_of).collect()
         } else {
             BTreeSet::new()
         };
@@ -359,13 +359,12 @@ fn ready(write: Write, action: Action, open: OpenLinks, among: &BTreeSet<OpenLin
     }
     let waits = match open {
         OpenLinks::Ignore => None,
-        OpenLinks::Wait => write.body.open.first(),
         // A new document may go without links to documents that wait as well: a cycle. What
         // failed is not waited for in vain by leaving it out.
         OpenLinks::Cut if action == Action::Create => {
             write.body.open.iter().find(|link| !among.contains(link))
         }
-        OpenLinks::Cut => write.body.open.first(),
+        OpenLinks::Wait | OpenLinks::Cut => write.body.open.first(),
     };
     match waits {
         Some(link) => Step::Wait(link.clone()),

@@ -19,9 +19,6 @@ impl Pass<'_> {
     /// The candidates of a doctype, in the order of their records.
     pub(super) fn scan(&mut self, config: &DoctypeConfig) -> anyhow::Result<Vec<Candidate>> {
         self.around.watcher.listing(&config.doctype);
-        if !self.options.names.is_empty() {
-            return self.scan_names(config);
-        }
         let full = self.options.full || self.full_is_due(config)?;
         let listed = self.list(config)?;
         self.state.begin_listing(&config.doctype)?;
@@ -115,11 +112,14 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// The candidates that `--name` asks for.
-    fn scan_names(&mut self, config: &DoctypeConfig) -> anyhow::Result<Vec<Candidate>> {
+    /// The candidates among some documents that are asked for by name.
+    pub(super) fn scan_names(
+        &mut self,
+        config: &DoctypeConfig,
+        names: &[String],
+    ) -> anyhow::Result<Vec<Candidate>> {
         let mut candidates = Vec::new();
-        for name in self.options.names.clone() {
-            let name = &name;
+        for name in names {
             let known = self.state.find_records(&config.doctype, name)?;
             match known.as_slice() {
                 [] => candidates.extend(self.look_up(config, name)?),
@@ -142,7 +142,7 @@ impl Pass<'_> {
         }
         candidates.sort_unstable();
         candidates.dedup();
-        self.named.clone_from(&candidates);
+        self.named.insert(config.doctype.clone(), candidates.clone());
         Ok(candidates)
     }
 

@@ -262,7 +262,7 @@ impl Pass<'_> {
         let mut closings = Vec::new();
         for done in &done {
             let reread = read[done.side].get(&done.answer.name());
-            let (closing, message) = self.closing(doctype, &links, done, reread);
+            let (closing, message) = Self::closing(doctype, &links, done, reread);
             closings.push((closing, message));
             if done.has_more {
                 aside.push(Aside { candidate: done.record, reason: AsideReason::Rest });
@@ -292,7 +292,6 @@ impl Pass<'_> {
 
     /// What is stored for a write, and what is said of it.
     fn closing(
-        &self,
         doctype: &Doctype,
         links: &LinkTable,
         done: &Done,
