@@ -1,50 +1,217 @@
-//! `erpsync conflicts`: what waits for a person.
+//! `erpsync conflicts`: what waits for a person, and one of them field by field.
 
-use clap::Args;
-use serde_json::{Value, json};
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
 
+use super::reading::give;
 use super::session::{load_config, open_state};
 use super::{Exit, Global};
-use crate::report::{Report, render_conflicts};
-use crate::state::{Conflict, ConflictFilter, stamp};
+use crate::model::{Doc, Side, Sides};
+use crate::recon::{
+    Content, Difference, Differences, Recorded, RowChange, RowDifference, RowNames, Values,
+    differences,
+};
+use crate::report::{Cell, Report, Rows, render_conflict, render_conflicts};
+use crate::state::{
+    Base, Conflict, ConflictFilter, Resolution, RowName, State, StateResult, stamp,
+};
 
 /// Arguments of `erpsync conflicts`.
 #[derive(Debug, Args)]
-pub struct ConflictsArgs {}
-
-/// Lists the open conflicts.
-pub(super) fn cmd_conflicts(
-    global: &Global,
-    _args: &ConflictsArgs,
-    report: &Report,
-) -> anyhow::Result<Exit> {
-    let config = load_config(global, report)?;
-    let state = open_state(&config)?;
-    let conflicts = state.conflicts(&ConflictFilter { doctype: None, open_only: true })?;
-    report.data(&render_conflicts(&conflicts));
-    let rows: Vec<Value> = conflicts.iter().map(row).collect();
-    report.json(&json!({ "conflicts": rows }));
-    Ok(Exit::Done)
+pub struct ConflictsArgs {
+    #[command(subcommand)]
+    show: Option<Show>,
+    /// Only this doctype
+    #[arg(long)]
+    doctype: Option<String>,
+    /// Settled ones too
+    #[arg(long)]
+    all: bool,
 }
 
-fn row(conflict: &Conflict) -> Value {
+#[derive(Debug, Subcommand)]
+enum Show {
+    /// Show one conflict field by field
+    Show {
+        /// Its number
+        id: i64,
+    },
+}
+
+/// Lists conflicts, or shows one.
+pub(super) fn cmd_conflicts(
+    global: &Global,
+    args: &ConflictsArgs,
+    report: &Report,
+) -> anyhow::Result<Exit> {
+    if let Some(Show::Show { id }) = &args.show {
+        if args.all || args.doctype.is_some() {
+            report.error("--all and --doctype choose what is listed; show ID shows one conflict");
+            return Ok(Exit::Usage);
+        }
+        return show(global, *id, report);
+    }
+    let config = load_config(global, report)?;
+    let state = open_state(&config)?;
+    let filter = ConflictFilter { doctype: args.doctype.as_deref(), open_only: !args.all };
+    let conflicts = state.conflicts(&filter)?;
+    let text = || render_conflicts(&conflicts);
+    give(global, report, &table(&conflicts), text, |objects| json!({ "conflicts": objects }))
+}
+
+fn show(global: &Global, id: i64, report: &Report) -> anyhow::Result<Exit> {
+    let config = load_config(global, report)?;
+    let state = open_state(&config)?;
+    let Some(conflict) = state.conflict(id)? else {
+        report.error(&format!("there is no conflict {id}"));
+        report.hint("erpsync conflicts --all lists them");
+        return Ok(Exit::Usage);
+    };
+    let found = Found::load(&state, &conflict)?;
+    let differences = found.differences(&conflict);
+    let bases = found.bases.as_ref();
+    let text = || {
+        let modified = bases.map(|bases| bases.as_ref().map(|_, base| base.modified.as_str()));
+        render_conflict(&conflict, modified, &differences, report.page)
+    };
+    let document = |mut objects: Vec<Value>| {
+        for object in &mut objects {
+            object["base_cloud"] = json!(bases.map(|bases| &bases.cloud.content));
+            object["base_local"] = json!(bases.map(|bases| &bases.local.content));
+            object["differences"] = differences.fields.iter().map(difference).collect();
+            object["other_differences"] = json!(differences.others);
+        }
+        json!({ "conflicts": objects })
+    };
+    give(global, report, &table(std::slice::from_ref(&conflict)), text, document)
+}
+
+/// What the state knows about a conflict beside the two versions.
+struct Found {
+    /// Of an open conflict only: settling one moves the base.
+    bases: Option<Sides<Base>>,
+    counted: Option<Vec<String>>,
+    rows: Vec<RowName>,
+}
+
+impl Found {
+    fn load(state: &State, conflict: &Conflict) -> StateResult<Self> {
+        let record = state.load_records(&[conflict.record])?.pop();
+        let digest = record.as_ref().and_then(|record| record.form_digest.clone());
+        let counted = digest.map(|digest| state.shape_fields(&digest)).transpose()?.flatten();
+        let is_open = conflict.resolution.is_none();
+        Ok(Self {
+            bases: record.filter(|_| is_open).and_then(|record| record.bases),
+            counted,
+            rows: state.row_names(conflict.record)?,
+        })
+    }
+
+    fn differences(&self, conflict: &Conflict) -> Differences {
+        let base = self.bases.as_ref().map(|bases| bases.as_ref().map(|_, base| fields(base)));
+        let row_names = |table: &str| -> RowNames {
+            let rows = self.rows.iter().filter(|row| row.table == table);
+            rows.filter_map(|row| row.names.cloud.clone().zip(row.names.local.clone())).collect()
+        };
+        differences(&Recorded {
+            fields: &conflict.fields,
+            counted: self.counted.as_deref(),
+            base,
+            now: conflict.data.as_ref().map(|_, data| data.as_object()),
+            row_names: &row_names,
+        })
+    }
+}
+
+fn fields(base: &Base) -> &Map<String, Value> {
+    let Doc(fields) = &base.content;
+    fields
+}
+
+/// The contract's columns, in its order.
+fn table(conflicts: &[Conflict]) -> Rows {
+    let cells = |conflict: &Conflict| {
+        vec![
+            Cell::of(conflict.id),
+            Cell::of(conflict.doctype.clone()),
+            Cell::of(conflict.docname.clone()),
+            Cell::of(conflict.names.cloud.clone()),
+            Cell::of(conflict.names.local.clone()),
+            Cell::of(conflict.kind.as_str()),
+            Cell::of(conflict.fields.clone()),
+            Cell::of(conflict.modified.cloud.clone()),
+            Cell::of(conflict.modified.local.clone()),
+            Cell::of(conflict.modified_by(Side::Cloud)),
+            Cell::of(conflict.modified_by(Side::Local)),
+            Cell::of(stamp(conflict.created_at)),
+            Cell::of(conflict.resolution.is_some()),
+            Cell::of(conflict.resolution.map(Resolution::as_str)),
+            Cell::of(conflict.resolved_at.map(stamp)),
+            Cell::Json(conflict.data.cloud.clone()),
+            Cell::Json(conflict.data.local.clone()),
+        ]
+    };
+    Rows {
+        columns: vec![
+            "id",
+            "doctype",
+            "docname",
+            "cloud_name",
+            "local_name",
+            "kind",
+            "fields",
+            "cloud_modified",
+            "local_modified",
+            "cloud_modified_by",
+            "local_modified_by",
+            "created_at",
+            "resolved",
+            "resolution",
+            "resolved_at",
+            "cloud_data",
+            "local_data",
+        ],
+        rows: conflicts.iter().map(cells).collect(),
+    }
+}
+
+fn difference(difference: &Difference) -> Value {
+    let mut object = match &difference.content {
+        Content::Value(found) => values(found),
+        Content::Rows(rows) => json!({ "rows": rows.iter().map(row).collect::<Vec<_>>() }),
+    };
+    object["field"] = json!(difference.field);
+    object["cloud_changed"] = json!(difference.changed.map(|changed| changed.cloud));
+    object["local_changed"] = json!(difference.changed.map(|changed| changed.local));
+    object
+}
+
+fn values(values: &Values) -> Value {
     json!({
-        "id": conflict.id,
-        "doctype": conflict.doctype,
-        "docname": conflict.docname,
-        "cloud_name": conflict.names.cloud,
-        "local_name": conflict.names.local,
-        "kind": conflict.kind.as_str(),
-        "fields": conflict.fields,
-        "cloud_modified": conflict.modified.cloud,
-        "local_modified": conflict.modified.local,
-        "cloud_modified_by": conflict.modified_by(crate::model::Side::Cloud),
-        "local_modified_by": conflict.modified_by(crate::model::Side::Local),
-        "created_at": stamp(conflict.created_at),
-        "resolved": conflict.resolution.is_some(),
-        "resolution": conflict.resolution.map(crate::state::Resolution::as_str),
-        "resolved_at": conflict.resolved_at.map(stamp),
-        "cloud_data": conflict.data.cloud,
-        "local_data": conflict.data.local,
+        "base_cloud": values.base.as_ref().map(|base| &base.cloud),
+        "base_local": values.base.as_ref().map(|base| &base.local),
+        "cloud": values.now.cloud,
+        "local": values.now.local,
+    })
+}
+
+fn row(row: &RowDifference) -> Value {
+    let change = match row.change {
+        RowChange::Added(side) => format!("added_on_{side}"),
+        RowChange::Removed(side) => format!("removed_on_{side}"),
+        RowChange::Only(side) => format!("only_on_{side}"),
+        RowChange::Changed => "changed".to_owned(),
+        RowChange::Moved => "moved".to_owned(),
+    };
+    let fields = row.fields.iter().map(|(field, found)| {
+        let mut object = values(found);
+        object["field"] = json!(field);
+        object
+    });
+    json!({
+        "cloud_row": row.places.cloud,
+        "local_row": row.places.local,
+        "change": change,
+        "fields": fields.collect::<Vec<_>>(),
     })
 }

@@ -4,9 +4,10 @@ use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::reading::give;
 use super::session::{load_config, now, open_state};
 use super::{Exit, Global};
-use crate::report::{Report, render_log};
+use crate::report::{Cell, Report, Rows, render_log};
 use crate::state::{LogFilter, LogRow, stamp};
 
 /// Arguments of `erpsync log`.
@@ -50,23 +51,43 @@ pub(super) fn cmd_log(global: &Global, args: &LogArgs, report: &Report) -> anyho
         since: args.since,
         limit: Some(args.limit),
     })?;
-    report.data(&render_log(&rows));
-    report.json(&json!({ "log": rows.iter().map(row).collect::<Vec<_>>() }));
-    Ok(Exit::Done)
+    if rows.len() == args.limit {
+        report.note(&format!("the newest {}; --limit N shows more", args.limit));
+    }
+    let table = table(&rows);
+    give(global, report, &table, || render_log(&rows), |objects| json!({ "log": objects }))
 }
 
-/// A row of the audit trail in JSON.
-pub(super) fn row(row: &LogRow) -> Value {
-    json!({
-        "id": row.id,
-        "timestamp": stamp(row.timestamp),
-        "run": row.entry.run,
-        "doctype": row.doctype,
-        "docname": row.docname,
-        "action": row.entry.action.as_str(),
-        "direction": row.entry.direction,
-        "status": row.entry.status.as_str(),
-        "message": row.entry.message,
-        "changes": row.entry.changes,
-    })
+/// Rows of the audit trail.
+pub(super) fn table(rows: &[LogRow]) -> Rows {
+    let cells = |row: &LogRow| {
+        let changes = row.entry.changes.clone();
+        vec![
+            Cell::of(row.id),
+            Cell::of(stamp(row.timestamp)),
+            Cell::of(row.entry.run),
+            Cell::of(row.doctype.clone()),
+            Cell::of(row.docname.clone()),
+            Cell::of(row.entry.action.as_str()),
+            Cell::of(row.entry.direction.as_str()),
+            Cell::of(row.entry.status.as_str()),
+            Cell::of(row.entry.message.clone()),
+            changes.map_or(Cell::of(Value::Null), Cell::Json),
+        ]
+    };
+    Rows {
+        columns: vec![
+            "id",
+            "timestamp",
+            "run",
+            "doctype",
+            "docname",
+            "action",
+            "direction",
+            "status",
+            "message",
+            "changes",
+        ],
+        rows: rows.iter().map(cells).collect(),
+    }
 }

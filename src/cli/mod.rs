@@ -8,6 +8,8 @@ mod exit;
 mod hash;
 mod init;
 mod log;
+mod names;
+mod reading;
 mod run;
 mod session;
 mod status;
@@ -28,24 +30,19 @@ use crate::report::{Color, LogFormat, Report};
 use crate::state::StateError;
 
 /// Commands and options of later versions: refused, never accepted and ignored.
-const LATER: [&str; 17] = [
+const LATER: &[&str] = &[
     "doctor",
     "resolve",
     "ingest-webhooks",
-    "names",
     "listen",
     "verify",
     "completions",
     "man",
-    "show",
     "--rebind",
-    "--all",
     "--live",
-    "--csv",
     "--allow-deletes",
     "--restore-side",
     "--accept-side",
-    "--doctype",
 ];
 
 /// Keeps two Frappe/ERPNext sites in step, both ways, over their REST API.
@@ -73,6 +70,9 @@ pub struct Global {
     /// Print one JSON document on standard output and nothing else there
     #[arg(long, global = true)]
     pub json: bool,
+    /// Write the rows as CSV to this file, - is standard output (conflicts, status, log, names)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
     /// Say nothing but errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -101,12 +101,14 @@ enum Command {
     SyncDoctype(sync::SyncDoctypeArgs),
     /// Bring every configured doctype into step
     SyncAll(sync::SyncAllArgs),
-    /// List the conflicts that wait for a person
+    /// List the conflicts that wait for a person, or show one of them
     Conflicts(conflicts::ConflictsArgs),
     /// Show how things stand
     Status(status::StatusArgs),
     /// Show the audit trail, newest first
     Log(log::LogArgs),
+    /// Show what documents are called on each side
+    Names(names::NamesArgs),
     /// Print a document's hash, or the text that is hashed
     Hash(hash::HashArgs),
 }
@@ -133,6 +135,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         },
     };
     let report = Arc::new(report);
+    if let Some(exit) = reading::refuse_csv(&global, &cli.command, &report) {
+        return exit.code();
+    }
     let result = match cli.command {
         Command::Init(args) => init::cmd_init(&global, &args, &report),
         Command::SyncDoctype(args) => sync::cmd_sync_doctype(&global, &args, &report),
@@ -140,6 +145,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Conflicts(args) => conflicts::cmd_conflicts(&global, &args, &report),
         Command::Status(args) => status::cmd_status(&global, &args, &report),
         Command::Log(args) => log::cmd_log(&global, &args, &report),
+        Command::Names(args) => names::cmd_names(&global, &args, &report),
         Command::Hash(args) => hash::cmd_hash(&global, &args, &report),
     };
     let exit = result.unwrap_or_else(|error| {

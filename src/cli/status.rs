@@ -1,13 +1,16 @@
 //! `erpsync status`: how things stand, by the state alone.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::log::row as log_row;
-use super::session::{load_config, open_state};
+use super::log::table as log_table;
+use super::reading::give;
+use super::session::{load_config, now, open_state};
 use super::{Exit, Global};
-use crate::report::{Report, Status, render_status};
-use crate::state::{ConflictFilter, LogFilter, stamp};
+use crate::report::{Cell, DoctypeStatus, Report, Rows, Status, render_status};
+use crate::state::{FailedDocument, LogFilter, RecordStatus, Run, State, StateResult, stamp};
 
 /// How many operations are shown.
 const RECENT: usize = 10;
@@ -16,7 +19,7 @@ const RECENT: usize = 10;
 #[derive(Debug, Args)]
 pub struct StatusArgs {}
 
-/// Shows totals, the last run, what waits and what failed.
+/// Shows totals, the last run, what waits and what failed. As CSV: a row a doctype.
 pub(super) fn cmd_status(
     global: &Global,
     _args: &StatusArgs,
@@ -24,62 +27,82 @@ pub(super) fn cmd_status(
 ) -> anyhow::Result<Exit> {
     let config = load_config(global, report)?;
     let state = open_state(&config)?;
-    let open = state.conflicts(&ConflictFilter { doctype: None, open_only: true })?;
     let status = Status {
-        totals: state.totals()?,
-        runs: state.recent_runs(1)?,
-        open_conflicts: open.len(),
+        doctypes: doctypes(&state)?,
+        last_run: state.recent_runs(1)?.pop(),
         failed: state.failed_documents()?,
         pending_webhooks: state.pending_webhooks()?,
         recent: state.log(&LogFilter { limit: Some(RECENT), ..LogFilter::default() })?,
     };
-    report.data(&render_status(&status));
-    report.json(&document(&status));
-    Ok(Exit::Done)
+    let rows = table(&status.doctypes);
+    give(
+        global,
+        report,
+        &rows,
+        || render_status(&status, now()),
+        |objects| document(&status, &objects),
+    )
 }
 
-fn document(status: &Status) -> Value {
-    let last = status.runs.first().map(|run| {
-        json!({
-            "run_id": run.id,
-            "command": run.command,
-            "started_at": stamp(run.started_at),
-            "finished_at": run.finished_at.map(stamp),
-            "exit_code": run.exit_code,
-            "requests": {"cloud": run.requests.cloud, "local": run.requests.local},
-        })
-    });
-    let totals: Vec<Value> = status
-        .totals
-        .iter()
-        .map(|total| {
-            json!({
-                "doctype": total.doctype,
-                "status": total.status.as_str(),
-                "count": total.count,
-            })
-        })
-        .collect();
-    let failed: Vec<Value> = status
-        .failed
-        .iter()
-        .map(|failed| {
-            json!({
-                "doctype": failed.doctype,
-                "name": failed.docname,
-                "status": failed.status.as_str(),
-                "message": failed.message,
-                "retry_count": failed.retry_count,
-                "next_retry": failed.next_retry.map(stamp),
-            })
-        })
-        .collect();
+fn doctypes(state: &State) -> StateResult<Vec<DoctypeStatus>> {
+    let mut found: BTreeMap<String, DoctypeStatus> = BTreeMap::new();
+    let open = state.open_conflicts()?;
+    for total in state.totals()? {
+        let one = found.entry(total.doctype.clone()).or_insert_with(|| DoctypeStatus {
+            open_conflicts: open.get(&total.doctype).copied().unwrap_or(0),
+            doctype: total.doctype,
+            counts: [0; RecordStatus::ALL.len()],
+        });
+        let counts = one.counts.iter_mut().zip(RecordStatus::ALL);
+        for (count, _) in counts.filter(|(_, status)| *status == total.status) {
+            *count = total.count;
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+fn table(doctypes: &[DoctypeStatus]) -> Rows {
+    let mut columns = vec!["doctype"];
+    columns.extend(RecordStatus::ALL.map(RecordStatus::as_str));
+    columns.push("open_conflicts");
+    let cells = |one: &DoctypeStatus| {
+        let mut cells = vec![Cell::of(one.doctype.clone())];
+        cells.extend(one.counts.iter().map(|count| Cell::of(*count)));
+        cells.push(Cell::of(one.open_conflicts));
+        cells
+    };
+    Rows { columns, rows: doctypes.iter().map(cells).collect() }
+}
+
+fn document(status: &Status, doctypes: &[Value]) -> Value {
     json!({
-        "totals": totals,
-        "last_run": last,
-        "open_conflicts": status.open_conflicts,
-        "failed": failed,
+        "open_conflicts": status.doctypes.iter().map(|one| one.open_conflicts).sum::<usize>(),
+        "doctypes": doctypes,
+        "last_run": status.last_run.as_ref().map(run),
+        "failed": status.failed.iter().map(failed).collect::<Vec<_>>(),
         "pending_webhooks": status.pending_webhooks,
-        "recent": status.recent.iter().map(log_row).collect::<Vec<_>>(),
+        "recent": log_table(&status.recent).objects(),
+    })
+}
+
+fn run(run: &Run) -> Value {
+    json!({
+        "run_id": run.id,
+        "command": run.command,
+        "started_at": stamp(run.started_at),
+        "finished_at": run.finished_at.map(stamp),
+        "exit_code": run.exit_code,
+        "requests": {"cloud": run.requests.cloud, "local": run.requests.local},
+    })
+}
+
+fn failed(failed: &FailedDocument) -> Value {
+    json!({
+        "doctype": failed.doctype,
+        "name": failed.docname,
+        "status": failed.status.as_str(),
+        "message": failed.message,
+        "retry_count": failed.retry_count,
+        "next_retry": failed.next_retry.map(stamp),
     })
 }

@@ -5,12 +5,16 @@
 
 mod clock;
 mod decide;
+mod differences;
 mod guard;
 mod patch;
 mod rows;
 
 pub use clock::{Moment, Newest, SiteClock, Skew, newest};
 pub use decide::{Change, Decision, Observed, Rules, Situation, Version, classify, decide};
+pub use differences::{
+    Content, Difference, Differences, Recorded, RowChange, RowDifference, Values, differences,
+};
 pub use guard::went_back;
 pub use patch::{Body, Translate, create_body, update_body};
 pub use rows::{RowNames, match_rows, row_name};

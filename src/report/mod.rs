@@ -5,9 +5,13 @@
 //! bars appear on a terminal only; what sites and files say is data, and a control character
 //! in it is shown, never obeyed. A closed pipe (`| head`) is no error.
 
+mod conflict;
+mod csv;
 mod progress;
+mod status;
 mod table;
 mod text;
+mod words;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -17,10 +21,12 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context as _;
 use serde_json::Value;
 
+pub use conflict::{render_conflict, render_conflicts};
+pub use csv::{Cell, Rows, render_csv, write_private};
 pub use progress::Progress;
-pub use text::{
-    Status, escape, render_actions, render_conflicts, render_log, render_status, render_summary,
-};
+pub use status::{DoctypeStatus, Status, render_status};
+pub use text::{escape, render_actions, render_log, render_names, render_summary};
+pub use words::Page;
 
 /// When colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -54,6 +60,8 @@ pub struct Report {
     /// Whether a progress bar may be shown.
     pub progress: bool,
     color: bool,
+    /// How text on standard output is laid out.
+    pub page: Page,
     log: Option<(Mutex<File>, LogFormat)>,
 }
 
@@ -61,13 +69,19 @@ impl Report {
     /// A report with colours as asked for.
     #[must_use]
     pub fn new(json: bool, quiet: bool, verbosity: u8, progress: bool, color: Color) -> Self {
-        let color = match color {
+        let is_colored = |is_terminal: bool| match color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            Color::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none(),
         };
+        let width = terminal_size::terminal_size_of(io::stdout());
+        let page = Page {
+            width: width.map(|(width, _)| usize::from(width.0).max(40)),
+            color: is_colored(io::stdout().is_terminal()),
+        };
+        let color = is_colored(io::stderr().is_terminal());
         let progress = progress && !quiet && io::stderr().is_terminal();
-        Self { json, quiet, verbosity, progress, color, log: None }
+        Self { json, quiet, verbosity, progress, color, page, log: None }
     }
 
     /// Writes a line of every request and action to a file too.
@@ -95,13 +109,22 @@ impl Report {
 
     /// Data that is shown even when only errors are: what the command was run for.
     pub fn answer(&self, text: &str) {
-        write_all(&mut io::stdout().lock(), text);
+        if !self.json {
+            write_all(&mut io::stdout().lock(), text);
+        }
+    }
+
+    /// CSV on standard output: byte for byte, but on a terminal nothing in it is obeyed.
+    pub fn csv(&self, text: &str) {
+        let lines = |text: &str| text.split("\r\n").map(escape).collect::<Vec<_>>().join("\r\n");
+        let shown = if io::stdout().is_terminal() { &lines(text) } else { text };
+        write_all(&mut io::stdout().lock(), shown);
     }
 
     /// Data, as the one JSON document.
     pub fn json(&self, value: &Value) {
         if self.json {
-            write_all(&mut io::stdout().lock(), &format!("{value}\n"));
+            write_all(&mut io::stdout().lock(), &format!("{}\n", text::escape_json(value)));
         }
     }
 

@@ -2,24 +2,41 @@
 
 use std::fmt::Write as _;
 
-use jiff::Timestamp;
+use serde_json::Value;
 
 use super::table::columns;
-use crate::model::{Direction, Side};
+use crate::model::Direction;
 use crate::pass::{ActionLine, ActionStatus, DoctypeSummary, Summary};
-use crate::state::{Conflict, FailedDocument, LogRow, Run, StatusTotal, stamp};
+use crate::state::{LogRow, NamedDocument, stamp};
 
 /// Text with its control characters shown, so that nothing in it can drive a terminal. Line
 /// ends and tabs within a text become visible too.
 #[must_use]
 pub fn escape(text: &str) -> String {
-    let is_shown = |c: char| !c.is_control() && !is_reordering(c);
     if text.chars().all(is_shown) {
         return text.to_owned();
     }
     text.chars()
         .flat_map(|c| if is_shown(c) { vec![c] } else { c.escape_default().collect() })
         .collect()
+}
+
+/// JSON in which what could still drive a terminal is spelled out; it means the same.
+pub(super) fn escape_json(value: &Value) -> String {
+    value.to_string().chars().fold(String::new(), |mut escaped, c| {
+        if is_shown(c) {
+            escaped.push(c);
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
+        }
+        escaped
+    })
+}
+
+/// Whether a character is harmless as it is.
+pub(super) fn is_shown(c: char) -> bool {
+    !c.is_control() && !is_reordering(c)
 }
 
 /// Marks that change the direction of the text around them.
@@ -118,27 +135,6 @@ fn arrow(direction: Direction) -> &'static str {
     }
 }
 
-/// The list of conflicts.
-#[must_use]
-pub fn render_conflicts(conflicts: &[Conflict]) -> String {
-    let mut text = format!("Unresolved Conflicts: {}\n", conflicts.len());
-    for conflict in conflicts {
-        let name = format!("{}/{}", escape(&conflict.doctype), escape(&conflict.docname));
-        let _ = writeln!(text, "\n{}. {name}", conflict.id);
-        for (side, word) in [(Side::Cloud, "Cloud"), (Side::Local, "Local")] {
-            let modified = escape(&conflict.modified[side]);
-            let by = conflict.modified_by(side).map(escape);
-            let by = by.map(|user| format!(" by {user}")).unwrap_or_default();
-            let _ = writeln!(text, "   {word} modified: {modified}{by}");
-        }
-        let _ = writeln!(text, "   Kind: {}", conflict.kind.as_str());
-        if !conflict.fields.is_empty() {
-            let _ = writeln!(text, "   Fields: {}", escape(&conflict.fields.join(", ")));
-        }
-    }
-    text
-}
-
 /// The audit trail, newest first.
 #[must_use]
 pub fn render_log(rows: &[LogRow]) -> String {
@@ -158,70 +154,27 @@ pub fn render_log(rows: &[LogRow]) -> String {
     columns(&rows)
 }
 
-/// Everything that `status` shows.
-#[derive(Debug)]
-pub struct Status {
-    /// Documents by doctype and status.
-    pub totals: Vec<StatusTotal>,
-    /// The last runs, newest first.
-    pub runs: Vec<Run>,
-    /// Conflicts that wait for a person.
-    pub open_conflicts: usize,
-    /// Documents whose last attempt failed.
-    pub failed: Vec<FailedDocument>,
-    /// Webhook deliveries not processed yet.
-    pub pending_webhooks: usize,
-    /// The last operations, newest first.
-    pub recent: Vec<LogRow>,
-}
-
-/// The state of things.
+/// What documents are called on each side.
 #[must_use]
-pub fn render_status(status: &Status) -> String {
-    let mut text = String::from("Documents\n");
-    let mut rows = Vec::new();
-    for total in &status.totals {
-        rows.push(vec![
-            format!("  {}", escape(&total.doctype)),
-            total.status.as_str().to_owned(),
-            total.count.to_string(),
-        ]);
+pub fn render_names(names: &[NamedDocument]) -> String {
+    if names.is_empty() {
+        return String::new();
     }
-    text.push_str(&if rows.is_empty() { "  none yet\n".to_owned() } else { columns(&rows) });
-    text.push_str("\nLast run\n");
-    let last = status.runs.first().map_or_else(|| "none yet".to_owned(), render_run);
-    let _ = writeln!(text, "  {last}");
-    let _ = writeln!(text, "\nOpen conflicts: {}", status.open_conflicts);
-    let _ = writeln!(text, "Pending webhooks: {}", status.pending_webhooks);
-    let _ = writeln!(text, "Failed documents: {}", status.failed.len());
-    let failed: Vec<Vec<String>> = status.failed.iter().map(failed_row).collect();
-    text.push_str(&columns(&failed));
-    if !status.recent.is_empty() {
-        text.push_str("\nRecent operations\n");
-        for line in render_log(&status.recent).lines() {
-            let _ = writeln!(text, "  {line}");
-        }
-    }
-    text
-}
-
-fn render_run(run: &Run) -> String {
-    let until = match (run.finished_at, run.exit_code) {
-        (Some(at), Some(code)) => format!("finished {}, exit code {code}", stamp(at)),
-        _ => "not finished".to_owned(),
-    };
-    let requests = format!("{} + {} requests", run.requests.cloud, run.requests.local);
-    format!("{}: {}, started {}, {until}, {requests}", run.id, run.command, stamp(run.started_at))
-}
-
-fn failed_row(failed: &FailedDocument) -> Vec<String> {
-    let retry = |at: Timestamp| format!("next try {}", stamp(at));
-    vec![
-        format!("  {}/{}", escape(&failed.doctype), escape(&failed.docname)),
-        format!("{} x{}", failed.status.as_str(), failed.retry_count),
-        failed.next_retry.map(retry).unwrap_or_default(),
-        escape(failed.message.as_deref().unwrap_or_default()),
-    ]
+    let header =
+        ["DOCUMENT", "ON CLOUD", "ON LOCAL", "STATUS", "CREATED (CLOUD)", "CREATED (LOCAL)"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    rows.extend(names.iter().map(|one| {
+        let said = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), escape);
+        vec![
+            escape(&one.docname),
+            said(&one.names.cloud),
+            said(&one.names.local),
+            one.status.to_string(),
+            said(&one.creations.cloud),
+            said(&one.creations.local),
+        ]
+    }));
+    columns(&rows)
 }
 
 #[cfg(test)]
@@ -233,5 +186,9 @@ mod tests {
         assert_eq!(escape("plain Ärger 漢字"), "plain Ärger 漢字");
         assert_eq!(escape("a\u{1b}[2Jb\nc\u{7}"), "a\\u{1b}[2Jb\\nc\\u{7}");
         assert_eq!(escape("x\u{202e}y"), "x\\u{202e}y");
+        let value = Value::String("\u{1b}\u{7f}\u{9b}\u{202e}\"\n漢😀".to_owned());
+        let json = escape_json(&value);
+        assert_eq!(json, r#""\u001b\u007f\u009b\u202e\"\n漢😀""#);
+        assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), value);
     }
 }

@@ -3,6 +3,8 @@
 //! The rules kept here: at most one conflict a document is open, a new look refreshes it; a
 //! settled one keeps both versions for ever.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -58,6 +60,16 @@ impl State {
     pub fn conflict(&self, id: i64) -> StateResult<Option<Conflict>> {
         let mut statement = self.connection.prepare_cached(&format!("{SELECT} WHERE c.id = ?"))?;
         Ok(collect(&mut statement, [id], conflict_from)?.pop())
+    }
+
+    /// How many conflicts of each doctype are open.
+    pub fn open_conflicts(&self) -> StateResult<BTreeMap<String, usize>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT doctype, count(*) FROM conflict_records WHERE resolved = FALSE
+             GROUP BY doctype",
+        )?;
+        let open = collect(&mut statement, [], |row| Ok((row.get(0)?, count(row, 1)?)))?;
+        Ok(open.into_iter().collect())
     }
 
     /// How many conflicts of these doctypes are open.

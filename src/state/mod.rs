@@ -47,8 +47,9 @@ pub use lock::RunLock;
 pub use time::stamp;
 pub use types::{
     Absorbed, Base, CandidateQuery, Closing, Conflict, ConflictFilter, FailedDocument, Failure,
-    Intent, KnownName, Listed, ListingTimes, LogEntry, LogFilter, LogRow, NewConflict, NewIntent,
-    Pair, Record, Renamed, RowName, Run, SideState, StatusChange, StatusTotal, SteppedBack,
+    Intent, KnownName, Listed, ListingTimes, LogEntry, LogFilter, LogRow, NamedDocument,
+    NewConflict, NewIntent, Pair, Record, Renamed, RowName, Run, SideState, StatusChange,
+    StatusTotal, SteppedBack,
 };
 pub use words::{LogStatus, RecordStatus, Resolution};
 

@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::error::{StateError, StateResult};
-use super::types::{Base, CandidateQuery, Failure, KnownName, Record, RowName, StatusChange};
+use super::types::{
+    Base, CandidateQuery, Failure, KnownName, NamedDocument, Record, RowName, StatusChange,
+};
 use super::words::{RecordStatus, Word};
 use super::{State, collect, for_side, from_json_some, log, time};
 use crate::model::{Side, Sides};
@@ -104,6 +106,26 @@ impl State {
              AND sync_status <> 'gone' ORDER BY id",
         )?;
         collect(&mut statement, [doctype, name], record_from)
+    }
+
+    /// What the documents of a doctype are called, those that are gone too; with `name` only
+    /// those that it can mean.
+    pub fn names(&self, doctype: &str, name: Option<&str>) -> StateResult<Vec<NamedDocument>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, docname, cloud_name, local_name, cloud_creation, local_creation,
+                sync_status FROM sync_records
+             WHERE doctype = ?1 AND (?2 IS NULL OR ?2 IN (docname, cloud_name, local_name))
+             ORDER BY docname, id",
+        )?;
+        collect(&mut statement, params![doctype, name], |row| {
+            Ok(NamedDocument {
+                record: row.get(0)?,
+                docname: row.get(1)?,
+                names: Sides::new(row.get(2)?, row.get(3)?),
+                creations: Sides::new(row.get(4)?, row.get(5)?),
+                status: RecordStatus::word(&row.get::<_, String>(6)?)?,
+            })
+        })
     }
 
     /// The living record that has this name on this side.

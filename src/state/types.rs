@@ -472,6 +472,21 @@ pub struct FailedDocument {
     pub next_retry: Option<Timestamp>,
 }
 
+/// What one document is called on each side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedDocument {
+    /// The record.
+    pub record: i64,
+    /// The document's name in the state.
+    pub docname: String,
+    /// Its name on each side.
+    pub names: Sides<Option<String>>,
+    /// Its `creation` on each side.
+    pub creations: Sides<Option<String>>,
+    /// What is to be done about it.
+    pub status: RecordStatus,
+}
+
 /// When a doctype was last gone through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ListingTimes {

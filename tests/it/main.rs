@@ -11,4 +11,5 @@
 
 mod bench;
 mod decision_table;
+mod reading;
 mod second_pass;
