@@ -56,7 +56,7 @@ pub(super) fn cmd_conflicts(
     let filter = ConflictFilter { doctype: args.doctype.as_deref(), open_only: !args.all };
     let conflicts = state.conflicts(&filter)?;
     let text = || render_conflicts(&conflicts);
-    give(global, report, &table(&conflicts), text, |objects| json!({ "conflicts": objects }))
+    give(global, report, || table(&conflicts), text, |objects| json!({ "conflicts": objects }))
 }
 
 fn show(global: &Global, id: i64, report: &Report) -> anyhow::Result<Exit> {
@@ -83,7 +83,7 @@ fn show(global: &Global, id: i64, report: &Report) -> anyhow::Result<Exit> {
         }
         json!({ "conflicts": objects })
     };
-    give(global, report, &table(std::slice::from_ref(&conflict)), text, document)
+    give(global, report, || table(std::slice::from_ref(&conflict)), text, document)
 }
 
 /// What the state knows about a conflict beside the two versions.

@@ -51,11 +51,14 @@ pub(super) fn cmd_log(global: &Global, args: &LogArgs, report: &Report) -> anyho
         since: args.since,
         limit: Some(args.limit),
     })?;
-    if rows.len() == args.limit {
+    if rows.len() == args.limit && args.limit > 0 {
         report.note(&format!("the newest {}; --limit N shows more", args.limit));
     }
-    let table = table(&rows);
-    give(global, report, &table, || render_log(&rows), |objects| json!({ "log": objects }))
+    if rows.is_empty() {
+        report.note("nothing is logged that fits");
+    }
+    let text = || render_log(&rows);
+    give(global, report, || table(&rows), text, |objects| json!({ "log": objects }))
 }
 
 /// Rows of the audit trail.

@@ -31,8 +31,8 @@ pub(super) fn cmd_names(
         let name = args.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
         report.note(&format!("no {}{name} is known yet", args.doctype));
     }
-    let rows = table(&args.doctype, &names);
-    give(global, report, &rows, || render_names(&names), |objects| json!({ "names": objects }))
+    let rows = || table(&args.doctype, &names);
+    give(global, report, rows, || render_names(&names), |objects| json!({ "names": objects }))
 }
 
 fn table(doctype: &str, names: &[NamedDocument]) -> Rows {

@@ -37,19 +37,23 @@ fn is_standard_output(file: &Path) -> bool {
 pub(super) fn give(
     global: &Global,
     report: &Report,
-    rows: &Rows,
+    rows: impl FnOnce() -> Rows,
     text: impl FnOnce() -> String,
     document: impl FnOnce(Vec<Value>) -> Value,
 ) -> anyhow::Result<Exit> {
+    if global.csv.is_none() && !report.json {
+        report.answer(&text());
+        return Ok(Exit::Done);
+    }
+    let rows = rows();
     match global.csv.as_deref() {
-        Some(file) if is_standard_output(file) => report.csv(&render_csv(rows)?),
+        Some(file) if is_standard_output(file) => report.csv(&render_csv(&rows)?),
         Some(file) => {
-            write_private(file, &render_csv(rows)?)?;
+            write_private(file, &render_csv(&rows)?)?;
             let count = rows.rows.len();
             let noun = if count == 1 { "row" } else { "rows" };
             report.note(&format!("{count} {noun} written to {}", file.display()));
         }
-        None if !report.json => report.answer(&text()),
         None => {}
     }
     if report.json {

@@ -34,11 +34,11 @@ pub(super) fn cmd_status(
         pending_webhooks: state.pending_webhooks()?,
         recent: state.log(&LogFilter { limit: Some(RECENT), ..LogFilter::default() })?,
     };
-    let rows = table(&status.doctypes);
+    let rows = || table(&status.doctypes);
     give(
         global,
         report,
-        &rows,
+        rows,
         || render_status(&status, now()),
         |objects| document(&status, &objects),
     )
