@@ -16,6 +16,7 @@ mod fetch;
 mod inspect;
 mod links;
 mod plan;
+mod resolve;
 mod scan;
 mod settle;
 mod summary;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use doctype::{Doctype, Unsyncable};
+pub use resolve::{Choice, Resolved};
 pub use scan::Ambiguous;
 pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Summary};
 pub use types::{
