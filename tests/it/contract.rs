@@ -77,8 +77,13 @@ contract_tests! {
     row_names: "15-more",
     rows_of_another_site: "18-si-rows-and-misc",
     fingerprints: "20-fingerprints",
+    lost_answers: "34-lost-answer",
     fingerprints_in_depth: "35-fingerprints",
     permissions: "35b-fingerprints-permissions",
+    fields_of_one_side: "37-custom-fields-versions-bulk",
+    wrong_paths: "40-odds-and-ends",
+    exotic_names: "42-keyset-and-in-filters",
+    stamps_without_a_fraction: "43-crc-of-modified",
 }
 
 #[test]

@@ -189,7 +189,7 @@ fn send_raw(site: &Site, request: &Request) -> std::io::Result<Answer> {
         request.method, request.target
     );
     for (name, value) in &request.headers {
-        head += &format!("{name}: {value}\r\n");
+        head.extend([name, ": ", value, "\r\n"]);
     }
     write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len())?;
     let mut bytes = Vec::new();

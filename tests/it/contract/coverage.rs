@@ -108,7 +108,7 @@ pub fn compare(file: &str, lines: &[Line], titles: &[String]) -> (usize, usize, 
 pub fn count() -> (String, Vec<String>) {
     let tables = table();
     let files = case::all_files();
-    let mut text = String::from("recorded exchanges covered by cases\n");
+    let mut text = vec!["recorded exchanges covered by cases".to_owned()];
     let mut wrong: Vec<String> = files
         .iter()
         .filter(|f| !tables.contains_key(*f))
@@ -122,11 +122,11 @@ pub fn count() -> (String, Vec<String>) {
             Vec::new()
         };
         let (c, t, w) = compare(file, lines, &titles);
-        text += &format!("  {file:44} {c:4} of {t:4}\n");
+        text.push(format!("  {file:44} {c:4} of {t:4}"));
         covered += c;
         total += t;
         wrong.extend(w);
     }
-    text += &format!("  {:44} {covered:4} of {total:4}", "together");
-    (text, wrong)
+    text.push(format!("  {:44} {covered:4} of {total:4}", "together"));
+    (text.join("\n"), wrong)
 }

@@ -168,12 +168,12 @@ impl Run<'_> {
         }
         out.extend(self.compare_messages(expected, answer));
         out.extend(self.compare_rows(expected, answer));
-        out.extend(self.compare_headers(expected, answer));
-        if let Some(text) = &expected.text {
-            if !answer.text.contains(text.as_str()) {
-                out.push(format!("expected the text {text:?}"));
-            }
-        }
+        out.extend(compare_headers(expected, answer));
+        let text = expected
+            .text
+            .as_ref()
+            .filter(|t| !answer.text.contains(t.as_str()));
+        out.extend(text.map(|t| format!("expected the text {t:?}")));
         if let Some(body) = &expected.body {
             out.extend(
                 self.context(answer)
@@ -214,27 +214,6 @@ impl Run<'_> {
             .filter(|f| !found.contains(f.as_str()));
         missing
             .map(|f| format!("no message has {f:?} in {found:?}"))
-            .collect()
-    }
-
-    fn compare_headers(&self, expected: &Expect, answer: &Answer) -> Vec<String> {
-        let differs = |name: &str, wanted: &str| {
-            let found = answer.headers.get(name);
-            let right = match (wanted, found) {
-                ("$absent", found) => found.is_none(),
-                (_, None) => false,
-                ("$text", Some(_)) => true,
-                ("$digits", Some(found)) => {
-                    !found.is_empty() && found.bytes().all(|b| b.is_ascii_digit())
-                }
-                (wanted, Some(found)) => found.contains(wanted),
-            };
-            (!right).then(|| format!("header {name}: expected {wanted}, found {found:?}"))
-        };
-        expected
-            .headers
-            .iter()
-            .filter_map(|(name, wanted)| differs(name, wanted))
             .collect()
     }
 
@@ -294,6 +273,27 @@ impl Run<'_> {
             .get(&plain(&rule["rows"]))
             .map_or(&[], Vec::as_slice)
     }
+}
+
+fn compare_headers(expected: &Expect, answer: &Answer) -> Vec<String> {
+    let differs = |name: &str, wanted: &str| {
+        let found = answer.headers.get(name);
+        let right = match (wanted, found) {
+            ("$absent", found) => found.is_none(),
+            (_, None) => false,
+            ("$text", Some(_)) => true,
+            ("$digits", Some(found)) => {
+                !found.is_empty() && found.bytes().all(|b| b.is_ascii_digit())
+            }
+            (wanted, Some(found)) => found.contains(wanted),
+        };
+        (!right).then(|| format!("header {name}: expected {wanted}, found {found:?}"))
+    };
+    expected
+        .headers
+        .iter()
+        .filter_map(|(name, wanted)| differs(name, wanted))
+        .collect()
 }
 
 fn unequal(what: &str, wanted: &[String], found: &[String]) -> Option<String> {
