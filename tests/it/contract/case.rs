@@ -65,9 +65,9 @@ pub struct Case {
     /// Lists out of the answer, kept to compute what later answers must say.
     pub keep: BTreeMap<String, String>,
     pub may_fail: bool,
-    pub clock: Option<String>,
+    /// The `modified` that the answered document gets on a sandbox ("null" for none).
+    pub stamp: Option<String>,
     pub rate_limit: Option<RateLimit>,
-    pub null_modified: Option<Named>,
     pub wait_seconds: Option<String>,
     pub expect: Expect,
     pub expect_15_105: Option<Expect>,
@@ -76,15 +76,8 @@ pub struct Case {
 /// So many requests are accepted in a window.
 #[derive(Debug, Clone, Deserialize)]
 pub struct RateLimit {
-    pub accept: u32,
-    pub window_seconds: u64,
-}
-
-/// One document.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Named {
-    pub doctype: String,
-    pub name: String,
+    pub accept: i64,
+    pub window_seconds: u32,
 }
 
 /// What the answer must be; what is not given is not looked at.

@@ -98,7 +98,7 @@ impl Run<'_> {
             std::thread::sleep(std::time::Duration::from_secs_f64(seconds));
         }
         if case.method.is_empty() {
-            return self.world.act(case, &self.vars);
+            return self.world.act(case);
         }
         let site = self.world.site(case.site.as_deref());
         match self.client.send(site, case, &self.vars) {
@@ -119,6 +119,9 @@ impl Run<'_> {
             self.vars
                 .kept
                 .insert(name.clone(), rows.unwrap_or_default());
+        }
+        if let Some(stamp) = &case.stamp {
+            self.world.stamp(case, &answer.json, &self.vars.text(stamp));
         }
         if case.may_fail {
             return;

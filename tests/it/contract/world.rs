@@ -1,13 +1,16 @@
 //! The sites a case file is replayed on: two sandbox sites of its own, or two real ones.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use frappe_sandbox::http::Server;
+use frappe_sandbox::rate::RateLimit;
+use frappe_sandbox::sites;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::case::{Case, CaseFile, Ground};
 use super::client::{Client, Site};
-use super::vars::{Vars, at};
+use super::vars::{Vars, at, plain};
 
 /// Two sites.
 pub struct World {
@@ -17,8 +20,11 @@ pub struct World {
     sandbox: Option<Sandbox>,
 }
 
-/// The handles of two running sandbox sites.
-struct Sandbox {}
+/// Two running sandbox sites.
+struct Sandbox {
+    cloud: Server,
+    local: Server,
+}
 
 /// One site in the file that `ERPSYNC_LIVE` names.
 #[derive(Deserialize)]
@@ -49,8 +55,16 @@ impl From<Keys> for Site {
 
 impl World {
     /// Two fresh sandbox sites of a flavour.
-    pub fn sandbox(_flavour: &str) -> Self {
-        unimplemented!()
+    pub fn sandbox(flavour: &str) -> Self {
+        let kind = flavour.parse().expect("a flavour");
+        let (cloud, local) = sites::pair(kind, 1).expect("two sites");
+        let [cloud, local] = [cloud, local].map(|site| Server::local(site).expect("a free port"));
+        Self {
+            flavour: flavour.to_owned(),
+            cloud: address(&cloud),
+            local: address(&local),
+            sandbox: Some(Sandbox { cloud, local }),
+        }
     }
 
     /// The real sites, if there are any.
@@ -153,8 +167,39 @@ impl World {
         }
     }
 
+    fn server(&self, case: &Case) -> Option<&Server> {
+        let sandbox = self.sandbox.as_ref()?;
+        Some(if case.site.as_deref() == Some("local") { &sandbox.local } else { &sandbox.cloud })
+    }
+
     /// What is done to the sandbox itself; real sites stay as they are.
-    pub fn act(&self, _case: &Case, _vars: &Vars) {}
+    pub fn act(&self, case: &Case) {
+        let (Some(server), Some(limit)) = (self.server(case), &case.rate_limit) else { return };
+        let window = u128::from(limit.window_seconds) * 1000;
+        let passed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() % window);
+        // Windows begin at whole multiples of their length; the requests to come are to be in one.
+        std::thread::sleep(Duration::from_millis(u64::try_from(window - passed).unwrap_or(0)));
+        let cost = 10_000;
+        server.site().rate = Some(RateLimit::new(limit.accept * cost, limit.window_seconds.into(), cost));
+    }
+
+    /// Gives the answered document another `modified`.
+    pub fn stamp(&self, case: &Case, answer: &Value, stamp: &str) {
+        let Some(server) = self.server(case) else { return };
+        let (doctype, name) = (&answer["data"]["doctype"], &answer["data"]["name"]);
+        let value = if stamp == "null" { Value::Null } else { json!(stamp) };
+        let done = server.site().poke(&plain(doctype), &plain(name), "modified", &value);
+        done.unwrap_or_else(|failure| panic!("{doctype} {name}: {failure:?}"));
+    }
+}
+
+fn address(server: &Server) -> Site {
+    let site = server.site();
+    let keys = |email: &str| {
+        let user = site.user(email).expect("a furnished user");
+        (user.api_key.clone(), user.api_secret.clone())
+    };
+    Site { url: server.url(), full: keys(sites::FULL_USER), weak: keys(sites::WEAK_USER) }
 }
 
 fn name_of(doctype: &Value) -> String {
