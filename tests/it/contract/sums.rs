@@ -23,8 +23,9 @@ fn text_of(row: &Value, field: &str) -> Option<String> {
     let mut whole = String::new();
     for part in field.split('+') {
         let value = row.get(part).filter(|v| !v.is_null())?;
-        whole += &plain(value);
-        if matches!(part, "modified" | "creation") && whole.len() == 19 {
+        let text = plain(value);
+        whole += &text;
+        if matches!(part, "modified" | "creation") && text.len() == 19 {
             whole += ".000000";
         }
     }

@@ -169,26 +169,48 @@ impl World {
 
     fn server(&self, case: &Case) -> Option<&Server> {
         let sandbox = self.sandbox.as_ref()?;
-        Some(if case.site.as_deref() == Some("local") { &sandbox.local } else { &sandbox.cloud })
+        Some(if case.site.as_deref() == Some("local") {
+            &sandbox.local
+        } else {
+            &sandbox.cloud
+        })
     }
 
     /// What is done to the sandbox itself; real sites stay as they are.
     pub fn act(&self, case: &Case) {
-        let (Some(server), Some(limit)) = (self.server(case), &case.rate_limit) else { return };
+        let (Some(server), Some(limit)) = (self.server(case), &case.rate_limit) else {
+            return;
+        };
         let window = u128::from(limit.window_seconds) * 1000;
-        let passed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() % window);
+        let passed = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_millis() % window);
         // Windows begin at whole multiples of their length; the requests to come are to be in one.
-        std::thread::sleep(Duration::from_millis(u64::try_from(window - passed).unwrap_or(0)));
+        std::thread::sleep(Duration::from_millis(
+            u64::try_from(window - passed).unwrap_or(0),
+        ));
         let cost = 10_000;
-        server.site().rate = Some(RateLimit::new(limit.accept * cost, limit.window_seconds.into(), cost));
+        server.site().rate = Some(RateLimit::new(
+            limit.accept * cost,
+            limit.window_seconds.into(),
+            cost,
+        ));
     }
 
     /// Gives the answered document another `modified`.
     pub fn stamp(&self, case: &Case, answer: &Value, stamp: &str) {
-        let Some(server) = self.server(case) else { return };
+        let Some(server) = self.server(case) else {
+            return;
+        };
         let (doctype, name) = (&answer["data"]["doctype"], &answer["data"]["name"]);
-        let value = if stamp == "null" { Value::Null } else { json!(stamp) };
-        let done = server.site().poke(&plain(doctype), &plain(name), "modified", &value);
+        let value = if stamp == "null" {
+            Value::Null
+        } else {
+            json!(stamp)
+        };
+        let done = server
+            .site()
+            .poke(&plain(doctype), &plain(name), "modified", &value);
         done.unwrap_or_else(|failure| panic!("{doctype} {name}: {failure:?}"));
     }
 }
@@ -199,7 +221,11 @@ fn address(server: &Server) -> Site {
         let user = site.user(email).expect("a furnished user");
         (user.api_key.clone(), user.api_secret.clone())
     };
-    Site { url: server.url(), full: keys(sites::FULL_USER), weak: keys(sites::WEAK_USER) }
+    Site {
+        url: server.url(),
+        full: keys(sites::FULL_USER),
+        weak: keys(sites::WEAK_USER),
+    }
 }
 
 fn name_of(doctype: &Value) -> String {
