@@ -1,1 +1,56 @@
-//! A model of a Frappe site.
+//! A faithful model of a Frappe 15 site, for tests and demonstrations.
+//!
+//! The model is a plain library: no socket, no thread, no clock of its own. Time is passed in with
+//! every request, randomness comes from a seed, so that a simulation can be replayed. The HTTP
+//! layer ([`http`]) is thin and the only place that opens sockets.
+//!
+//! Map of the crate:
+//!
+//! * [`site`] the site and its state; [`sites`] furnished sites; [`seed`] many documents
+//! * [`request`] requests and answers; `exchange` the life of a request; `route` paths and the two
+//!   REST interfaces; `methods`, `desk` method calls
+//! * `save`, `validate`, `naming`, `controllers`, `remove`, `rename` what documents obey
+//! * `query` lists; `access` permissions; [`failure`] refusals and their bodies
+//! * [`meta`] doctypes; [`doc`] documents; [`table`] rows; [`value`] cells; [`collate`] text order
+//! * [`faults`] misbehaviour on order; [`log`] the request log; [`rate`] the rate limit
+//! * `direct` looking and editing without requests
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+mod access;
+pub mod collate;
+mod controllers;
+mod desk;
+mod direct;
+pub mod doc;
+mod exchange;
+pub mod failure;
+pub mod faults;
+pub mod http;
+pub mod log;
+pub mod meta;
+mod methods;
+mod naming;
+mod query;
+pub mod rate;
+mod remove;
+mod rename;
+pub mod request;
+mod route;
+mod save;
+pub mod seed;
+pub mod site;
+pub mod sites;
+pub mod table;
+mod validate;
+pub mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use exchange::{Delivery, Pending};
+pub use request::{Request, Response};
+pub use site::{Flavour, Site, User};
