@@ -280,6 +280,10 @@ impl Site {
             return Err(Failure::not_found(doctype, name));
         };
         self.check_permission(ctx, &meta, &doc, "read", false)?;
+        let mut doc = doc;
+        if meta.issingle && !doc.is_set("owner") {
+            doc.set("owner", ctx.user.as_str());
+        }
         Ok(doc)
     }
 

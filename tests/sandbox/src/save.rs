@@ -235,8 +235,12 @@ impl Site {
             return Err(Failure::timestamp_mismatch(&known, &stamp));
         }
         doc.set("name", stored.get("name").clone());
-        doc.set("owner", stored.get("owner").clone());
-        doc.set("idx", stored.get("idx").clone());
+        let owner = stored.get("owner");
+        if meta.issingle && owner.is_null() {
+            doc.set("owner", ctx.user.as_str());
+        } else {
+            doc.set("owner", owner.clone());
+        }
         let step = self.step(ctx, &meta, &stored, &doc)?;
         self.place_rows(ctx, &meta, &mut doc, &stamp);
         self.name_rows(&mut doc);

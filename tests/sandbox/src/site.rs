@@ -385,7 +385,6 @@ impl Site {
     fn load_single(&self, meta: &DocType) -> Doc {
         let mut doc = Doc::new(&meta.name);
         doc.set("name", meta.name.as_str());
-        doc.set("owner", "Administrator");
         doc.set("docstatus", 0);
         doc.set("idx", 0);
         for field in &meta.fields {
@@ -425,6 +424,11 @@ impl Site {
             })
             .collect();
         rows.sort_by_key(|row| crate::value::to_int(row.get("idx")));
+        for (before, row) in rows.iter_mut().enumerate() {
+            if !row.is_set("idx") {
+                row.set("idx", before + 1);
+            }
+        }
         rows
     }
 
