@@ -95,7 +95,7 @@ impl Site {
             if !fits || ctx.user == "Guest" {
                 return Err(Failure::forbidden());
             }
-            system_only = self.reach(&ctx.user, &parent, "read").is_none();
+            system_only = !self.is_newer() && self.reach(&ctx.user, &parent, "read").is_none();
         } else if !ctx.ignore_permissions {
             reach = self.reach(&ctx.user, &meta, "read");
             if reach.is_none() {
