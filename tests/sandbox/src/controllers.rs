@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::collate;
+use crate::core::comments_text;
 use crate::doc::Doc;
 use crate::failure::{Failure, Message, Outcome};
 use crate::meta::DocType;
@@ -98,6 +99,10 @@ impl Site {
 
     /// Before a new document is named.
     pub(crate) fn before_naming(&mut self, _ctx: &mut Context, doc: &mut Doc) -> Outcome<()> {
+        if doc.doctype == "Customer" && self.is_newer() {
+            let name = doc.text("customer_name");
+            doc.set("customer_name", name.trim());
+        }
         if doc.doctype == "Item Price" && self.has_same_price(doc) {
             let text = "Item Price appears multiple times based on Price List, Supplier/Customer, Currency, Item, Batch, UOM, Qty, and Dates.";
             let mut failure = Failure::thrown(417, "ItemPriceDuplicateItem", text);
@@ -128,6 +133,7 @@ impl Site {
         stored: Option<&Doc>,
     ) -> Outcome<()> {
         match doc.doctype.as_str() {
+            "File" if stored.is_none() => Self::take_content(doc),
             "DocType" if stored.is_none() => self.begin_doctype(ctx, doc)?,
             "Contact" => {
                 let mut parts = vec![doc.text("first_name"), doc.text("last_name")];
@@ -323,7 +329,7 @@ impl Site {
             "by": doc.text("owner"),
             "name": doc.name(),
         }));
-        self.set_hidden(&doctype, &name, "_comments", &json!(comments).to_string());
+        self.set_hidden(&doctype, &name, "_comments", &comments_text(&comments));
     }
 
     /// Sets a column of a document without saving it.
@@ -486,6 +492,7 @@ impl Site {
                 row.set("label", label);
             }
         }
+        self.complete_doctype(doc);
         Ok(())
     }
 

@@ -23,6 +23,7 @@
 mod access;
 pub mod collate;
 mod controllers;
+mod core;
 mod desk;
 mod direct;
 pub mod doc;

@@ -356,7 +356,10 @@ impl DocType {
             is_submittable: set("is_submittable"),
             is_tree: set("is_tree"),
             is_virtual: set("is_virtual"),
-            allow_rename: document.get("allow_rename").is_none_or(|value| value::to_int(value) != 0),
+            allow_rename: text("autoname").as_deref() != Some("autoincrement")
+                && document
+                    .get("allow_rename")
+                    .is_none_or(|value| value::to_int(value) != 0),
             track_changes: set("track_changes"),
             custom: set("custom"),
             parent_field: text("nsm_parent_field"),
