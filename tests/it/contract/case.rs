@@ -149,7 +149,10 @@ impl CaseFile {
 pub fn read(name: &str) -> CaseFile {
     let path = folder().join(format!("{name}.json"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    let file: CaseFile =
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    assert_eq!(file.file, name, "the name in {}", path.display());
+    file
 }
 
 /// Reads what the cases stand on.

@@ -161,8 +161,8 @@ impl World {
             {
                 make(client, site, doctype);
             }
-            for name in needed.iter().rev().filter(|_| self.is_live()) {
-                empty(client, site, name);
+            if self.is_live() {
+                empty_all(client, site, ground);
             }
         }
     }
@@ -296,6 +296,17 @@ fn make(client: &Client, site: &Site, doctype: &Value) {
         "{}: the doctype {name} could not be made: {answer}",
         site.url
     );
+}
+
+/// Deletes what earlier runs left, those that link before those that are linked; dynamic links make
+/// a second round necessary.
+fn empty_all(client: &Client, site: &Site, ground: &Ground) {
+    let plain = |d: &&Value| d["istable"].is_null() && d["issingle"].is_null();
+    for _ in 0..2 {
+        for doctype in ground.doctypes.iter().rev().filter(plain) {
+            empty(client, site, &name_of(doctype));
+        }
+    }
 }
 
 /// Deletes every document; a submitted one is cancelled first.

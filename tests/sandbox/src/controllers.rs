@@ -483,7 +483,8 @@ impl Site {
     }
 
     fn begin_doctype(&mut self, _ctx: &Context, doc: &mut Doc) -> Outcome<()> {
-        if self.base.contains_key(&doc.name()) {
+        // The definition of a removed doctype stays behind, its name is free again.
+        if self.exists("DocType", &doc.name()) {
             return Err(Failure::duplicate("DocType", &doc.name()));
         }
         for row in doc.tables.get_mut("fields").into_iter().flatten() {

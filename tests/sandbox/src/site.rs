@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::collate::SortKey;
-use crate::doc::Doc;
+use crate::doc::{Doc, SYSTEM_FIELDS};
 use crate::failure::{Failure, Message, Outcome};
 use crate::faults::{Faults, Hooks, Scheduled};
 use crate::log::RequestLog;
@@ -374,6 +374,10 @@ impl Site {
         let table = self.store.table(doctype)?;
         let row = table.get(&table.key(name))?;
         let mut doc = self.doc_of_row(doctype, table, row);
+        // A removed custom field leaves its column behind; only lists show it.
+        doc.fields.retain(|column, _| {
+            column.starts_with('_') || is_own_column(column) || meta.field(column).is_some()
+        });
         let name = doc.name();
         for (field, child) in meta.tables() {
             let rows = self.load_rows(child, doctype, &name, &field.fieldname);
@@ -516,6 +520,10 @@ impl Site {
         self.store.commit();
         self.users.push(user);
     }
+}
+
+fn is_own_column(column: &str) -> bool {
+    SYSTEM_FIELDS.contains(&column) || matches!(column, "parent" | "parenttype" | "parentfield")
 }
 
 fn column_default(field: &Field, kind: Kind) -> Cell {
