@@ -184,6 +184,16 @@ impl Site {
             out.push(json!({ "owner": user, "name": todo.name() }));
         }
         self.set_hidden(&text("doctype"), &text("name"), "_assign", &users.to_string());
+        let names: Vec<String> = users
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(value::to_text)
+            .collect();
+        ctx.messages.push(Message::note(format!(
+            "Shared with the following Users with Read access:<br><br>{}",
+            names.join(", ")
+        )));
         Ok(Reply::Value(json!(out)))
     }
 

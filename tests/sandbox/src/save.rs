@@ -64,6 +64,8 @@ impl Site {
                 } else if field.kind().is_some() {
                     doc.fields.insert(key.clone(), value.clone());
                 }
+            } else {
+                doc.extra.insert(key.clone(), value.clone());
             }
         }
     }
@@ -175,6 +177,12 @@ impl Site {
             return Err(Failure::duplicate(&meta.name, &name));
         }
         self.check_unique(meta, doc)?;
+        if meta.istable && !doc.is_set("idx") {
+            // A row posted by itself is stored as a first row.
+            let mut row = doc.clone();
+            row.set("idx", 1);
+            return self.write_row(&row);
+        }
         self.write_row(doc)
     }
 
@@ -236,6 +244,9 @@ impl Site {
         }
         doc.set("name", stored.get("name").clone());
         doc.set("owner", stored.get("owner").clone());
+        if meta.issingle && !doc.is_set("owner") {
+            doc.set("owner", ctx.user.as_str());
+        }
         doc.set("idx", stored.get("idx").clone());
         let step = self.step(ctx, &meta, &stored, &doc)?;
         self.place_rows(ctx, &meta, &mut doc, &stamp);

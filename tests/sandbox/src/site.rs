@@ -204,7 +204,11 @@ impl Site {
     }
 
     /// Adds a doctype: its table, its definition, and the documents that describe it.
-    pub fn register(&mut self, doctype: DocType, at: Timestamp) {
+    ///
+    /// Fields marked `newer` exist in the newer version only.
+    pub fn register(&mut self, mut doctype: DocType, at: Timestamp) {
+        let newer = self.is_newer();
+        doctype.fields.retain(|field| newer || !field.has("newer"));
         let stamp = self.stamp(at);
         self.base.insert(doctype.name.clone(), doctype.clone());
         self.metas
@@ -385,7 +389,6 @@ impl Site {
     fn load_single(&self, meta: &DocType) -> Doc {
         let mut doc = Doc::new(&meta.name);
         doc.set("name", meta.name.as_str());
-        doc.set("owner", "Administrator");
         doc.set("docstatus", 0);
         doc.set("idx", 0);
         for field in &meta.fields {

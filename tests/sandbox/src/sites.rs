@@ -113,6 +113,7 @@ impl Site {
         let mut settings = serde_json::Map::new();
         for (field, value) in [
             ("idx", json!("0")),
+            ("owner", json!("Administrator")),
             ("modified", json!(self.local(at))),
             ("modified_by", json!("Administrator")),
             ("app_name", json!("ERPNext")),
