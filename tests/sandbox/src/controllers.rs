@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::collate;
-use crate::core::comments_text;
 use crate::doc::Doc;
 use crate::failure::{Failure, Message, Outcome};
 use crate::meta::DocType;
@@ -59,8 +58,12 @@ impl Site {
         })
     }
 
-    fn customer_name(&mut self, ctx: &mut Context, doc: &Doc) -> String {
-        let asked = doc.text("customer_name");
+    fn customer_name(&mut self, ctx: &mut Context, doc: &mut Doc) -> String {
+        let mut asked = doc.text("customer_name");
+        if self.is_newer() {
+            asked = asked.trim().to_owned();
+            doc.set("customer_name", asked.as_str());
+        }
         if !self.exists("Customer", &asked) {
             return asked;
         }
@@ -99,10 +102,6 @@ impl Site {
 
     /// Before a new document is named.
     pub(crate) fn before_naming(&mut self, _ctx: &mut Context, doc: &mut Doc) -> Outcome<()> {
-        if doc.doctype == "Customer" && self.is_newer() {
-            let name = doc.text("customer_name");
-            doc.set("customer_name", name.trim());
-        }
         if doc.doctype == "Item Price" && self.has_same_price(doc) {
             let text = "Item Price appears multiple times based on Price List, Supplier/Customer, Currency, Item, Batch, UOM, Qty, and Dates.";
             let mut failure = Failure::thrown(417, "ItemPriceDuplicateItem", text);
@@ -284,7 +283,10 @@ impl Site {
             "Property Setter" => self.rebuild_meta(&doc.text("doc_type")),
             "System Settings" => {}
             "Comment" => self.note_comment(doc),
-            "Customer" if stored.is_none() => self.make_contact(ctx, doc)?,
+            "Customer" if stored.is_none() => {
+                self.make_address(ctx, doc)?;
+                self.make_contact(ctx, doc)?;
+            }
             "Item" if stored.is_none() && doc.number("standard_rate") != 0.0 => {
                 let mut price = Doc::new("Item Price");
                 price.set("item_code", doc.name());
@@ -323,13 +325,17 @@ impl Site {
             return;
         }
         let text = value::to_text(&self.value_of(&doctype, &name, "_comments"));
-        let mut comments: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
-        comments.push(json!({
-            "comment": doc.text("content"),
-            "by": doc.text("owner"),
-            "name": doc.name(),
-        }));
-        self.set_hidden(&doctype, &name, "_comments", &comments_text(&comments));
+        let comment = format!(
+            "{{\"comment\": {}, \"by\": {}, \"name\": {}}}",
+            json!(doc.text("content")),
+            json!(doc.text("owner")),
+            json!(doc.name())
+        );
+        let text = match text.strip_suffix(']') {
+            Some(earlier) if earlier.len() > 1 => format!("{earlier}, {comment}]"),
+            _ => format!("[{comment}]"),
+        };
+        self.set_hidden(&doctype, &name, "_comments", &text);
     }
 
     /// Sets a column of a document without saving it.
@@ -339,6 +345,29 @@ impl Site {
         }
     }
 
+    /// A customer made with the lines of an address gets an address.
+    fn make_address(&mut self, ctx: &mut Context, doc: &mut Doc) -> Outcome<()> {
+        let given = |field: &str| doc.extra.get(field).map(value::to_text);
+        let Some(line) = given("address_line1").filter(|line| !line.is_empty()) else {
+            return Ok(());
+        };
+        let (city, country) = (given("city"), given("country"));
+        let mut address = Doc::new("Address");
+        address.set("address_title", doc.get("customer_name").clone());
+        address.set("address_type", "Billing");
+        address.set("address_line1", line.as_str());
+        address.set("city", city.clone().unwrap_or_default());
+        address.set("country", country.unwrap_or_default());
+        address.tables.insert("links".into(), vec![link_to(doc)]);
+        let address = self.insert(ctx, address, &InsertOptions::default())?;
+        let stamp = self.stamp(ctx.started);
+        doc.set("customer_primary_address", address.name());
+        let shown = format!("{line}<br>\n{}, ", city.unwrap_or_default());
+        doc.set("primary_address", shown);
+        doc.set("modified", stamp);
+        self.write_row(doc)
+    }
+
     /// A customer made with a telephone number or an email address gets a contact.
     fn make_contact(&mut self, ctx: &mut Context, doc: &mut Doc) -> Outcome<()> {
         if !doc.is_set("email_id") && !doc.is_set("mobile_no") {
@@ -346,15 +375,7 @@ impl Site {
         }
         let mut contact = Doc::new("Contact");
         contact.set("first_name", doc.get("customer_name").clone());
-        let mut link = Doc::new("Dynamic Link");
-        for (field, value) in [
-            ("link_doctype", "Customer".to_owned()),
-            ("link_name", doc.name()),
-            ("link_title", doc.text("customer_name")),
-        ] {
-            link.set(field, value);
-        }
-        contact.tables.insert("links".into(), vec![link]);
+        contact.tables.insert("links".into(), vec![link_to(doc)]);
         for (field, table, child, source, mark) in [
             ("email_id", "email_ids", "Contact Email", "email_id", "is_primary"),
             ("mobile_no", "phone_nos", "Contact Phone", "phone", "is_primary_mobile_no"),
@@ -367,7 +388,6 @@ impl Site {
             }
         }
         for row in contact.all_rows_mut() {
-            row.is_new = true;
             row.set("idx", 1);
         }
         let contact = self.insert(ctx, contact, &InsertOptions::default())?;
@@ -493,7 +513,7 @@ impl Site {
                 row.set("label", label);
             }
         }
-        self.complete_doctype(doc);
+        Self::complete_doctype(doc);
         Ok(())
     }
 
@@ -525,6 +545,20 @@ fn number_nodes(
         *at += 1;
         numbers[slot].2 = *at;
     }
+}
+
+/// The row that links a contact or an address to a customer.
+fn link_to(customer: &Doc) -> Doc {
+    let mut link = Doc::new("Dynamic Link");
+    for (field, value) in [
+        ("link_doctype", "Customer".to_owned()),
+        ("link_name", customer.name()),
+        ("link_title", customer.text("customer_name")),
+    ] {
+        link.set(field, value);
+    }
+    link.set("idx", 1);
+    link
 }
 
 fn cents(number: f64) -> f64 {

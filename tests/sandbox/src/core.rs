@@ -1,9 +1,9 @@
 //! What some of Frappe's own doctypes do by themselves.
 //!
-//! What lives here: completing a posted doctype, files, the text of comments. What may not: rules
-//! that hold for every doctype, and ERPNext's doctypes (`controllers`).
+//! What lives here: completing a posted doctype, files. What may not: rules
+//! that hold for every doctype, and `ERPNext`'s doctypes (`controllers`).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::doc::Doc;
 use crate::meta::DocType;
@@ -13,7 +13,7 @@ use crate::value;
 
 impl Site {
     /// Completes the document of a new doctype: what its naming rule and its kind bring along.
-    pub(crate) fn complete_doctype(&self, doc: &mut Doc) {
+    pub(crate) fn complete_doctype(doc: &mut Doc) {
         let Value::Object(document) = doc.to_json(false) else {
             return;
         };
@@ -64,16 +64,4 @@ impl Site {
         };
         doc.set("file_url", format!("{folder}/{name}"));
     }
-}
-
-/// The comments on a document as its column holds them, written as Python writes JSON.
-pub(crate) fn comments_text(comments: &[Value]) -> String {
-    let one = |comment: &Value| {
-        let part = |key: &str| format!("{}: {}", json!(key), comment[key]);
-        format!("{{{}}}", ["comment", "by", "name"].map(part).join(", "))
-    };
-    format!(
-        "[{}]",
-        comments.iter().map(one).collect::<Vec<_>>().join(", ")
-    )
 }

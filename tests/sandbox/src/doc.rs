@@ -24,7 +24,7 @@ pub struct Doc {
     pub is_new: bool,
     /// Answered with `__unsaved`.
     pub unsaved: bool,
-    /// Keys of the body that start with two underscores (`__newname`).
+    /// Keys of the body that are no fields (`__newname`); never stored.
     pub extra: Fields,
 }
 

@@ -306,7 +306,10 @@ impl DocType {
         let mut doctype = Self {
             name: text("name").unwrap_or_default(),
             module: text("module").unwrap_or_else(|| "Custom".into()),
-            naming_rule: text("naming_rule").or_else(|| rule_of(autoname.as_deref())),
+            naming_rule: match spec.get("naming_rule") {
+                Some(rule) => rule.as_str().map(str::to_owned),
+                None => rule_of(autoname.as_deref()),
+            },
             autoname,
             title_field: text("title_field"),
             istable: set("istable"),

@@ -128,16 +128,19 @@ impl Site {
         name
     }
 
-    /// The older version counts by what stands before the number, the newer one by the format.
     fn name_of_format(&mut self, format: &str, doc: &Doc, ctx: &Context) -> String {
-        let newer = self.is_newer();
         let mut name = String::new();
         let mut rest = format;
         while let Some((literal, tail)) = rest.split_once('{') {
             name.push_str(literal);
             let (part, tail) = tail.split_once('}').unwrap_or((tail, ""));
-            let counter = if newer { format } else { name.as_str() };
-            let part = self.series_part(part, counter, doc, ctx);
+            // The newer version counts per format, the older one per name so far.
+            let counted = if self.is_newer() {
+                &format[..format.len() - tail.len() - part.len() - 2]
+            } else {
+                &name
+            };
+            let part = self.series_part(part, counted, doc, ctx);
             name.push_str(&part);
             rest = tail;
         }

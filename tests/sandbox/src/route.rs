@@ -273,14 +273,13 @@ impl Site {
     /// A document that the user may read.
     pub(crate) fn readable(&self, ctx: &Context, doctype: &str, name: &str) -> Outcome<Doc> {
         let meta = self.known(doctype)?;
-        let Some(doc) = self.load(doctype, name) else {
+        let Some(mut doc) = self.load(doctype, name) else {
             if self.is_newer() {
                 self.check_doctype_access(ctx, &meta, "read")?;
             }
             return Err(Failure::not_found(doctype, name));
         };
         self.check_permission(ctx, &meta, &doc, "read", false)?;
-        let mut doc = doc;
         if meta.issingle && !doc.is_set("owner") {
             doc.set("owner", ctx.user.as_str());
         }

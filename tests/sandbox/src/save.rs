@@ -64,6 +64,8 @@ impl Site {
                 } else if field.kind().is_some() {
                     doc.fields.insert(key.clone(), value.clone());
                 }
+            } else {
+                doc.extra.insert(key.clone(), value.clone());
             }
         }
     }
@@ -235,11 +237,9 @@ impl Site {
             return Err(Failure::timestamp_mismatch(&known, &stamp));
         }
         doc.set("name", stored.get("name").clone());
-        let owner = stored.get("owner");
-        if meta.issingle && owner.is_null() {
+        doc.set("owner", stored.get("owner").clone());
+        if meta.issingle && !doc.is_set("owner") {
             doc.set("owner", ctx.user.as_str());
-        } else {
-            doc.set("owner", owner.clone());
         }
         let step = self.step(ctx, &meta, &stored, &doc)?;
         self.place_rows(ctx, &meta, &mut doc, &stamp);

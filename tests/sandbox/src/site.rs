@@ -204,7 +204,11 @@ impl Site {
     }
 
     /// Adds a doctype: its table, its definition, and the documents that describe it.
-    pub fn register(&mut self, doctype: DocType, at: Timestamp) {
+    ///
+    /// Fields marked `newer` exist in the newer version only.
+    pub fn register(&mut self, mut doctype: DocType, at: Timestamp) {
+        let newer = self.is_newer();
+        doctype.fields.retain(|field| newer || !field.has("newer"));
         let stamp = self.stamp(at);
         self.base.insert(doctype.name.clone(), doctype.clone());
         self.metas
@@ -428,6 +432,7 @@ impl Site {
             })
             .collect();
         rows.sort_by_key(|row| crate::value::to_int(row.get("idx")));
+        // A row posted by itself is stored without an index, and shown by its place.
         for (before, row) in rows.iter_mut().enumerate() {
             if !row.is_set("idx") {
                 row.set("idx", before + 1);

@@ -95,7 +95,9 @@ impl Site {
             if !fits || ctx.user == "Guest" {
                 return Err(Failure::forbidden());
             }
-            system_only = !self.is_newer() && self.reach(&ctx.user, &parent, "read").is_none();
+            // Without a right on the parent the older version shows the system columns only.
+            let is_stranger = self.reach(&ctx.user, &parent, "read").is_none();
+            system_only = is_stranger && !self.is_newer();
         } else if !ctx.ignore_permissions {
             reach = self.reach(&ctx.user, &meta, "read");
             if reach.is_none() {
