@@ -26,7 +26,7 @@ impl Site {
             "frappe.auth.get_logged_user" => Ok(Reply::Value(json!(ctx.user))),
             "frappe.utils.change_log.get_versions" => Ok(Reply::Value(self.versions())),
             "frappe.desk.reportview.get" => {
-                let query = self.report_query(parameters)?;
+                let query = Self::report_query(parameters);
                 let listing = self.list(ctx, &query)?;
                 Ok(Reply::Value(json!({
                     "keys": listing.columns,
@@ -35,7 +35,7 @@ impl Site {
                 })))
             }
             "frappe.desk.reportview.get_count" => {
-                let query = self.report_query(parameters)?;
+                let query = Self::report_query(parameters);
                 Ok(Reply::Value(json!(self.count(ctx, &query)?)))
             }
             "frappe.desk.reportview.delete_items" => {
@@ -49,7 +49,7 @@ impl Site {
                 let doc = self.readable(ctx, &text("doctype"), &text("name"))?;
                 Ok(Reply::Whole(Map::from_iter([
                     ("docs".to_owned(), json!([self.shown(&doc, false)])),
-                    ("docinfo".to_owned(), self.docinfo(&doc)),
+                    ("docinfo".to_owned(), Self::docinfo(&doc)),
                     ("_link_titles".to_owned(), json!({})),
                 ])))
             }
@@ -130,7 +130,7 @@ impl Site {
         })
     }
 
-    fn docinfo(&self, doc: &Doc) -> Value {
+    fn docinfo(doc: &Doc) -> Value {
         json!({
             "user_info": {},
             "comments": [],
@@ -183,7 +183,12 @@ impl Site {
             let todo = self.insert(ctx, todo, &InsertOptions::default())?;
             out.push(json!({ "owner": user, "name": todo.name() }));
         }
-        self.set_hidden(&text("doctype"), &text("name"), "_assign", &users.to_string());
+        self.set_hidden(
+            &text("doctype"),
+            &text("name"),
+            "_assign",
+            &users.to_string(),
+        );
         let names: Vec<String> = users
             .as_array()
             .into_iter()

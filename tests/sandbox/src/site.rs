@@ -377,7 +377,7 @@ impl Site {
         }
         let table = self.store.table(doctype)?;
         let row = table.get(&table.key(name))?;
-        let mut doc = self.doc_of_row(doctype, table, row);
+        let mut doc = Self::doc_of_row(doctype, table, row);
         let name = doc.name();
         for (field, child) in meta.tables() {
             let rows = self.load_rows(child, doctype, &name, &field.fieldname);
@@ -422,7 +422,7 @@ impl Site {
             .children_of(parent)
             .iter()
             .filter_map(|key| table.get(key))
-            .map(|row| self.doc_of_row(child, table, row))
+            .map(|row| Self::doc_of_row(child, table, row))
             .filter(|row| {
                 row.get("parenttype") == parenttype && row.get("parentfield") == parentfield
             })
@@ -431,7 +431,7 @@ impl Site {
         rows
     }
 
-    pub(crate) fn doc_of_row(&self, doctype: &str, table: &Table, row: &Row) -> Doc {
+    pub(crate) fn doc_of_row(doctype: &str, table: &Table, row: &Row) -> Doc {
         let mut doc = Doc::new(doctype);
         for (column, cell) in table.columns().iter().zip(row) {
             doc.fields
@@ -447,7 +447,7 @@ impl Site {
         };
         table
             .rows()
-            .map(|(_, row)| self.doc_of_row(doctype, table, row))
+            .map(|(_, row)| Self::doc_of_row(doctype, table, row))
             .collect()
     }
 
