@@ -58,7 +58,9 @@ impl Visibility {
                 }
                 Some("Note") => {
                     text("owner") == self.user
-                        || table.cell(row, "public").is_some_and(|cell| cell.as_int() == 1)
+                        || table
+                            .cell(row, "public")
+                            .is_some_and(|cell| cell.as_int() == 1)
                 }
                 _ => true,
             }
@@ -131,13 +133,13 @@ impl Site {
         if self.reach(&ctx.user, meta, right).is_some() {
             return Ok(());
         }
-        let mut failure = self.list_refusal(ctx, &meta.name);
+        let mut failure = Self::list_refusal(ctx, &meta.name);
         failure.exception = None;
         Err(failure)
     }
 
     /// The refusal of a list.
-    pub(crate) fn list_refusal(&self, ctx: &Context, doctype: &str) -> Failure {
+    pub(crate) fn list_refusal(ctx: &Context, doctype: &str) -> Failure {
         let mut failure =
             Failure::forbidden().with_message(Message::note(no_role(&ctx.user, doctype)));
         failure.error_message = Some(format!("No permission for {doctype}"));
@@ -203,7 +205,11 @@ impl Site {
                 continue;
             }
             let field = meta.field(column)?;
-            let record = if self.is_newer() { meta.name.as_str() } else { "DocType" };
+            let record = if self.is_newer() {
+                meta.name.as_str()
+            } else {
+                "DocType"
+            };
             return Some(format!(
                 "You are not allowed to access this {record} record because it is linked to {} '{value}' in field {}<br>{}",
                 field.options.as_deref().unwrap_or_default(),
@@ -284,5 +290,7 @@ fn no_role(user: &str, doctype: &str) -> String {
 }
 
 fn no_access(user: &str, doctype: &str, name: &str) -> String {
-    format!("User <strong>{user}</strong> does not have access to this document: {doctype} - {name}")
+    format!(
+        "User <strong>{user}</strong> does not have access to this document: {doctype} - {name}"
+    )
 }

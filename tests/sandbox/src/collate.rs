@@ -186,14 +186,48 @@ mod tests {
     #[test]
     fn orders_as_recorded() {
         let names = [
-            "_under", "-dash", "..", "[br]", "1num", "50% off", "a", "A & B", "abc", "ABD", "Abe",
-            "Ärger", "Arger2", "B", "back\\slash", "Beta", "beta 2", "comma, x", "dot.",
-            "emoji 😀", "hash#tag", "o'neil", "percent%20enc", "plus+sign", "question?mark",
-            "quo\"te", "semi;colon", "slash/co", "ß strasse", "ss strasse2", "tab x", "trail",
-            "Ünïcode 漢字", "zeta",
+            "_under",
+            "-dash",
+            "..",
+            "[br]",
+            "1num",
+            "50% off",
+            "a",
+            "A & B",
+            "abc",
+            "ABD",
+            "Abe",
+            "Ärger",
+            "Arger2",
+            "B",
+            "back\\slash",
+            "Beta",
+            "beta 2",
+            "comma, x",
+            "dot.",
+            "emoji 😀",
+            "hash#tag",
+            "o'neil",
+            "percent%20enc",
+            "plus+sign",
+            "question?mark",
+            "quo\"te",
+            "semi;colon",
+            "slash/co",
+            "ß strasse",
+            "ss strasse2",
+            "tab x",
+            "trail",
+            "Ünïcode 漢字",
+            "zeta",
         ];
         for pair in names.windows(2) {
-            assert!(key(pair[0]) < key(pair[1]), "{} before {}", pair[0], pair[1]);
+            assert!(
+                key(pair[0]) < key(pair[1]),
+                "{} before {}",
+                pair[0],
+                pair[1]
+            );
         }
     }
 

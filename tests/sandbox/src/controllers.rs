@@ -1,7 +1,7 @@
 //! What some doctypes do by themselves.
 //!
 //! What lives here: names made from fields, derived values, documents made on the side, trees. It
-//! is a small likeness of what ERPNext does. What may not: rules that hold for every doctype.
+//! is a small likeness of what `ERPNext` does. What may not: rules that hold for every doctype.
 
 use std::collections::BTreeMap;
 
@@ -148,7 +148,6 @@ impl Site {
                     doc.set(field, text);
                 }
             }
-            "Address" | "Lead" => {}
             "Item" => {
                 if !doc.is_set("item_name") {
                     doc.set("item_name", doc.get("item_code").clone());
@@ -157,10 +156,16 @@ impl Site {
                     doc.set("description", doc.get("item_name").clone());
                 }
                 if doc.rows("uoms").is_empty() {
-                    self.add_row(ctx, doc, "uoms", "UOM Conversion Detail", &[
-                        ("uom", doc.get("stock_uom").clone()),
-                        ("conversion_factor", json!(1)),
-                    ]);
+                    self.add_row(
+                        ctx,
+                        doc,
+                        "uoms",
+                        "UOM Conversion Detail",
+                        &[
+                            ("uom", doc.get("stock_uom").clone()),
+                            ("conversion_factor", json!(1)),
+                        ],
+                    );
                 }
             }
             "Sales Invoice" | "Sales Order" if doc.docstatus() < 2 => {
@@ -281,7 +286,6 @@ impl Site {
             "DocType" if stored.is_none() => self.finish_doctype(ctx, doc),
             "Custom Field" => self.rebuild_meta(&doc.text("dt")),
             "Property Setter" => self.rebuild_meta(&doc.text("doc_type")),
-            "System Settings" => {}
             "Comment" => self.note_comment(doc),
             "Customer" if stored.is_none() => {
                 self.make_address(ctx, doc)?;
@@ -377,8 +381,20 @@ impl Site {
         contact.set("first_name", doc.get("customer_name").clone());
         contact.tables.insert("links".into(), vec![link_to(doc)]);
         for (field, table, child, source, mark) in [
-            ("email_id", "email_ids", "Contact Email", "email_id", "is_primary"),
-            ("mobile_no", "phone_nos", "Contact Phone", "phone", "is_primary_mobile_no"),
+            (
+                "email_id",
+                "email_ids",
+                "Contact Email",
+                "email_id",
+                "is_primary",
+            ),
+            (
+                "mobile_no",
+                "phone_nos",
+                "Contact Phone",
+                "phone",
+                "is_primary_mobile_no",
+            ),
         ] {
             if doc.is_set(field) {
                 let mut row = Doc::new(child);
@@ -404,10 +420,7 @@ impl Site {
             return;
         }
         let stamp = self.stamp(ctx.started);
-        let keys = [
-            (doctype.as_str(), name),
-            (doc.doctype.as_str(), doc.name()),
-        ];
+        let keys = [(doctype.as_str(), name), (doc.doctype.as_str(), doc.name())];
         for (doctype, name) in keys {
             if let Some(key) = self.store.table(doctype).map(|table| table.key(&name)) {
                 self.store
@@ -430,7 +443,10 @@ impl Site {
                 lft => lft,
             };
             let parent = collate::key(&doc.text(parent_field));
-            children.entry(parent).or_default().push((order, doc.name()));
+            children
+                .entry(parent)
+                .or_default()
+                .push((order, doc.name()));
         }
         for nodes in children.values_mut() {
             nodes.sort();
@@ -462,8 +478,7 @@ impl Site {
             "Customer" | "Supplier" => {
                 for doctype in ["Contact", "Address"] {
                     for other in self.documents(doctype) {
-                        let links =
-                            self.load_rows("Dynamic Link", doctype, &other.name(), "links");
+                        let links = self.load_rows("Dynamic Link", doctype, &other.name(), "links");
                         let only = links.len() == 1
                             && links[0].text("link_doctype") == doc.doctype
                             && collate::same(&links[0].text("link_name"), &name);

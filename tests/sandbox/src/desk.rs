@@ -26,7 +26,7 @@ impl Site {
             "frappe.auth.get_logged_user" => Ok(Reply::Value(json!(ctx.user))),
             "frappe.utils.change_log.get_versions" => Ok(Reply::Value(self.versions())),
             "frappe.desk.reportview.get" => {
-                let query = self.report_query(parameters)?;
+                let query = Self::report_query(parameters);
                 let listing = self.list(ctx, &query)?;
                 Ok(Reply::Value(json!({
                     "keys": listing.columns,
@@ -35,7 +35,7 @@ impl Site {
                 })))
             }
             "frappe.desk.reportview.get_count" => {
-                let query = self.report_query(parameters)?;
+                let query = Self::report_query(parameters);
                 Ok(Reply::Value(json!(self.count(ctx, &query)?)))
             }
             "frappe.desk.reportview.delete_items" => {

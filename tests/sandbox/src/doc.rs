@@ -3,6 +3,7 @@
 //! What lives here: the document, its rows, and the forms it is answered in. What may not: rules.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
@@ -138,7 +139,7 @@ pub fn archive_text(value: &Value) -> String {
         } else {
             let mut units = [0; 2];
             for unit in character.encode_utf16(&mut units) {
-                ascii.push_str(&format!("\\u{unit:04x}"));
+                write!(ascii, "\\u{unit:04x}").ok();
             }
         }
     }

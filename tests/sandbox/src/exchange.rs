@@ -220,8 +220,15 @@ impl Site {
             .checked_add(SignedDuration::try_from(later.after).unwrap_or_default())
             .unwrap_or(ctx.started);
         self.at(due, move |site, now| {
-            site.set_value_as("Administrator", &doctype, &name, &later.field, later.value, now)
-                .ok();
+            site.set_value_as(
+                "Administrator",
+                &doctype,
+                &name,
+                &later.field,
+                later.value,
+                now,
+            )
+            .ok();
         });
     }
 
@@ -254,7 +261,8 @@ fn is_write(request: &Request) -> bool {
         None => true,
         Some((_, method)) => {
             let last = method.rsplit('.').next().unwrap_or_default();
-            !(last.starts_with("get") || matches!(last, "ping" | "validate_link" | "has_permission"))
+            !(last.starts_with("get")
+                || matches!(last, "ping" | "validate_link" | "has_permission"))
         }
     }
 }

@@ -39,11 +39,7 @@ impl Server {
     ///
     /// # Errors
     /// When the address cannot be bound or the runtime cannot start.
-    pub fn start(
-        site: Arc<Mutex<Site>>,
-        address: &str,
-        options: Options,
-    ) -> std::io::Result<Self> {
+    pub fn start(site: Arc<Mutex<Site>>, address: &str, options: Options) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;

@@ -82,9 +82,13 @@ fn run(args: &Args) -> anyhow::Result<()> {
         Server::start(Arc::new(Mutex::new(site)), &address, options)
             .with_context(|| format!("cannot serve on {address}"))
     };
-    let servers = [serve(cloud, args.cloud_port)?, serve(local, args.local_port)?];
+    let servers = [
+        serve(cloud, args.cloud_port)?,
+        serve(local, args.local_port)?,
+    ];
     let mut ready = serde_json::Map::new();
-    for ((name, mut described), server) in ["cloud", "local"].into_iter().zip(described).zip(&servers)
+    for ((name, mut described), server) in
+        ["cloud", "local"].into_iter().zip(described).zip(&servers)
     {
         described["url"] = json!(server.url());
         ready.insert(name.into(), described);

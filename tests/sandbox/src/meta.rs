@@ -73,7 +73,10 @@ impl Field {
             ..Self::default()
         };
         for flag in FIELD_FLAGS {
-            if document.get(flag).is_some_and(|value| value::to_int(value) != 0) {
+            if document
+                .get(flag)
+                .is_some_and(|value| value::to_int(value) != 0)
+            {
                 field.flags.push(flag.to_owned());
             }
         }
@@ -213,7 +216,11 @@ impl Permission {
 
     /// Reads a `DocPerm` document.
     pub fn from_document(document: &Map<String, Value>) -> Self {
-        let set = |key: &str| document.get(key).is_some_and(|value| value::to_int(value) != 0);
+        let set = |key: &str| {
+            document
+                .get(key)
+                .is_some_and(|value| value::to_int(value) != 0)
+        };
         Self {
             role: document.get("role").map(value::to_text).unwrap_or_default(),
             rights: "rwcdsx"
@@ -254,6 +261,7 @@ fn right_of(letter: char) -> Option<&'static str> {
 
 /// A doctype.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools)] // These are the flags of a doctype, as Frappe has them.
 pub struct DocType {
     /// Its name.
     pub name: String,
@@ -300,7 +308,11 @@ impl DocType {
         let set = |key: &str| spec.get(key).is_some_and(value::is_truthy);
         let list = |key: &str| -> Vec<&str> {
             let items = spec.get(key).and_then(Value::as_array);
-            items.into_iter().flatten().filter_map(Value::as_str).collect()
+            items
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect()
         };
         let autoname = text("autoname");
         let mut doctype = Self {
@@ -329,7 +341,11 @@ impl DocType {
         };
         doctype.complete();
         if doctype.permissions.is_empty() && !doctype.istable {
-            let rights = if doctype.is_submittable { "rwcdsx" } else { "rwcd" };
+            let rights = if doctype.is_submittable {
+                "rwcdsx"
+            } else {
+                "rwcd"
+            };
             doctype.permissions = vec![Permission::from_spec(&format!("System Manager:{rights}"))];
         }
         doctype
@@ -343,10 +359,18 @@ impl DocType {
                 .map(value::to_text)
                 .filter(|text| !text.is_empty())
         };
-        let set = |key: &str| document.get(key).is_some_and(|value| value::to_int(value) != 0);
+        let set = |key: &str| {
+            document
+                .get(key)
+                .is_some_and(|value| value::to_int(value) != 0)
+        };
         let rows = |key: &str| -> Vec<&Map<String, Value>> {
             let items = document.get(key).and_then(Value::as_array);
-            items.into_iter().flatten().filter_map(Value::as_object).collect()
+            items
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_object)
+                .collect()
         };
         let mut doctype = Self {
             name: text("name").unwrap_or_default(),
@@ -366,7 +390,10 @@ impl DocType {
             track_changes: set("track_changes"),
             custom: set("custom"),
             parent_field: text("nsm_parent_field"),
-            fields: rows("fields").into_iter().map(Field::from_document).collect(),
+            fields: rows("fields")
+                .into_iter()
+                .map(Field::from_document)
+                .collect(),
             permissions: rows("permissions")
                 .into_iter()
                 .map(Permission::from_document)
@@ -380,14 +407,14 @@ impl DocType {
     /// the field a document is named by is unique.
     fn complete(&mut self) {
         if self.is_submittable && !self.istable && self.field("amended_from").is_none() {
-            let spec = format!(
-                "amended_from|Link|read_only|no_copy|options={}",
-                self.name
-            );
+            let spec = format!("amended_from|Link|read_only|no_copy|options={}", self.name);
             self.fields.push(Field::from_spec(&spec));
         }
         if let Some(named_by) = self.named_by().map(str::to_owned)
-            && let Some(field) = self.fields.iter_mut().find(|field| field.fieldname == named_by)
+            && let Some(field) = self
+                .fields
+                .iter_mut()
+                .find(|field| field.fieldname == named_by)
             && !field.has("unique")
         {
             field.flags.push("unique".into());
@@ -406,7 +433,9 @@ impl DocType {
 
     /// A field by name.
     pub fn field(&self, fieldname: &str) -> Option<&Field> {
-        self.fields.iter().find(|field| field.fieldname == fieldname)
+        self.fields
+            .iter()
+            .find(|field| field.fieldname == fieldname)
     }
 
     /// The table fields with their child doctypes.
@@ -451,7 +480,10 @@ impl DocType {
             ("read_only", json!(0)),
             ("in_create", json!(0)),
             ("allow_copy", json!(0)),
-            ("allow_import", json!(u8::from(!self.istable && !self.issingle))),
+            (
+                "allow_import",
+                json!(u8::from(!self.istable && !self.issingle)),
+            ),
             ("track_seen", json!(0)),
             ("document_type", json!("")),
             ("engine", json!("InnoDB")),

@@ -50,12 +50,17 @@ impl Site {
         let name = if let Some(field) = rule.strip_prefix("field:") {
             let text = doc.text(field);
             if text.trim().is_empty() {
-                let label = meta.field(field).map_or(field, |field| field.label.as_str());
+                let label = meta
+                    .field(field)
+                    .map_or(field, |field| field.label.as_str());
                 return Err(Failure::validation(&format!("{label} is required")));
             }
             text
         } else if rule == "prompt" {
-            let asked = doc.extra.get("__newname").filter(|name| value::is_truthy(name));
+            let asked = doc
+                .extra
+                .get("__newname")
+                .filter(|name| value::is_truthy(name));
             let name = asked.map_or_else(|| doc.name(), value::to_text);
             if name.trim().is_empty() {
                 return Err(Failure::validation("Please set the document name"));
@@ -187,7 +192,9 @@ fn check_name(meta: &DocType, doc: &Doc) -> Outcome<()> {
         ));
     }
     if name == meta.name && meta.name != "DocType" {
-        return Err(Failure::bad_name(&format!("Name of {name} cannot be {name}")));
+        return Err(Failure::bad_name(&format!(
+            "Name of {name} cannot be {name}"
+        )));
     }
     if name.contains(['<', '>']) {
         return Err(Failure::bad_name(

@@ -34,12 +34,7 @@ pub(crate) struct Referrer {
 
 impl Site {
     /// Deletes a document.
-    pub(crate) fn delete(
-        &mut self,
-        ctx: &mut Context,
-        doctype: &str,
-        name: &str,
-    ) -> Outcome<()> {
+    pub(crate) fn delete(&mut self, ctx: &mut Context, doctype: &str, name: &str) -> Outcome<()> {
         let meta = self.known(doctype)?;
         let doc = self.load(doctype, name).ok_or_else(Failure::nowhere)?;
         let name = doc.name();
@@ -142,7 +137,7 @@ impl Site {
                     if value.is_empty() || collate::key(value) != wanted {
                         continue;
                     }
-                    let doc = self.doc_of_row(&meta.name, table, row);
+                    let doc = Self::doc_of_row(&meta.name, table, row);
                     if link_target(field, &doc).as_deref() != Some(doctype) {
                         continue;
                     }
@@ -214,7 +209,10 @@ impl Site {
     fn anchor(&self, ctx: &Context, doctype: &str, name: &str) -> String {
         if self.is_newer() {
             let slug = doctype.to_lowercase().replace(' ', "-");
-            format!("<a href=\"http://{}/app/{slug}/{name}\">{name}</a>", ctx.host)
+            format!(
+                "<a href=\"http://{}/app/{slug}/{name}\">{name}</a>",
+                ctx.host
+            )
         } else {
             format!("<a href=\"/app/Form/{doctype}/{name}\">{name}</a>")
         }

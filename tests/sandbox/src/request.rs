@@ -85,8 +85,7 @@ impl Request {
             if kind.contains("application/x-www-form-urlencoded") && !looks_like_json {
                 read_pairs(&text, &mut values);
             } else if kind.contains("json") || text.trim_start().starts_with(['{', '[']) {
-                let body: Value =
-                    serde_json::from_str(&text).map_err(|_| json_failure(&text))?;
+                let body: Value = serde_json::from_str(&text).map_err(|_| json_failure(&text))?;
                 if let Value::Object(body) = body {
                     values.extend(body);
                 }

@@ -72,10 +72,7 @@ impl Site {
         let mut ctx = Context {
             user: String::new(),
             started: now,
-            host: request
-                .get_header("host")
-                .unwrap_or("127.0.0.1")
-                .to_owned(),
+            host: request.get_header("host").unwrap_or("127.0.0.1").to_owned(),
             messages: Vec::new(),
             ignore_permissions: false,
         };
@@ -115,12 +112,7 @@ impl Site {
         }
     }
 
-    fn dispatch(
-        &mut self,
-        ctx: &mut Context,
-        request: &Request,
-        path: &str,
-    ) -> Outcome<Reply> {
+    fn dispatch(&mut self, ctx: &mut Context, request: &Request, path: &str) -> Outcome<Reply> {
         ctx.user = self.authenticate(request)?;
         let parameters = request.parameters()?;
         if let Some(rest) = path.strip_prefix("/api/resource/") {
@@ -194,7 +186,7 @@ impl Site {
         let Some(name) = name else {
             return match request.method.as_str() {
                 "GET" | "HEAD" => {
-                    let mut query = list_query(&doctype, parameters)?;
+                    let mut query = list_query(&doctype, parameters);
                     query.limit = limit_of(parameters.get("limit"), 20);
                     query.start = if self.is_newer() {
                         number(parameters.get("start"))
@@ -253,7 +245,7 @@ impl Site {
                 "the JSON object must be str, bytes or bytearray, not list",
             ));
         }
-        let query = list_query(doctype, parameters)?;
+        let query = list_query(doctype, parameters);
         let listing = self.list(ctx, &query)?;
         let as_lists = parameters
             .text("as_dict")
@@ -344,7 +336,7 @@ impl Site {
                 Ok(Reply::Value(meta))
             }
             "count" => {
-                let query = list_query(doctype, parameters)?;
+                let query = list_query(doctype, parameters);
                 Ok(Reply::Value(json!(self.count(ctx, &query)?)))
             }
             _ => Err(Failure::nowhere()),
@@ -436,7 +428,7 @@ fn body_values(parameters: &Parameters) -> Map<String, Value> {
 }
 
 /// A list as its parameters ask for it.
-pub(crate) fn list_query(doctype: &str, parameters: &Parameters) -> Outcome<ListQuery> {
+pub(crate) fn list_query(doctype: &str, parameters: &Parameters) -> ListQuery {
     let value = |key: &str| parameters.get(key).cloned().unwrap_or(Value::Null);
     let text = |key: &str| parameters.text(key).unwrap_or_default();
     let limit = parameters
@@ -446,7 +438,7 @@ pub(crate) fn list_query(doctype: &str, parameters: &Parameters) -> Outcome<List
     if matches!(order_by.as_str(), "None" | "null") {
         order_by.clear();
     }
-    Ok(ListQuery {
+    ListQuery {
         doctype: doctype.to_owned(),
         fields: value("fields"),
         filters: value("filters"),
@@ -456,7 +448,7 @@ pub(crate) fn list_query(doctype: &str, parameters: &Parameters) -> Outcome<List
         start: number(parameters.get("limit_start")),
         limit: limit_of(limit, 20),
         parent: text("parent"),
-    })
+    }
 }
 
 /// A limit: none given is the default, 0 is everything.
@@ -469,7 +461,9 @@ pub(crate) fn limit_of(value: Option<&Value>, default: usize) -> Option<usize> {
 }
 
 pub(crate) fn number(value: Option<&Value>) -> usize {
-    value.map_or(0, |value| usize::try_from(value::to_int(value)).unwrap_or(0))
+    value.map_or(0, |value| {
+        usize::try_from(value::to_int(value)).unwrap_or(0)
+    })
 }
 
 fn line_too_long(length: usize, now: Timestamp) -> Response {

@@ -53,8 +53,7 @@ impl Site {
             if key.starts_with("__") {
                 doc.extra.insert(key.clone(), value.clone());
             } else if SYSTEM_FIELDS.contains(&key.as_str())
-                || (meta.istable
-                    && matches!(key.as_str(), "parent" | "parenttype" | "parentfield"))
+                || (meta.istable && matches!(key.as_str(), "parent" | "parenttype" | "parentfield"))
             {
                 doc.fields.insert(key.clone(), value.clone());
             } else if let Some(field) = meta.field(key) {
@@ -113,7 +112,7 @@ impl Site {
         self.check_permission(ctx, &meta, &doc, "create", true)?;
         self.before_naming(ctx, &mut doc)?;
         self.set_new_name(ctx, &meta, &mut doc, options.name.clone())?;
-        self.place_rows(ctx, &meta, &mut doc, &stamp);
+        Self::place_rows(ctx, &meta, &mut doc, &stamp);
         for table in doc.tables.values_mut() {
             for row in table {
                 if !row.is_set("name") || options.name.is_none() {
@@ -242,7 +241,7 @@ impl Site {
             doc.set("owner", ctx.user.as_str());
         }
         let step = self.step(ctx, &meta, &stored, &doc)?;
-        self.place_rows(ctx, &meta, &mut doc, &stamp);
+        Self::place_rows(ctx, &meta, &mut doc, &stamp);
         self.name_rows(&mut doc);
         if step != Step::Cancel {
             self.check_links(&meta, &mut doc)?;
@@ -294,7 +293,7 @@ impl Site {
     }
 
     /// Gives the rows what they take from their parent.
-    fn place_rows(&self, ctx: &Context, meta: &DocType, doc: &mut Doc, stamp: &str) {
+    fn place_rows(ctx: &Context, meta: &DocType, doc: &mut Doc, stamp: &str) {
         for (field, _) in meta.tables() {
             doc.tables.entry(field.fieldname.clone()).or_default();
         }

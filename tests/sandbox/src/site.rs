@@ -377,7 +377,7 @@ impl Site {
         }
         let table = self.store.table(doctype)?;
         let row = table.get(&table.key(name))?;
-        let mut doc = self.doc_of_row(doctype, table, row);
+        let mut doc = Self::doc_of_row(doctype, table, row);
         // A removed custom field leaves its column behind; only lists show it.
         doc.fields.retain(|column, _| {
             column.starts_with('_') || is_own_column(column) || meta.field(column).is_some()
@@ -426,7 +426,7 @@ impl Site {
             .children_of(parent)
             .iter()
             .filter_map(|key| table.get(key))
-            .map(|row| self.doc_of_row(child, table, row))
+            .map(|row| Self::doc_of_row(child, table, row))
             .filter(|row| {
                 row.get("parenttype") == parenttype && row.get("parentfield") == parentfield
             })
@@ -441,7 +441,7 @@ impl Site {
         rows
     }
 
-    pub(crate) fn doc_of_row(&self, doctype: &str, table: &Table, row: &Row) -> Doc {
+    pub(crate) fn doc_of_row(doctype: &str, table: &Table, row: &Row) -> Doc {
         let mut doc = Doc::new(doctype);
         for (column, cell) in table.columns().iter().zip(row) {
             doc.fields
@@ -457,7 +457,7 @@ impl Site {
         };
         table
             .rows()
-            .map(|(_, row)| self.doc_of_row(doctype, table, row))
+            .map(|(_, row)| Self::doc_of_row(doctype, table, row))
             .collect()
     }
 

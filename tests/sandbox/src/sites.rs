@@ -105,9 +105,8 @@ impl Site {
                 let Value::Object(values) = record else {
                     continue;
                 };
-                self.create(&mut ctx, doctype, &values).map_err(|failure| {
-                    BuildError(format!("{doctype}: {}", failure.text()))
-                })?;
+                self.create(&mut ctx, doctype, &values)
+                    .map_err(|failure| BuildError(format!("{doctype}: {}", failure.text())))?;
             }
         }
         let mut settings = serde_json::Map::new();

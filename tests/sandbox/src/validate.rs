@@ -3,6 +3,8 @@
 //! What lives here: mandatory fields, choices, lengths, links, constants, uniqueness, what may
 //! change after submission. What may not: anything that stores.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::collate;
@@ -41,7 +43,7 @@ impl Site {
             }
         }
         if let Some(stored) = stored {
-            self.check_constants(meta, doc, stored)?;
+            Self::check_constants(meta, doc, stored)?;
         }
         Ok(())
     }
@@ -80,7 +82,10 @@ impl Site {
                 let label = &field.label;
                 let text = if meta.istable {
                     let idx = part.text("idx");
-                    format!("Error: Value missing for {}: {label}, Row #{idx}", doc.doctype)
+                    format!(
+                        "Error: Value missing for {}: {label}, Row #{idx}",
+                        doc.doctype
+                    )
                 } else if field.table().is_some() {
                     format!("Error: Data missing in table: {label}")
                 } else {
@@ -113,7 +118,14 @@ impl Site {
         for row in doc.tables.values_mut().flatten() {
             if let Some(meta) = self.meta(&row.doctype) {
                 let prefix = format!("Row #{}: ", row.text("idx"));
-                self.links_of(&meta, row, submittable, &prefix, &mut missing, &mut cancelled);
+                self.links_of(
+                    &meta,
+                    row,
+                    submittable,
+                    &prefix,
+                    &mut missing,
+                    &mut cancelled,
+                );
             }
         }
         if !missing.is_empty() {
@@ -191,7 +203,7 @@ impl Site {
         }
     }
 
-    fn check_constants(&self, meta: &DocType, doc: &Doc, stored: &Doc) -> Outcome<()> {
+    fn check_constants(meta: &DocType, doc: &Doc, stored: &Doc) -> Outcome<()> {
         let refuse = |label: &str| {
             Err(Failure::thrown(
                 417,
@@ -205,7 +217,11 @@ impl Site {
         {
             return refuse("Created On");
         }
-        for field in meta.fields.iter().filter(|field| field.has("set_only_once")) {
+        for field in meta
+            .fields
+            .iter()
+            .filter(|field| field.has("set_only_once"))
+        {
             if let Some(kind) = field.kind()
                 && stored.is_set(&field.fieldname)
                 && kind.store(doc.get(&field.fieldname)) != kind.store(stored.get(&field.fieldname))
@@ -234,8 +250,7 @@ impl Site {
                         let text = format!(
                             "Please specify a valid parent DocType for <strong>{child}</strong>"
                         );
-                        let mut failure =
-                            Failure::forbidden().with_message(Message::note(text));
+                        let mut failure = Failure::forbidden().with_message(Message::note(text));
                         failure.exception = None;
                         failure.error_message = Some(format!("No permission for {child}"));
                         return Err(failure);
@@ -317,11 +332,8 @@ fn unchanged_after_submit(meta: &DocType, doc: &Doc, stored: &Doc, prefix: &str)
             value::to_text(old),
             value::to_text(new)
         );
-        return Err(
-            Failure::silent(417, "UpdateAfterSubmitError", &text).with_message(
-                Message::thrown(text).titled("Cannot Update After Submit"),
-            ),
-        );
+        return Err(Failure::silent(417, "UpdateAfterSubmitError", &text)
+            .with_message(Message::thrown(text).titled("Cannot Update After Submit")));
     }
     Ok(())
 }
@@ -376,10 +388,8 @@ fn check_lengths(meta: &DocType, doc: &Doc, parent: &Doc) -> Outcome<()> {
             field.label,
             value::to_text(value)
         );
-        return Err(
-            Failure::silent(417, "CharacterLengthExceededError", &text)
-                .with_message(Message::thrown(text).titled("Value too big")),
-        );
+        return Err(Failure::silent(417, "CharacterLengthExceededError", &text)
+            .with_message(Message::thrown(text).titled("Value too big")));
     }
     Ok(())
 }
@@ -416,7 +426,7 @@ fn sanitize(text: &str) -> String {
         };
         let name = tag.trim_start_matches('/').to_lowercase();
         if name.starts_with("script") || name.starts_with("iframe") {
-            out.push_str(&format!("&lt;{tag}&gt;"));
+            write!(out, "&lt;{tag}&gt;").ok();
         } else {
             out.push('<');
             out.push_str(&without_events(tag));

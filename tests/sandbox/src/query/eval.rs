@@ -140,7 +140,11 @@ pub(crate) fn cell_of<'a>(place: Place, tuple: &Tuple<'a>) -> Option<&'a Cell> {
     if place.source == 0 {
         return tuple.main.get(place.column);
     }
-    tuple.joins.get(place.source - 1).copied()??.get(place.column)
+    tuple
+        .joins
+        .get(place.source - 1)
+        .copied()??
+        .get(place.column)
 }
 
 /// Computes an expression over a group of rows.
@@ -154,7 +158,10 @@ pub(crate) fn of_group(bound: &Bound, group: &[Tuple<'_>]) -> Computed {
             "count" | "sum" | "min" | "max" | "avg" | "bit_xor" | "group_concat" => {
                 let values = group
                     .iter()
-                    .map(|tuple| args.first().map_or(Computed::Null, |arg| of_row(arg, tuple)))
+                    .map(|tuple| {
+                        args.first()
+                            .map_or(Computed::Null, |arg| of_row(arg, tuple))
+                    })
                     .filter(|value| *value != Computed::Null);
                 if *distinct {
                     let mut values: Vec<_> = values.collect();
@@ -182,12 +189,8 @@ pub(crate) fn of_group(bound: &Bound, group: &[Tuple<'_>]) -> Computed {
 fn aggregate(name: &str, values: impl Iterator<Item = Computed>) -> Computed {
     match name {
         "count" => Computed::Int(i128::try_from(values.count()).unwrap_or(0)),
-        "min" => values
-            .min_by(Computed::order)
-            .unwrap_or(Computed::Null),
-        "max" => values
-            .max_by(Computed::order)
-            .unwrap_or(Computed::Null),
+        "min" => values.min_by(Computed::order).unwrap_or(Computed::Null),
+        "max" => values.max_by(Computed::order).unwrap_or(Computed::Null),
         "bit_xor" => Computed::Int(values.fold(0, |sum, value| match value {
             Computed::Int(number) => sum ^ number,
             _ => sum,
@@ -268,8 +271,9 @@ fn call(name: &str, args: &[Computed]) -> Computed {
             let texts: Vec<_> = args.iter().map(Computed::text).collect();
             Computed::Text(texts.concat(), Kind::Text)
         }
-        "date" => value::parse_date(&text)
-            .map_or(Computed::Null, |day| Computed::Text(day, Kind::Date)),
+        "date" => {
+            value::parse_date(&text).map_or(Computed::Null, |day| Computed::Text(day, Kind::Date))
+        }
         "year" | "month" | "day" | "hour" | "minute" | "second" | "microsecond" => {
             let Some(stamp) = stamp_of(&text) else {
                 return Computed::Null;

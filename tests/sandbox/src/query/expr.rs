@@ -155,7 +155,7 @@ impl Parser<'_> {
             return number.parse().ok().map(Expr::Number);
         }
         if self.eat('(') {
-            return self.call(first);
+            return self.call(&first);
         }
         if self.eat('.') {
             let column = if self.eat('*') {
@@ -180,7 +180,7 @@ impl Parser<'_> {
         })
     }
 
-    fn call(&mut self, name: String) -> Option<Expr> {
+    fn call(&mut self, name: &str) -> Option<Expr> {
         let mut distinct = false;
         let lower = self.rest.to_lowercase();
         if lower.starts_with("distinct ") || lower.starts_with("distinct`") {

@@ -70,7 +70,11 @@ pub(crate) fn read(filters: &Value) -> Outcome<Vec<Filter>> {
         }
         Value::Array(items) => {
             let is_flat = items.len() >= 3 && items.first().is_some_and(Value::is_string);
-            if is_flat && items.iter().all(|item| !item.is_array() || items.len() <= 4) {
+            if is_flat
+                && items
+                    .iter()
+                    .all(|item| !item.is_array() || items.len() <= 4)
+            {
                 out.push(of_list(items)?);
                 return Ok(out);
             }
@@ -224,7 +228,9 @@ impl Operand {
             Self::Bytes(text.into_bytes().into())
         };
         match kind {
-            Kind::Int | Kind::BigInt => Self::Number(i128::from(value::to_int(value)) * 1_000_000_000),
+            Kind::Int | Kind::BigInt => {
+                Self::Number(i128::from(value::to_int(value)) * 1_000_000_000)
+            }
             Kind::Decimal | Kind::Duration | Kind::Rating => {
                 Self::Number(billionths(value::to_float(value)))
             }

@@ -101,7 +101,7 @@ impl Site {
         } else if !ctx.ignore_permissions {
             reach = self.reach(&ctx.user, &meta, "read");
             if reach.is_none() {
-                return Err(self.list_refusal(ctx, &query.doctype));
+                return Err(Self::list_refusal(ctx, &query.doctype));
             }
         }
         if meta.is_virtual {
@@ -309,10 +309,7 @@ fn candidates<'a>(plan: &Plan<'a>) -> Candidates<'a> {
         };
         keys.sort();
         keys.dedup();
-        return Box::new(
-            keys.into_iter()
-                .filter_map(move |key| table.entry(&key)),
-        );
+        return Box::new(keys.into_iter().filter_map(move |key| table.entry(&key)));
     }
     Box::new(table.rows())
 }
@@ -344,8 +341,7 @@ fn run(plan: &Plan<'_>, query: &ListQuery) -> Listing {
         };
         for tuple in plan.sources.join(main) {
             let fits = plan.all.iter().all(|condition| condition.fits(&tuple))
-                && (plan.any.is_empty()
-                    || plan.any.iter().any(|condition| condition.fits(&tuple)));
+                && (plan.any.is_empty() || plan.any.iter().any(|condition| condition.fits(&tuple)));
             if fits {
                 tuples.push(tuple);
             }
@@ -414,7 +410,9 @@ fn sorted(plan: &Plan<'_>, mut tuples: Vec<Tuple<'_>>, in_key_order: bool) -> Ve
     }
     let pick = |tuple: &Tuple<'_>| {
         let values = plan.items.iter();
-        values.map(|(_, bound)| eval::of_row(bound, tuple)).collect()
+        values
+            .map(|(_, bound)| eval::of_row(bound, tuple))
+            .collect()
     };
     tuples.iter().map(pick).collect()
 }
@@ -450,10 +448,11 @@ fn grouped(plan: &Plan<'_>, tuples: Vec<Tuple<'_>>) -> Vec<Vec<Computed>> {
                 .order
                 .iter()
                 .map(|(order, _)| match order {
-                    Order::Name => group.first().map_or(
-                        SortValue::Value(Computed::Null),
-                        |tuple| SortValue::Key(tuple.key.clone()),
-                    ),
+                    Order::Name => group
+                        .first()
+                        .map_or(SortValue::Value(Computed::Null), |tuple| {
+                            SortValue::Key(tuple.key.clone())
+                        }),
                     Order::Item(at) => SortValue::Value(row[*at].clone()),
                     Order::Expr(bound) => SortValue::Value(eval::of_group(bound, &group)),
                 })

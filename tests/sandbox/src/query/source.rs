@@ -50,7 +50,10 @@ pub(crate) fn plan_fields(fields: &Value) -> Outcome<Vec<String>> {
     if texts.is_empty() {
         return Ok(vec!["name".into()]);
     }
-    Ok(texts.into_iter().map(|text| text.trim().to_owned()).collect())
+    Ok(texts
+        .into_iter()
+        .map(|text| text.trim().to_owned())
+        .collect())
 }
 
 impl<'a> Sources<'a> {
@@ -140,13 +143,19 @@ impl<'a> Sources<'a> {
                 args,
             } => {
                 if !is_known_function(name) {
-                    let text = format!("(1305, 'FUNCTION {}.{name} does not exist')", self.site.name);
+                    let text = format!(
+                        "(1305, 'FUNCTION {}.{name} does not exist')",
+                        self.site.name
+                    );
                     return Err(Failure::internal("pymysql.err", "OperationalError", &text));
                 }
                 Bound::Call {
                     name: name.clone(),
                     distinct: *distinct,
-                    args: args.iter().map(|arg| self.bind(arg)).collect::<Outcome<_>>()?,
+                    args: args
+                        .iter()
+                        .map(|arg| self.bind(arg))
+                        .collect::<Outcome<_>>()?,
                 }
             }
             Expr::Binary(sign, left, right) => Bound::Binary(

@@ -38,7 +38,10 @@ impl Bench {
         path: &str,
         body: Option<&Value>,
     ) -> (u16, Value) {
-        self.now = self.now.checked_add(jiff::SignedDuration::from_millis(10)).unwrap();
+        self.now = self
+            .now
+            .checked_add(jiff::SignedDuration::from_millis(10))
+            .unwrap();
         let mut request = Request::new(method, &path.replace(' ', "%20"));
         if let Some(user) = self.site.user(user).cloned() {
             request = request.token(&user.api_key, &user.api_secret);
@@ -53,7 +56,10 @@ impl Bench {
     pub fn ok(&mut self, method: &str, path: &str, body: Value) -> Value {
         let body = Some(body).filter(|body| !body.is_null());
         let (status, answer) = self.ask(method, path, body.as_ref());
-        assert!(matches!(status, 200 | 202), "{method} {path}: {status} {answer}");
+        assert!(
+            matches!(status, 200 | 202),
+            "{method} {path}: {status} {answer}"
+        );
         let inner = answer.get("data").or_else(|| answer.get("message"));
         inner.cloned().unwrap_or(Value::Null)
     }
@@ -61,7 +67,10 @@ impl Bench {
     pub fn refused(&mut self, method: &str, path: &str, body: Value) -> (u16, String) {
         let body = Some(body).filter(|body| !body.is_null());
         let (status, answer) = self.ask(method, path, body.as_ref());
-        let kind = answer.get("exc_type").and_then(Value::as_str).unwrap_or_default();
+        let kind = answer
+            .get("exc_type")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         (status, kind.to_owned())
     }
 }
