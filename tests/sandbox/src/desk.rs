@@ -65,6 +65,18 @@ impl Site {
                 ])))
             }
             "frappe.desk.form.save.savedocs" => self.savedocs(ctx, parameters),
+            other => self.call_desk_write(ctx, other, parameters),
+        }
+    }
+
+    fn call_desk_write(
+        &mut self,
+        ctx: &mut Context,
+        method: &str,
+        parameters: &Parameters,
+    ) -> Outcome<Reply> {
+        let text = |key: &str| parameters.text(key).unwrap_or_default();
+        match method {
             "frappe.desk.form.utils.add_comment" => {
                 let mut comment = Doc::new("Comment");
                 comment.set("comment_type", "Comment");

@@ -9,9 +9,10 @@
 //! * [`site`] the site and its state; [`sites`] furnished sites; [`seed`] many documents
 //! * [`request`] requests and answers; `exchange` the life of a request; `route` paths and the two
 //!   REST interfaces; `methods`, `desk` method calls
-//! * `save`, `validate`, `naming`, `controllers`, `remove`, `rename` what documents obey
+//! * `load`, `save`, `validate`, `naming`, `remove`, `rename` what documents obey; `controllers`,
+//!   `effects` what some doctypes do by themselves
 //! * `query` lists; `access` permissions; [`failure`] refusals and their bodies
-//! * [`meta`] doctypes; [`doc`] documents; [`table`] rows; [`value`] cells; [`collate`] text order
+//! * [`meta`] doctypes and [`field`] their fields; [`doc`] documents; [`table`] rows; [`value`] cells; [`collate`] text order
 //! * [`faults`] misbehaviour on order; [`log`] the request log; [`rate`] the rate limit
 //! * `direct` looking and editing without requests
 
@@ -26,10 +27,13 @@ mod core;
 mod desk;
 mod direct;
 pub mod doc;
+mod effects;
 mod exchange;
 pub mod failure;
 pub mod faults;
+pub mod field;
 pub mod http;
+mod load;
 pub mod log;
 pub mod meta;
 mod methods;

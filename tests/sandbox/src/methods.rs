@@ -85,6 +85,30 @@ impl Site {
                 Ok(Reply::Value(value))
             }
             "get_time_zone" => Ok(Reply::Value(json!({ "time_zone": self.zone_name() }))),
+            "validate_link" => self.validate_link(ctx, parameters),
+            "has_permission" => {
+                let right = parameters
+                    .text("perm_type")
+                    .unwrap_or_else(|| "read".into());
+                let meta = self.known(&text("doctype"))?;
+                let doc = self
+                    .load(&text("doctype"), &text("docname"))
+                    .ok_or_else(|| Failure::not_found(&text("doctype"), &text("docname")))?;
+                let has = self.hidden(ctx, &meta, &doc, &right).is_none();
+                Ok(Reply::Value(json!({ "has_permission": has })))
+            }
+            other => self.call_client_write(ctx, other, parameters),
+        }
+    }
+
+    fn call_client_write(
+        &mut self,
+        ctx: &mut Context,
+        method: &str,
+        parameters: &Parameters,
+    ) -> Outcome<Reply> {
+        let text = |key: &str| parameters.text(key).unwrap_or_default();
+        match method {
             "insert" => {
                 let doc = self.insert_body(ctx, &parameters.parsed("doc").unwrap_or_default())?;
                 Ok(Reply::Value(doc))
@@ -127,18 +151,6 @@ impl Site {
                 Ok(Reply::Value(json!(name)))
             }
             "bulk_update" => Ok(self.bulk_update(ctx, parameters)),
-            "validate_link" => self.validate_link(ctx, parameters),
-            "has_permission" => {
-                let right = parameters
-                    .text("perm_type")
-                    .unwrap_or_else(|| "read".into());
-                let meta = self.known(&text("doctype"))?;
-                let doc = self
-                    .load(&text("doctype"), &text("docname"))
-                    .ok_or_else(|| Failure::not_found(&text("doctype"), &text("docname")))?;
-                let has = self.hidden(ctx, &meta, &doc, &right).is_none();
-                Ok(Reply::Value(json!({ "has_permission": has })))
-            }
             other => Err(no_such_method(&format!("frappe.client.{other}"))),
         }
     }
