@@ -383,6 +383,7 @@ impl Site {
 
     /// Fills in what a new document gets by itself.
     fn set_defaults(&self, ctx: &Context, meta: &DocType, doc: &mut Doc) {
+        let now = self.local(ctx.started);
         for field in &meta.fields {
             let Some(kind) = field.kind() else {
                 continue;
@@ -390,7 +391,6 @@ impl Site {
             if !doc.get(&field.fieldname).is_null() {
                 continue;
             }
-            let now = self.local(ctx.started);
             let default = match (kind, field.default.as_deref()) {
                 (Kind::Date, Some("Today" | "today")) => json!(now[..10]),
                 (Kind::Datetime, Some("Now" | "now")) => json!(now),
