@@ -10,5 +10,6 @@
 )]
 
 mod bench;
+mod contract;
 mod decision_table;
 mod second_pass;
