@@ -3,6 +3,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod config;
+#[cfg(test)]
+mod core_tests;
 pub mod identity;
 pub mod model;
 pub mod pass;

@@ -274,3 +274,7 @@ fn collect_links(columns: &Columns, doc: &Map<String, Value>, links: &mut Vec<(S
         }
     }
 }
+
+#[cfg(test)]
+#[path = "form_tests.rs"]
+mod tests;

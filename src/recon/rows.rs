@@ -56,3 +56,7 @@ pub fn match_rows(
 pub fn row_name(row: &Map<String, Value>) -> Option<&str> {
     row.get("name").and_then(Value::as_str).filter(|name| !name.is_empty())
 }
+
+#[cfg(test)]
+#[path = "rows_tests.rs"]
+mod tests;

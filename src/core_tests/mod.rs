@@ -1,0 +1,118 @@
+//! What the tests of the pure core share: the doctypes of `tests/cases/doctypes.json` and the
+//! reading of case files.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use crate::model::{Doc, Schema, Shape, Sides};
+
+/// One case of a case file.
+pub type Case = Map<String, Value>;
+
+/// The cases of a file.
+pub fn cases(text: &str) -> Vec<Case> {
+    serde_json::from_str(text).unwrap()
+}
+
+/// A key of a case, or its default.
+pub fn read<T: DeserializeOwned + Default>(case: &Case, key: &str) -> T {
+    case.get(key).map_or_else(T::default, |value| serde_json::from_value(value.clone()).unwrap())
+}
+
+/// A document from its JSON.
+pub fn doc(value: &Value) -> Doc {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+/// A doctype of `tests/cases/doctypes.json`, through the metadata that a site would give.
+pub fn schema(doctype: &str) -> Schema {
+    let all: Map<String, Value> =
+        serde_json::from_str(include_str!("../../tests/cases/doctypes.json")).unwrap();
+    let described = all[doctype].as_object().unwrap();
+    let fields: Vec<Value> = described["fields"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, words)| field(name, words.as_str().unwrap()))
+        .collect();
+    let mut meta = described.clone();
+    meta.insert("name".to_owned(), doctype.into());
+    meta.insert("fields".to_owned(), fields.into());
+    let mut schema = Schema::from_meta(&meta);
+    let children: Vec<(String, String)> = schema
+        .child_doctypes()
+        .map(|(table, child)| (table.to_owned(), child.to_owned()))
+        .collect();
+    for (table, child) in children {
+        schema.tables.insert(table, self::schema(&child));
+    }
+    schema
+}
+
+/// `Link to Customer, read only` as Frappe's metadata has it.
+fn field(name: &str, words: &str) -> Value {
+    let mut words = words.split(", ");
+    let kind = words.next().unwrap();
+    let (fieldtype, options) = ["Table MultiSelect", "Table", "Dynamic Link", "Link"]
+        .into_iter()
+        .find_map(|fieldtype| {
+            let rest = kind.strip_prefix(fieldtype)?;
+            let options =
+                ["of ", "to ", "by "].iter().find_map(|word| rest.trim_start().strip_prefix(word));
+            Some((fieldtype, options?))
+        })
+        .unwrap_or((kind, ""));
+    let mut meta = json!({"fieldname": name, "fieldtype": fieldtype, "options": options});
+    for flag in words {
+        let (key, value) = match flag.strip_prefix("default ") {
+            Some(default) => ("default".to_owned(), json!(default)),
+            None => (flag.replace(' ', "_"), json!(1)),
+        };
+        let known =
+            ["default", "read_only", "set_only_once", "allow_on_submit", "is_virtual", "reqd"];
+        assert!(known.contains(&key.as_str()), "{name} has {flag:?}");
+        meta[key] = value;
+    }
+    meta
+}
+
+/// What the default of a field is, by field, for the sites of the tests.
+pub fn defaults(doctype: &str) -> BTreeMap<String, (String, Option<String>)> {
+    let all: Map<String, Value> =
+        serde_json::from_str(include_str!("../../tests/cases/doctypes.json")).unwrap();
+    let fields = all[doctype]["fields"].as_object().unwrap();
+    fields
+        .iter()
+        .map(|(name, words)| {
+            let words = words.as_str().unwrap();
+            let kind = words.split(", ").next().unwrap().to_owned();
+            let default = words.split(", default ").nth(1);
+            let default = default.map(|rest| rest.split(", ").next().unwrap().to_owned());
+            (name.clone(), (kind, default))
+        })
+        .collect()
+}
+
+/// The shape of a doctype that both sites have alike.
+pub fn shape(doctype: &str, exclude: &[String], include: &[String]) -> Shape {
+    let schema = schema(doctype);
+    Shape::new(Sides::new(&schema, &schema), exclude, include)
+}
+
+/// What linked documents are called: for each doctype the name on the source's side to the
+/// name on the target's.
+#[derive(Debug, Clone, Default)]
+pub struct Names(pub BTreeMap<String, BTreeMap<String, String>>);
+
+impl Names {
+    /// The document's own id for its name on a side: here its name on the source's side.
+    pub fn id(&self, is_source: bool, doctype: &str, name: &str) -> Option<String> {
+        let names = self.0.get(doctype)?;
+        if is_source {
+            return names.contains_key(name).then(|| name.to_owned());
+        }
+        names.iter().find(|(_, there)| *there == name).map(|(here, _)| here.clone())
+    }
+}
