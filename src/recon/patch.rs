@@ -31,7 +31,7 @@ pub struct Body {
 }
 
 /// The body of a create: all fields that the target has too, with every empty value spelled
-/// out as "", since a missing one lets the target's default in (COPYING.md 1). New rows carry
+/// out, since a missing one lets the target's default in (COPYING.md 1). New rows carry
 /// the source document's `creation`: it says for ever whose copy they are. Fields named in
 /// `held_back` are left out, to follow in an update.
 #[must_use]
@@ -59,7 +59,9 @@ pub fn create_body(
                 Some(Value::Array(rows.collect()))
             }
             _ if field == "set_posting_time" => Some(1.into()),
-            _ => body.carry(field, column, &source.0, translate),
+            _ => body
+                .carry(field, column, &source.0, translate)
+                .map(|value| spelled_out(&column.kind, value)),
         };
         if let Some(value) = value {
             body.fields.insert(field.clone(), value);
@@ -95,7 +97,7 @@ pub fn update_body(
                 &known(field),
                 translate,
             )),
-            _ => body.carry(field, column, &source.0, translate).map(null_where_empty),
+            _ => body.carry(field, column, &source.0, translate),
         };
         if let Some(value) = value {
             body.fields.insert(field.clone(), value);
@@ -105,7 +107,9 @@ pub fn update_body(
 }
 
 impl Body {
-    /// The value of a scalar field as the target is to get it; `None` where it stays out.
+    /// The value of a scalar field as the target is to get it, `null` where it is empty;
+    /// `None` where it stays out. On an update `null` clears a field of any type
+    /// (BEHAVIOUR.md 4).
     fn carry(
         &mut self,
         path: &str,
@@ -115,7 +119,7 @@ impl Body {
     ) -> Option<Value> {
         let field = path.rsplit('.').next().unwrap_or(path);
         let value = source.get(field).filter(|value| is_filled(value));
-        let Some(value) = value else { return Some("".into()) };
+        let Some(value) = value else { return Some(Value::Null) };
         let doctype = match &column.kind {
             FieldKind::Link(doctype) => doctype.as_str(),
             FieldKind::DynamicLink(named_by) => {
@@ -145,9 +149,17 @@ fn is_mask(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !text.is_empty() && text.bytes().all(|byte| byte == b'*'))
 }
 
-/// On an update `null` clears a field of any type, where no default can slip in.
-fn null_where_empty(value: Value) -> Value {
-    if is_filled(&value) { value } else { Value::Null }
+/// An empty value as a new document or row must have it, so that no default slips in. An
+/// empty text is safe for texts, links and dates only: a site writes it as it stands into the
+/// columns of durations, ratings and JSON, and its database refuses it. Empty JSON therefore
+/// stays `null`.
+fn spelled_out(kind: &FieldKind, value: Value) -> Value {
+    match kind {
+        _ if !value.is_null() => value,
+        FieldKind::Int | FieldKind::Float => 0.into(),
+        FieldKind::Json => Value::Null,
+        _ => "".into(),
+    }
 }
 
 /// A row that the target does not have yet: all fields that both sides have.
@@ -162,7 +174,7 @@ fn new_row(
         .iter()
         .filter_map(|(field, column)| {
             let value = body.carry(&format!("{table}.{field}"), column, source, translate)?;
-            Some((field.clone(), value))
+            Some((field.clone(), spelled_out(&column.kind, value)))
         })
         .collect()
 }
@@ -222,8 +234,12 @@ fn laid_over(
         .collect();
     for (field, column) in columns.iter().filter(|(_, column)| column.role == Role::Content) {
         if let Some(value) = body.carry(&format!("{table}.{field}"), column, source, translate) {
-            row.insert(field.clone(), null_where_empty(value));
+            row.insert(field.clone(), value);
         }
     }
     row
 }
+
+#[cfg(test)]
+#[path = "patch_tests.rs"]
+mod tests;
