@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::rows::{RowNames, match_rows, row_name};
 use crate::model::{
     Column, Columns, Doc, FieldKind, OpenLink, Role, SYSTEM_FIELDS, Shape, Translation,
+    canonical_scalar,
 };
 
 /// Translates a link: doctype and name on the source's side.
@@ -44,7 +45,7 @@ pub fn create_body(
     let mut body = Body::default();
     for (field, column) in &shape.columns {
         if held_back.contains(&field.as_str()) {
-            if source.0.get(field).is_some_and(is_filled) {
+            if has_content(&column.kind, source.0.get(field)) {
                 body.omitted.insert(field.clone());
             }
             continue;
@@ -140,6 +141,15 @@ impl Body {
     }
 }
 
+/// Whether there is anything to follow: a 0 is nothing (every Item has an opening stock of 0).
+fn has_content(kind: &FieldKind, value: Option<&Value>) -> bool {
+    match (kind, value) {
+        (_, None) => false,
+        (FieldKind::Table(_), Some(rows)) => rows.as_array().is_some_and(|rows| !rows.is_empty()),
+        (kind, Some(value)) => canonical_scalar(kind, value).is_some(),
+    }
+}
+
 fn is_filled(value: &Value) -> bool {
     !value.is_null() && value.as_str() != Some("")
 }
@@ -195,7 +205,7 @@ fn patched_rows(
     let same = |a: &Map<String, Value>, b: &Map<String, Value>| {
         column.rows.iter().filter(|(_, inner)| inner.role == Role::Content).all(|(field, inner)| {
             let value = |row: &Map<String, Value>| {
-                crate::model::canonical_scalar(&inner.kind, row.get(field).unwrap_or(&Value::Null))
+                canonical_scalar(&inner.kind, row.get(field).unwrap_or(&Value::Null))
             };
             value(a) == value(b)
         })
