@@ -99,6 +99,14 @@ fn a_field_that_only_one_side_has_is_named() {
 }
 
 #[test]
+fn a_link_that_is_a_number_is_a_link() {
+    let case = serde_json::json!({"doctype": "Call"});
+    let call = doc(&serde_json::json!({"earlier": 7}));
+    let links = shape(case.as_object().unwrap()).links(&call);
+    assert_eq!(links, [("Call".to_owned(), "7".to_owned())]);
+}
+
+#[test]
 fn the_links_of_a_document_are_found_in_its_rows_too() {
     let order = doc(&serde_json::json!({
         "customer": "ACME", "party_type": "Supplier", "party": "Bolts Ltd",

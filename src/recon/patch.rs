@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::rows::{RowNames, match_rows, row_name};
 use crate::model::{
     Column, Columns, Doc, FieldKind, OpenLink, Role, SYSTEM_FIELDS, Shape, Translation,
-    canonical_scalar,
+    canonical_scalar, name_text,
 };
 
 /// Translates a link: doctype and name on the source's side.
@@ -129,7 +129,7 @@ impl Body {
             _ if is_mask(value) => return None,
             _ => return Some(value.clone()),
         };
-        match translate(doctype, value.as_str().unwrap_or_default()) {
+        match translate(doctype, &name_text(value)) {
             Translation::Name(name) => return Some(name.into()),
             Translation::Open(link) => {
                 self.open.insert(link);
