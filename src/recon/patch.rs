@@ -121,13 +121,8 @@ impl Body {
         let field = path.rsplit('.').next().unwrap_or(path);
         let value = source.get(field).filter(|value| is_filled(value));
         let Some(value) = value else { return Some(Value::Null) };
-        let doctype = match &column.kind {
-            FieldKind::Link(doctype) => doctype.as_str(),
-            FieldKind::DynamicLink(named_by) => {
-                source.get(named_by).and_then(Value::as_str).unwrap_or_default()
-            }
-            _ if is_mask(value) => return None,
-            _ => return Some(value.clone()),
+        let Some(doctype) = linked_doctype(&column.kind, source) else {
+            return (!is_mask(value)).then(|| value.clone());
         };
         match translate(doctype, &name_text(value)) {
             Translation::Name(name) => return Some(name.into()),
@@ -138,6 +133,17 @@ impl Body {
         }
         self.omitted.insert(path.to_owned());
         None
+    }
+}
+
+/// The doctype that a field of this document or row links to.
+fn linked_doctype<'a>(kind: &'a FieldKind, source: &'a Map<String, Value>) -> Option<&'a str> {
+    match kind {
+        FieldKind::Link(doctype) => Some(doctype),
+        FieldKind::DynamicLink(named_by) => {
+            Some(source.get(named_by).and_then(Value::as_str).unwrap_or_default())
+        }
+        _ => None,
     }
 }
 
@@ -210,7 +216,9 @@ fn patched_rows(
             value(a) == value(b)
         })
     };
-    let pairs = match_rows(&source_rows, &target_rows, known, &same);
+    let renamed: Vec<_> =
+        source_rows.iter().map(|row| with_target_names(&column.rows, row, translate)).collect();
+    let pairs = match_rows(&renamed.iter().collect::<Vec<_>>(), &target_rows, known, &same);
     let rows = source_rows.iter().zip(pairs).map(|(row, pair)| {
         let patched = match pair {
             Some(j) => laid_over(body, table, &column.rows, row, target_rows[j], translate),
@@ -219,6 +227,24 @@ fn patched_rows(
         Value::Object(patched)
     });
     Value::Array(rows.collect())
+}
+
+/// A source row with its links under their names on the target, to be compared with the
+/// target's rows; a link that cannot be carried over stands as it is.
+fn with_target_names(
+    columns: &Columns,
+    source: &Map<String, Value>,
+    translate: &Translate<'_>,
+) -> Map<String, Value> {
+    let mut row = source.clone();
+    for (field, column) in columns {
+        let Some(doctype) = linked_doctype(&column.kind, source) else { continue };
+        let Some(name) = source.get(field).filter(|value| is_filled(value)) else { continue };
+        if let Translation::Name(name) = translate(doctype, &name_text(name)) {
+            row.insert(field.clone(), name.into());
+        }
+    }
+    row
 }
 
 /// The target's row as read, with the source's content over it. A row is replaced whole
