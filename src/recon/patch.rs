@@ -2,7 +2,7 @@
 //!
 //! The rules kept here: an update holds only what the source changed; a child table is sent
 //! whole, under the target's own row names, so that no row is lost (BEHAVIOUR.md 4); system
-//! fields, masks of passwords and links that nobody can translate are never sent.
+//! fields, masks of the source's passwords and links that nobody can translate are never sent.
 
 use std::collections::BTreeSet;
 
@@ -248,7 +248,9 @@ fn with_target_names(
 }
 
 /// The target's row as read, with the source's content over it. A row is replaced whole
-/// (BEHAVIOUR.md 4), so what the target keeps for itself must go along.
+/// (BEHAVIOUR.md 4), so what the target keeps for itself must go along, the mask of its own
+/// password too: a site leaves the password alone that comes as a mask, and removes one that
+/// does not come.
 fn laid_over(
     body: &mut Body,
     table: &str,
@@ -262,9 +264,11 @@ fn laid_over(
     let place = |field: &str| ["parent", "parenttype", "parentfield", "docstatus"].contains(&field);
     let mut row: Map<String, Value> = target
         .iter()
-        .filter(|(field, value)| {
+        .filter(|(field, _)| {
             kept(field)
-                || !(SYSTEM_FIELDS.contains(&field.as_str()) || place(field) || is_mask(value))
+                || !(SYSTEM_FIELDS.contains(&field.as_str())
+                    || place(field)
+                    || field.starts_with('_'))
         })
         .map(|(field, value)| (field.clone(), value.clone()))
         .collect();
