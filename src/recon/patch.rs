@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::rows::{RowNames, match_rows, row_name};
+use super::rows::{RowNames, match_rows, own_name};
 use crate::model::{
     Column, Columns, Doc, FieldKind, OpenLink, Role, SYSTEM_FIELDS, Shape, Translation,
     canonical_scalar, name_text,
@@ -207,7 +207,7 @@ fn patched_rows(
     translate: &Translate<'_>,
 ) -> Value {
     let source_rows: Vec<_> = source.rows(table).collect();
-    let target_rows: Vec<_> = target.rows(table).filter(|row| row_name(row).is_some()).collect();
+    let target_rows: Vec<_> = target.rows(table).filter(|row| own_name(row).is_some()).collect();
     let same = |a: &Map<String, Value>, b: &Map<String, Value>| {
         column.rows.iter().filter(|(_, inner)| inner.role == Role::Content).all(|(field, inner)| {
             let value = |row: &Map<String, Value>| {
