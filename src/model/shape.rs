@@ -39,7 +39,7 @@ pub struct Column {
     pub kind: FieldKind,
     /// What the field takes part in.
     pub role: Role,
-    /// Whether it counts after the document was submitted.
+    /// Whether it counts after the document was submitted; a table does with any of its fields.
     pub on_submit: bool,
     /// The fields of its rows, where it is a table.
     pub rows: Columns,
@@ -122,6 +122,8 @@ fn columns_of(
             };
             let inner = Choice { table: name, ..*choice };
             column.rows = columns_of(Sides::new(cloud, local), &inner, one_sided);
+            // A site lets such fields of its rows be edited, whatever the table's own flag.
+            column.on_submit |= column.rows.values().any(|inner| inner.on_submit);
         }
         columns.insert(name.clone(), column);
     }
