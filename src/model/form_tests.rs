@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::core_tests::{Case, Names, cases, doc, read, schema};
-use crate::model::{Doc, Form, Shape, Sides};
+use crate::model::{Doc, FieldKind, Form, Shape, Sides};
 
 const CASES: &str = include_str!("../../tests/cases/form.json");
 
@@ -88,6 +88,21 @@ fn the_digest_changes_with_the_scope_and_only_then() {
         assert!(!seen.contains(&found), "{other}");
         seen.push(found);
     }
+}
+
+#[test]
+fn a_field_of_two_types_is_compared_in_what_both_can_hold() {
+    let other = |field: &str, kind: FieldKind| {
+        let mut schemas = Sides::from_fn(|_| schema("Order"));
+        schemas.local.fields.get_mut(field).unwrap().kind = kind;
+        Shape::new(schemas.as_ref(), &[], &[]).columns.get(field).map(|column| column.kind.clone())
+    };
+    assert_eq!(other("qty", FieldKind::Float), Some(FieldKind::Float));
+    assert_eq!(other("due", FieldKind::Datetime), Some(FieldKind::Date));
+    assert_eq!(other("extra", FieldKind::Text), Some(FieldKind::Json));
+    assert_eq!(other("qty", FieldKind::Text), Some(FieldKind::Text));
+    assert_eq!(other("city", FieldKind::Password), None);
+    assert_eq!(other("items", FieldKind::Text), None);
 }
 
 #[test]

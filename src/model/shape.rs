@@ -110,7 +110,8 @@ fn columns_of(
     let mut columns = Columns::new();
     for (name, cloud) in &schemas.cloud.fields {
         let Some(local) = schemas.local.fields.get(name) else { continue };
-        if is_private(name, schemas.cloud.is_tree) || choice.names(choice.exclude, name) {
+        let is_tree = schemas.iter().any(|(_, schema)| schema.is_tree);
+        if is_private(name, is_tree) || choice.names(choice.exclude, name) {
             continue;
         }
         let Some(mut column) = column_of(name, cloud, local, schemas, choice) else { continue };
@@ -153,6 +154,11 @@ fn column_of(
         (FieldKind::Password, _) | (_, FieldKind::Password) => return None,
         (a, b) if a == b => a.clone(),
         (FieldKind::Table(_), _) | (_, FieldKind::Table(_)) => return None,
+        (FieldKind::Int | FieldKind::Float, FieldKind::Int | FieldKind::Float) => FieldKind::Float,
+        (FieldKind::Date | FieldKind::Datetime, FieldKind::Date | FieldKind::Datetime) => {
+            FieldKind::Date
+        }
+        (FieldKind::Json, _) | (_, FieldKind::Json) => FieldKind::Json,
         _ => FieldKind::Text,
     };
     let included = choice.names(choice.include, name);
