@@ -162,7 +162,8 @@ fn column_of(
         _ => FieldKind::Text,
     };
     let included = choice.names(choice.include, name);
-    let derived = (cloud.read_only || local.read_only) && !included;
+    let worked_out = cloud.read_only || local.read_only || is_worked_out(name, schemas);
+    let derived = worked_out && !included;
     // A series is each site's own way of counting: sent with a create, no content.
     let role = if derived || name == "naming_series" {
         Role::Derived
@@ -173,6 +174,13 @@ fn column_of(
     };
     let on_submit = cloud.allow_on_submit && local.allow_on_submit;
     Some(Column { kind, role, on_submit, rows: Columns::new() })
+}
+
+/// The amounts of a payment schedule follow from the totals at every save, although the
+/// metadata does not say so (COPYING.md 2).
+fn is_worked_out(name: &str, schemas: Sides<&Schema>) -> bool {
+    schemas.cloud.doctype == "Payment Schedule"
+        && ["payment_amount", "base_payment_amount"].contains(&name)
 }
 
 /// Under `field:title` the title is the name: a change of it is silently ignored
