@@ -83,7 +83,7 @@ pub fn update_body(
     translate: &Translate<'_>,
 ) -> Body {
     let mut body = Body::default();
-    for field in fields {
+    for field in with_companions(shape, fields) {
         let Some(column) = shape.columns.get(field).filter(|column| column.role == Role::Content)
         else {
             continue;
@@ -98,13 +98,33 @@ pub fn update_body(
                 &known(field),
                 translate,
             )),
+            _ if field == "set_posting_time" => Some(1.into()),
             _ => body.carry(field, column, &source.0, translate),
         };
         if let Some(value) = value {
-            body.fields.insert(field.clone(), value);
+            body.fields.insert(field.to_owned(), value);
         }
     }
     body
+}
+
+/// The fields to send, with those that must not go apart: posting date and time, which a site
+/// replaces by now without `set_posting_time` (COPYING.md 1), and a dynamic link, which means
+/// another document under another doctype.
+fn with_companions<'a>(shape: &'a Shape, fields: &'a [String]) -> BTreeSet<&'a str> {
+    const POSTING: [&str; 3] = ["posting_date", "posting_time", "set_posting_time"];
+    let mut all: BTreeSet<&str> = fields.iter().map(String::as_str).collect();
+    if shape.columns.contains_key("set_posting_time") && POSTING.iter().any(|f| all.contains(f)) {
+        all.extend(POSTING);
+    }
+    for (field, column) in &shape.columns {
+        if let FieldKind::DynamicLink(named_by) = &column.kind
+            && all.contains(named_by.as_str())
+        {
+            all.insert(field);
+        }
+    }
+    all
 }
 
 impl Body {
