@@ -10,7 +10,7 @@ const TABLE: &str = include_str!("../../tests/cases/decide.json");
 
 struct Row {
     description: String,
-    base: Option<Form>,
+    base: Option<Sides<Form>>,
     now: Sides<Observed<Version>>,
     meeting: Meeting,
     rules: Rules,
@@ -26,6 +26,11 @@ fn form(value: &Value) -> Form {
     let mut form = value.as_object().unwrap().clone();
     form.retain(|_, value| value != "");
     Form(form)
+}
+
+/// What the sides agreed on: one content, where the local site did not make something of it.
+fn bases(case: &Map<String, Value>) -> Sides<Form> {
+    Sides::new(form(&case["base"]), form(case.get("base_local").unwrap_or(&case["base"])))
 }
 
 fn saved(side: Side, last: &str) -> Option<Moment> {
@@ -55,7 +60,7 @@ fn row(case: &Map<String, Value>) -> Row {
     let two = read(case, "two_documents", false);
     Row {
         description: case["description"].as_str().unwrap().to_owned(),
-        base: case["base"].is_object().then(|| form(&case["base"])),
+        base: case["base"].is_object().then(|| bases(case)),
         now: Sides::from_fn(|side| observed(case, side)),
         meeting: if two { Meeting::TwoDocuments } else { Meeting::SameDocument },
         rules: Rules {
@@ -89,7 +94,8 @@ fn mirrored(row: Row) -> Row {
     };
     let description = format!("{} (mirrored)", row.description);
     let now = Sides::new(row.now.local, row.now.cloud);
-    Row { description, now, rules, expect, ..row }
+    let base = row.base.map(|base| Sides::new(base.local, base.cloud));
+    Row { description, base, now, rules, expect, ..row }
 }
 
 fn mirror_word(direction: &str) -> &str {
@@ -102,7 +108,7 @@ fn mirror_word(direction: &str) -> &str {
 
 fn check(row: &Row) {
     let situation = Situation {
-        base: row.base.as_ref().map(|base| Sides::new(base, base)),
+        base: row.base.as_ref().map(Sides::as_ref),
         now: row.now.clone(),
         meeting: row.meeting,
         rules: row.rules,
