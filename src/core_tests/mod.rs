@@ -1,12 +1,24 @@
 //! What the tests of the pure core share: the doctypes of `tests/cases/doctypes.json` and the
 //! reading of case files.
 
+mod decisions;
+mod forms;
+mod purity;
+mod random;
+mod site;
+mod writes;
+
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::model::{Doc, Schema, Shape, Sides};
+
+static DOCTYPES: LazyLock<Map<String, Value>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../tests/cases/doctypes.json")).unwrap()
+});
 
 /// One case of a case file.
 pub type Case = Map<String, Value>;
@@ -28,9 +40,7 @@ pub fn doc(value: &Value) -> Doc {
 
 /// A doctype of `tests/cases/doctypes.json`, through the metadata that a site would give.
 pub fn schema(doctype: &str) -> Schema {
-    let all: Map<String, Value> =
-        serde_json::from_str(include_str!("../../tests/cases/doctypes.json")).unwrap();
-    let described = all[doctype].as_object().unwrap();
+    let described = DOCTYPES[doctype].as_object().unwrap();
     let fields: Vec<Value> = described["fields"]
         .as_object()
         .unwrap()
@@ -78,19 +88,15 @@ fn field(name: &str, words: &str) -> Value {
     meta
 }
 
-/// What the default of a field is, by field, for the sites of the tests.
-pub fn defaults(doctype: &str) -> BTreeMap<String, (String, Option<String>)> {
-    let all: Map<String, Value> =
-        serde_json::from_str(include_str!("../../tests/cases/doctypes.json")).unwrap();
-    let fields = all[doctype]["fields"].as_object().unwrap();
+/// The fields of a doctype: what kind of field each is, in the file's words, and its default.
+pub fn fields_of(doctype: &str) -> BTreeMap<String, (String, Option<String>)> {
+    let fields = DOCTYPES[doctype]["fields"].as_object().unwrap();
     fields
         .iter()
         .map(|(name, words)| {
-            let words = words.as_str().unwrap();
-            let kind = words.split(", ").next().unwrap().to_owned();
-            let default = words.split(", default ").nth(1);
-            let default = default.map(|rest| rest.split(", ").next().unwrap().to_owned());
-            (name.clone(), (kind, default))
+            let words: Vec<&str> = words.as_str().unwrap().split(", ").collect();
+            let default = words.iter().find_map(|word| word.strip_prefix("default "));
+            (name.clone(), (words[0].to_owned(), default.map(str::to_owned)))
         })
         .collect()
 }
