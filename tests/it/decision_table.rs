@@ -91,9 +91,7 @@ impl Row<'_> {
         let born = at("2026-10-01T08:00:00Z");
         self.insert(bench, self.player(Side::Cloud), &self.base(Side::Cloud), born);
         let local = self.player(Side::Local);
-        let is_rewritten =
-            self.case.contains_key("base_local") && !self.case.contains_key("new_fields");
-        if is_rewritten {
+        if self.is_rewritten() {
             let city = self.base(Side::Local)["city"].clone();
             bench.site(local).hooks.before_save("Probe", move |doc| doc.set("stxt", city.clone()));
         } else {
@@ -101,6 +99,11 @@ impl Row<'_> {
         }
         bench.sync().expect(0);
         bench.site(local).hooks.clear();
+    }
+
+    /// Whether a site stores something else than it is sent.
+    fn is_rewritten(&self) -> bool {
+        self.case.contains_key("base_local") && !self.case.contains_key("new_fields")
     }
 
     /// What a side had when both agreed.
@@ -202,6 +205,10 @@ impl Row<'_> {
     /// New York's clocks went back, so that the other side's stamp lies between the two
     /// instants that this can mean.
     fn saved_at(&self, role: Side) -> Timestamp {
+        if self.is_rewritten() {
+            // The first pass has stamped its copy with the time of the test.
+            return Timestamp::now();
+        }
         let last = self.text("saved_last").unwrap_or("tie");
         match last {
             "unclear" if self.player(role) == Side::Local => at("2026-11-01T05:30:00Z"),
