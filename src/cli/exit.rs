@@ -1,5 +1,6 @@
 //! Exit codes, and what an error is worth.
 
+use super::UsageError;
 use crate::config::ConfigError;
 use crate::pass::{Ambiguous, Stop, Summary};
 use crate::state::StateError;
@@ -75,6 +76,8 @@ impl Exit {
             Some(_) => return Self::Fatal,
             None => {}
         }
-        if error.is::<ConfigError>() || error.is::<Ambiguous>() { Self::Usage } else { Self::Fatal }
+        let is_usage =
+            error.is::<ConfigError>() || error.is::<Ambiguous>() || error.is::<UsageError>();
+        if is_usage { Self::Usage } else { Self::Fatal }
     }
 }

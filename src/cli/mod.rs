@@ -8,6 +8,7 @@ mod exit;
 mod hash;
 mod init;
 mod log;
+mod resolve;
 mod run;
 mod session;
 mod status;
@@ -28,9 +29,8 @@ use crate::report::{Color, LogFormat, Report};
 use crate::state::StateError;
 
 /// Commands and options of later versions: refused, never accepted and ignored.
-const LATER: [&str; 17] = [
+const LATER: [&str; 16] = [
     "doctor",
-    "resolve",
     "ingest-webhooks",
     "names",
     "listen",
@@ -103,6 +103,8 @@ enum Command {
     SyncAll(sync::SyncAllArgs),
     /// List the conflicts that wait for a person
     Conflicts(conflicts::ConflictsArgs),
+    /// Settle conflicts on both sites
+    Resolve(resolve::ResolveArgs),
     /// Show how things stand
     Status(status::StatusArgs),
     /// Show the audit trail, newest first
@@ -138,6 +140,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::SyncDoctype(args) => sync::cmd_sync_doctype(&global, &args, &report),
         Command::SyncAll(args) => sync::cmd_sync_all(&global, &args, &report),
         Command::Conflicts(args) => conflicts::cmd_conflicts(&global, &args, &report),
+        Command::Resolve(args) => resolve::cmd_resolve(&global, &args, &report),
         Command::Status(args) => status::cmd_status(&global, &args, &report),
         Command::Log(args) => log::cmd_log(&global, &args, &report),
         Command::Hash(args) => hash::cmd_hash(&global, &args, &report),
@@ -147,6 +150,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Exit::of_error(&error)
     });
     exit.code()
+}
+
+/// A command line that makes no sense, although each of its words does.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(String);
+
+impl UsageError {
+    fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
 }
 
 /// A command line that clap refuses, and `--help` and `--version`.

@@ -127,11 +127,17 @@ impl<'a> Run<'a> {
             more: std::mem::take(&mut self.more),
         };
         document.show(&self.report, error);
-        if let Some(run) = self.id {
-            let doctypes = &document.to_json(None)["doctypes"];
-            self.state.finish_run(run, i32::from(exit.code()), requests, doctypes, now())?;
-        }
+        let doctypes = document.to_json(None)["doctypes"].take();
+        self.record(exit, &doctypes)?;
         Ok(exit)
+    }
+
+    /// Records how the run ended.
+    pub(super) fn record(mut self, exit: Exit, summary: &Value) -> anyhow::Result<()> {
+        let Some(run) = self.id else { return Ok(()) };
+        let requests = Sides::from_fn(|side: Side| self.sites[side].requests());
+        self.state.finish_run(run, i32::from(exit.code()), requests, summary, now())?;
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::pass::Scope;
 use crate::report::Report;
 
 /// Options of every syncing command.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "independent flags of the command line")]
 pub struct SyncOptions {
     /// Decide everything, write nothing, print each action with its reason

@@ -5,6 +5,7 @@
 //! bars appear on a terminal only; what sites and files say is data, and a control character
 //! in it is shown, never obeyed. A closed pipe (`| head`) is no error.
 
+pub mod dialogue;
 mod progress;
 mod table;
 mod text;
@@ -110,6 +111,11 @@ impl Report {
         if self.json {
             write_all(&mut io::stdout().lock(), &format!("{value}\n"));
         }
+    }
+
+    /// Whether a person is there to be asked.
+    pub fn can_ask(&self) -> bool {
+        !self.json && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
     /// A remark, on standard error.

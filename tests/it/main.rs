@@ -12,4 +12,5 @@
 mod bench;
 mod contract;
 mod decision_table;
+mod resolve;
 mod second_pass;
