@@ -11,4 +11,5 @@
 
 mod bench;
 mod decision_table;
+mod demo;
 mod second_pass;
