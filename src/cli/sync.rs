@@ -26,7 +26,8 @@ pub struct SyncOptions {
     /// With --dry-run: exit 7 when there is something to do
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
-    /// Carry changes this way only, in place of the doctypes' rules
+    /// Which way to carry changes, in place of the doctypes' rules: auto (both ways),
+    /// cloud_to_local or local_to_cloud
     #[arg(long, value_name = "DIRECTION", value_parser = direction)]
     pub direction: Option<Direction>,
     /// List, fetch and hash every document
@@ -106,7 +107,7 @@ fn sync(
     let started = now();
     let _lock = RunLock::acquire(&config.state_path, started)?;
     let mut state = open(config, args)?;
-    let sites = connect(config, report, &interrupted)?;
+    let clients = connect(config, report, &interrupted)?;
     let options = Options {
         direction: args.direction,
         full: args.full,
@@ -123,10 +124,10 @@ fn sync(
         is_interrupted: &|| interrupted.load(Ordering::Relaxed),
         watcher: &progress,
     };
-    let sides = Sides::new(&sites.cloud as &dyn Site, &sites.local as &dyn Site);
-    let (summary, result) = pass(sides, &mut state, config, &options, around, run, doctypes);
+    let sites = Sides::new(&clients.cloud as &dyn Site, &clients.local as &dyn Site);
+    let (summary, result) = pass(sites, &mut state, config, &options, around, run, doctypes);
     progress.finish();
-    let requests = Sides::from_fn(|side: Side| sides[side].requests());
+    let requests = Sides::from_fn(|side: Side| sites[side].requests());
     let exit = match &result {
         Ok(()) if args.dry_run && !args.exit_code => Exit::Done,
         Ok(()) => Exit::of(&summary, args.dry_run),
