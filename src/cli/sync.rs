@@ -198,7 +198,10 @@ impl Document {
         for failed in self.summary.actions.iter().filter(|line| line.status == ActionStatus::Failed)
         {
             let message = failed.message.as_deref().unwrap_or(&failed.reason);
-            report.error(&format!("{} {}: {message}", failed.doctype, failed.name));
+            // Who refused it: the site that was written to.
+            let side =
+                failed.direction.target().map(|side| format!("{side}: ")).unwrap_or_default();
+            report.error(&format!("{} {}: {side}{message}", failed.doctype, failed.name));
         }
         for counts in &self.summary.doctypes {
             if let Some(problem) = counts.error.as_ref().or(counts.guard.as_ref()) {
