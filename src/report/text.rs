@@ -219,9 +219,9 @@ fn render_run(run: &Run) -> String {
         _ => "not finished".to_owned(),
     };
     let requests =
-        format!("{} requests to cloud, {} to local", run.requests.cloud, run.requests.local);
+        format!("requests: {} to cloud, {} to local", run.requests.cloud, run.requests.local);
     let command = escape(&run.command);
-    format!("run {}, {command}: {requests}\n  started {}, {until}", run.id, stamp(run.started_at))
+    format!("run {}, {command}; {requests}\n  started {}, {until}", run.id, stamp(run.started_at))
 }
 
 fn failed_row(failed: &FailedDocument) -> Vec<String> {
