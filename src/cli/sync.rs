@@ -198,7 +198,7 @@ impl Document {
         for failed in self.summary.actions.iter().filter(|line| line.status == ActionStatus::Failed)
         {
             let message = failed.message.as_deref().unwrap_or(&failed.reason);
-            // Who refused it: the site that was written to.
+            // The side that was to be written, with its cause.
             let side =
                 failed.direction.target().map(|side| format!("{side}: ")).unwrap_or_default();
             report.error(&format!("{} {}: {side}{message}", failed.doctype, failed.name));
