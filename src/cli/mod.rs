@@ -8,6 +8,7 @@ mod exit;
 mod hash;
 mod init;
 mod log;
+mod run;
 mod session;
 mod status;
 mod sync;

@@ -1,20 +1,16 @@
 //! `erpsync sync-doctype` and `erpsync sync-all`.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use clap::Args;
-use jiff::Timestamp;
-use serde_json::{Value, json};
 
-use super::session::{connect, interruption, load_config, now, pause};
-use super::{Exit, Global, tell};
-use crate::config::{Config, DoctypeConfig};
-use crate::model::{Direction, Side, Sides};
-use crate::pass::{ActionStatus, Options, Pass, Stop, Summary, Surroundings};
-use crate::report::{Progress, Report, render_actions, render_summary};
-use crate::site::Site;
-use crate::state::{RunLock, State, StateError, stamp};
+use super::run::Run;
+use super::session::load_config;
+use super::{Exit, Global};
+use crate::config::Config;
+use crate::model::Direction;
+use crate::pass::Scope;
+use crate::report::Report;
 
 /// Options of every syncing command.
 #[derive(Debug, Clone, Args)]
@@ -81,7 +77,8 @@ pub(super) fn cmd_sync_doctype(
     let config = load_config(global, report)?;
     let doctype = config.doctype(&args.doctype)?;
     let command = format!("sync-doctype {}", args.doctype);
-    sync(&config, &[doctype], &args.options, args.names.clone(), &command, report)
+    let scope = Scope { config: doctype, names: args.names.clone() };
+    sync(&config, &[scope], &args.options, &command, report)
 }
 
 /// One pass over every configured doctype.
@@ -91,148 +88,23 @@ pub(super) fn cmd_sync_all(
     report: &Arc<Report>,
 ) -> anyhow::Result<Exit> {
     let config = load_config(global, report)?;
-    let doctypes = config.doctypes.clone();
-    sync(&config, &doctypes, &args.options, Vec::new(), "sync-all", report)
+    let scopes: Vec<Scope> = config.doctypes.iter().cloned().map(Scope::whole).collect();
+    sync(&config, &scopes, &args.options, "sync-all", report)
 }
 
 fn sync(
     config: &Config,
-    doctypes: &[DoctypeConfig],
+    scopes: &[Scope],
     args: &SyncOptions,
-    names: Vec<String>,
     command: &str,
     report: &Arc<Report>,
 ) -> anyhow::Result<Exit> {
-    let interrupted = interruption()?;
-    let started = now();
-    let _lock = RunLock::acquire(&config.state_path, started)?;
-    let mut state = open(config, args)?;
-    let clients = connect(config, report, &interrupted)?;
-    let options = Options {
-        direction: args.direction,
-        full: args.full,
-        limit: args.limit,
-        dry_run: args.dry_run,
-        retry_failed: args.retry_failed,
-        names,
-    };
-    let run = if args.dry_run { None } else { Some(state.start_run(command, started)?) };
-    let progress = Progress::new(report.progress && !report.json);
-    let around = Surroundings {
-        now: &now,
-        pause: &|length| pause(&interrupted, length),
-        is_interrupted: &|| interrupted.load(Ordering::Relaxed),
-        watcher: &progress,
-    };
-    let sites = Sides::new(&clients.cloud as &dyn Site, &clients.local as &dyn Site);
-    let (summary, result) = pass(sites, &mut state, config, &options, around, run, doctypes);
-    progress.finish();
-    let requests = Sides::from_fn(|side: Side| sites[side].requests());
+    let mut run = Run::begin(config, args, command, report)?;
+    let (summary, result) = run.pass(scopes);
     let exit = match &result {
         Ok(()) if args.dry_run && !args.exit_code => Exit::Done,
         Ok(()) => Exit::of(&summary, args.dry_run),
         Err(error) => Exit::of_error(error),
     };
-    let document = Document { run, dry_run: args.dry_run, started, exit, requests, summary };
-    document.show(report, result.err().as_ref());
-    if let Some(run) = run {
-        let summary = document.to_json(None);
-        state.finish_run(run, i32::from(exit.code()), requests, &summary["doctypes"], now())?;
-    }
-    Ok(exit)
-}
-
-/// Opens the state; a dry run works on a copy.
-fn open(config: &Config, args: &SyncOptions) -> anyhow::Result<State> {
-    let path = &config.state_path;
-    let opened = if args.dry_run { State::open_copy(path) } else { State::open(path) };
-    match opened {
-        Err(StateError::Missing { .. }) if args.new_state && args.dry_run => {
-            Ok(State::in_memory()?)
-        }
-        Err(StateError::Missing { .. }) if args.new_state => Ok(State::create(path)?),
-        opened => Ok(opened?),
-    }
-}
-
-/// Runs the pass. What was done until an error is reported all the same.
-fn pass<'a>(
-    sites: Sides<&'a dyn Site>,
-    state: &'a mut State,
-    config: &'a Config,
-    options: &'a Options,
-    around: Surroundings<'a>,
-    run: Option<i64>,
-    doctypes: &[DoctypeConfig],
-) -> (Summary, anyhow::Result<()>) {
-    let mut pass = match Pass::new(sites, state, config, options, around, run) {
-        Ok(pass) => pass,
-        Err(error) => return (Summary::default(), Err(error)),
-    };
-    let result = pass.run(doctypes);
-    match pass.summary() {
-        Ok(summary) => (summary, result),
-        Err(error) => (Summary::default(), result.and(Err(error))),
-    }
-}
-
-/// What a run reports.
-struct Document {
-    run: Option<i64>,
-    dry_run: bool,
-    started: Timestamp,
-    exit: Exit,
-    requests: Sides<u64>,
-    summary: Summary,
-}
-
-impl Document {
-    fn show(&self, report: &Report, error: Option<&anyhow::Error>) {
-        for line in &self.summary.actions {
-            let text = render_actions(std::slice::from_ref(line));
-            report.trace(3, text.trim_end(), &json!(line));
-        }
-        if self.dry_run || report.verbosity > 0 {
-            report.data(&render_actions(&self.summary.actions));
-        }
-        for failed in self.summary.actions.iter().filter(|line| line.status == ActionStatus::Failed)
-        {
-            let message = failed.message.as_deref().unwrap_or(&failed.reason);
-            // The side that was to be written, with its cause.
-            let side =
-                failed.direction.target().map(|side| format!("{side}: ")).unwrap_or_default();
-            report.error(&format!("{} {}: {side}{message}", failed.doctype, failed.name));
-        }
-        for counts in &self.summary.doctypes {
-            if let Some(problem) = counts.error.as_ref().or(counts.guard.as_ref()) {
-                report.error(&format!("{}: {problem}", counts.doctype));
-            }
-        }
-        report.data(&render_summary(&self.summary, self.dry_run));
-        if let Some(error) = error {
-            match error.downcast_ref::<Stop>() {
-                Some(Stop::Interrupted) => report.note(&error.to_string()),
-                _ => tell(report, error),
-            }
-        }
-        report.json(&self.to_json(error));
-    }
-
-    fn to_json(&self, error: Option<&anyhow::Error>) -> Value {
-        let mut document = json!({
-            "run_id": self.run,
-            "dry_run": self.dry_run,
-            "started_at": stamp(self.started),
-            "finished_at": stamp(now()),
-            "exit_code": self.exit.code(),
-            "requests": {"cloud": self.requests.cloud, "local": self.requests.local},
-            "remaining": self.summary.remaining,
-            "doctypes": self.summary.doctypes,
-            "actions": self.summary.actions,
-        });
-        if let Some(error) = error {
-            document["error"] = format!("{error:#}").into();
-        }
-        document
-    }
+    run.finish(summary, result.err().as_ref(), exit)
 }

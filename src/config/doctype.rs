@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::error::{closest, quoted};
 use super::section::{Section, wrong_type};
 use super::tree::{Node, Value};
-use super::{fields, filters, not_yet, refused};
+use super::{fields, filters, refused};
 use crate::model::{Deletes, Direction, FirstMeeting, MaxDeletes, NamesRule, Policy, Submitted};
 
 /// Everything that is configured for one doctype, all defaults resolved.
@@ -56,10 +56,10 @@ impl Default for DoctypeConfig {
             exclude_fields: Vec::new(),
             include_fields: Vec::new(),
             filters: Vec::new(),
-            submitted: not_yet::SUBMITTED_WHEN_ABSENT,
+            submitted: Submitted::Mirror,
             names: NamesRule::Auto,
             match_on: Vec::new(),
-            deletes: not_yet::DELETES_WHEN_ABSENT,
+            deletes: Deletes::Propagate,
             max_deletes: MaxDeletes::Percent(10),
             child_keys: BTreeMap::new(),
         }

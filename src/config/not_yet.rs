@@ -1,17 +1,11 @@
 //! What the file format has, but this version of the program does not do.
 //!
-//! A key that would be accepted and then ignored is refused instead. This list, and the two
-//! defaults below it, are the whole of it: a version that does more shortens them.
+//! A key that would be accepted and then ignored is refused instead. This list is the whole
+//! of it: a version that does more shortens it. What a default asks for and the pass does not
+//! do yet is left alone there, and said.
 
 use super::error::{Report, quoted};
 use super::tree::{Entries, Node, Value};
-
-use crate::model::{Deletes, Submitted};
-
-/// What happens to deletions where the file says nothing: they are counted, nothing else.
-pub(super) const DELETES_WHEN_ABSENT: Deletes = Deletes::Keep;
-/// What happens to submitted documents where the file says nothing.
-pub(super) const SUBMITTED_WHEN_ABSENT: Submitted = Submitted::Skip;
 
 /// One thing that is not in this version.
 pub(super) struct NotYet {

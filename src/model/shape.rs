@@ -74,6 +74,14 @@ impl Shape {
         }
     }
 
+    /// The fields that count for change, as `field` or `table.field`.
+    #[must_use]
+    pub fn content_fields(&self) -> Vec<String> {
+        let mut fields = Vec::new();
+        content_of("", &self.columns, &mut fields);
+        fields
+    }
+
     /// Stands for everything that shapes this doctype's forms.
     #[must_use]
     pub fn digest(&self) -> &str {
@@ -175,6 +183,13 @@ fn names_the_document(name: &str, schemas: Sides<&Schema>) -> bool {
 
 fn qualified(table: &str, field: &str) -> String {
     if table.is_empty() { field.to_owned() } else { format!("{table}.{field}") }
+}
+
+fn content_of(table: &str, columns: &Columns, fields: &mut Vec<String>) {
+    for (name, column) in columns.iter().filter(|(_, column)| column.role == Role::Content) {
+        fields.push(qualified(table, name));
+        content_of(name, &column.rows, fields);
+    }
 }
 
 fn describe(out: &mut String, table: &str, columns: &Columns) {

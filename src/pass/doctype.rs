@@ -39,7 +39,7 @@ pub fn scope_digest(config: &DoctypeConfig) -> String {
 
 impl Pass<'_> {
     /// Asks both sites for the doctype's metadata.
-    pub(super) fn load_doctype(&self, config: DoctypeConfig) -> anyhow::Result<Doctype> {
+    pub(super) fn load_doctype(&mut self, config: DoctypeConfig) -> anyhow::Result<Doctype> {
         let sites = self.sites;
         let schemas = self
             .workers
@@ -50,6 +50,7 @@ impl Pass<'_> {
             }
         }
         let shape = Shape::new(schemas.as_ref(), &config.exclude_fields, &config.include_fields);
+        self.state.save_shape(shape.digest(), &shape.content_fields())?;
         let naming = Naming::of(&schemas.cloud);
         let scope = scope_digest(&config);
         Ok(Doctype { config, schemas, shape, naming, scope })

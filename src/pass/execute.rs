@@ -5,7 +5,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::model::{Action, ConflictKind, Direction, Side, Sides};
+use crate::model::{Action, ConflictKind, Direction, Sides};
 use crate::recon::Decision;
 use crate::state::{
     Closing, Failure, LogEntry, LogStatus, NewConflict, Record, RecordStatus, StatusChange, stamp,
@@ -72,7 +72,7 @@ impl Pass<'_> {
         Some(closing)
     }
 
-    fn record_conflict(&mut self, operation: &Operation) -> anyhow::Result<()> {
+    pub(super) fn record_conflict(&mut self, operation: &Operation) -> anyhow::Result<()> {
         let Some(mut conflict) = self.conflict_of(operation) else { return Ok(()) };
         conflict.log = Some(self.entry(&operation.decision, LogStatus::Conflict, None));
         let now = self.now();
@@ -86,12 +86,11 @@ impl Pass<'_> {
     pub(super) fn conflict_of(&self, operation: &Operation) -> Option<NewConflict> {
         let Operation { pair, forms, decision, .. } = operation;
         let kind: ConflictKind = decision.conflict?;
-        let form = |side: Side| forms.now[side].clone().unwrap_or_default();
         let detected = stamp(self.now());
         Some(NewConflict {
             record: pair.record.id,
             kind,
-            fields: form(Side::Cloud).differing(&form(Side::Local)),
+            fields: forms.now.cloud.differing(&forms.now.local),
             data: Sides::from_fn(|side| {
                 pair.doc(side).map_or(Value::Null, |doc| Value::Object(doc.0.clone()))
             }),

@@ -16,6 +16,7 @@ mod fetch;
 mod inspect;
 mod links;
 mod plan;
+mod resolve;
 mod scan;
 mod settle;
 mod summary;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use doctype::{Doctype, Unsyncable};
+pub use resolve::{Choice, Resolved};
 pub use scan::Ambiguous;
 pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Summary};
 pub use types::{
@@ -56,8 +58,23 @@ pub struct Options {
     pub dry_run: bool,
     /// Take up failed documents although their time has not come.
     pub retry_failed: bool,
-    /// Only these documents.
+}
+
+/// What a run goes through of one doctype.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// The doctype and its rules.
+    pub config: DoctypeConfig,
+    /// Only these documents, by any of their names; none: all of them.
     pub names: Vec<String>,
+}
+
+impl Scope {
+    /// All documents of a doctype.
+    #[must_use]
+    pub fn whole(config: DoctypeConfig) -> Self {
+        Self { config, names: Vec::new() }
+    }
 }
 
 /// What a pass takes from the world around it.
@@ -116,8 +133,8 @@ pub struct Pass<'a> {
     ahead: Vec<String>,
     /// Records that turned out to be another one's other side.
     joined: BTreeSet<i64>,
-    /// The records that `--name` asks for.
-    named: Vec<i64>,
+    /// The records of doctypes of which only some documents were asked for.
+    named: BTreeMap<String, Vec<i64>>,
     /// How many documents may still be acted on.
     left: Option<usize>,
     summary: Summary,
@@ -154,7 +171,7 @@ impl<'a> Pass<'a> {
             naming: BTreeMap::new(),
             ahead: Vec::new(),
             joined: BTreeSet::new(),
-            named: Vec::new(),
+            named: BTreeMap::new(),
             left: options.limit,
             summary: Summary::default(),
         })
@@ -165,11 +182,12 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// A site that is down, an unusable state, or an interruption. What was done until then
     /// is stored.
-    pub fn run(&mut self, doctypes: &[DoctypeConfig]) -> anyhow::Result<()> {
+    pub fn run(&mut self, scopes: &[Scope]) -> anyhow::Result<()> {
         let mut waiting = Vec::new();
-        for (i, config) in doctypes.iter().enumerate() {
-            self.ahead = doctypes[i + 1..].iter().map(|later| later.doctype.clone()).collect();
-            waiting.extend(self.pass_over(config)?);
+        for (i, scope) in scopes.iter().enumerate() {
+            let ahead = scopes[i + 1..].iter().map(|later| later.config.doctype.clone());
+            self.ahead = ahead.collect();
+            waiting.extend(self.pass_over(scope)?);
         }
         self.finish(waiting)
     }
@@ -188,14 +206,15 @@ impl<'a> Pass<'a> {
     /// Counts what waits, failed or was left alone, from this run or from earlier ones.
     fn tally(&mut self) -> anyhow::Result<()> {
         for entry in &mut self.summary.doctypes {
-            let statuses = if self.options.names.is_empty() {
-                self.state.totals_of(&entry.doctype)?
-            } else {
-                let mut counts = BTreeMap::new();
-                for record in self.state.load_records(&self.named)? {
-                    *counts.entry(record.status).or_insert(0) += 1;
+            let statuses = match self.named.get(&entry.doctype) {
+                None => self.state.totals_of(&entry.doctype)?,
+                Some(named) => {
+                    let mut counts = BTreeMap::new();
+                    for record in self.state.load_records(named)? {
+                        *counts.entry(record.status).or_insert(0) += 1;
+                    }
+                    counts
                 }
-                counts
             };
             let count = |status| statuses.get(&status).copied().unwrap_or(0);
             entry.conflicts = count(RecordStatus::Conflict);
@@ -207,15 +226,12 @@ impl<'a> Pass<'a> {
     }
 
     /// One doctype. A doctype that cannot be synced does not stop the others.
-    fn pass_over(
-        &mut self,
-        config: &DoctypeConfig,
-    ) -> anyhow::Result<Option<(Doctype, Vec<Aside>)>> {
+    fn pass_over(&mut self, scope: &Scope) -> anyhow::Result<Option<(Doctype, Vec<Aside>)>> {
         self.check_interrupted()?;
-        let config = self.effective(config);
+        let config = self.effective(&scope.config);
         let name = config.doctype.clone();
         self.counts(&name);
-        match self.try_pass_over(config) {
+        match self.try_pass_over(config, &scope.names) {
             Err(error) if is_about_the_doctype(&error) => {
                 self.counts(&name).error = Some(format!("{error:#}"));
                 Ok(None)
@@ -227,9 +243,11 @@ impl<'a> Pass<'a> {
     fn try_pass_over(
         &mut self,
         config: DoctypeConfig,
+        names: &[String],
     ) -> anyhow::Result<Option<(Doctype, Vec<Aside>)>> {
         self.settle(&config)?;
-        let candidates = self.scan(&config)?;
+        let candidates =
+            if names.is_empty() { self.scan(&config)? } else { self.scan_names(&config, names)? };
         if candidates.is_empty() {
             return Ok(None);
         }

@@ -10,12 +10,13 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use crate::identity::{LinkTable, has_natural_name, meeting};
-use crate::model::{Action, Doc, Form, Meeting, OpenLink, Policy, Side, Sides};
+use crate::model::{Action, Doc, Meeting, OpenLink, Policy, Side, Sides};
 use crate::recon::{
-    Body, Change, Decision, Observed, RowNames, Rules, SiteClock, Situation, Skew, Version,
-    classify, create_body, decide, update_body,
+    Body, Decision, Observed, RowNames, Rules, SiteClock, Situation, Skew, Version, create_body,
+    decide, update_body,
 };
 use crate::site::SiteError;
+use crate::state::Resolution;
 
 use super::links::docs_of;
 use super::{Doctype, Forms, OpenLinks, Operation, Pair, Pass, Request, Step, Write, at};
@@ -56,26 +57,27 @@ impl Pass<'_> {
             self.add_naming(doctype, &pairs, &mut links)?;
         }
         let among: BTreeSet<OpenLink> = if open == OpenLinks::Cut {
-            pairs.iter().flat_map(|pair| names_of(pair)).collect()
+            pairs.iter().flat_map(names_of).collect()
         } else {
             BTreeSet::new()
         };
         let mut operations = Vec::with_capacity(pairs.len());
         for (pair, (forms, decision)) in pairs.into_iter().zip(judged) {
-            if self.is_over_limit(&decision) {
+            let decision = restrained(doctype, &pair, decision);
+            let step = self.step(doctype, &pair, &forms, &decision, &links, open, &among)?;
+            if self.is_over_limit(&decision, &step) {
                 self.summary.remaining += 1;
                 continue;
             }
-            let decision = restrained(doctype, &pair, decision);
-            let step = self.step(doctype, &pair, &forms, &decision, &links, open, &among)?;
             operations.push(Operation { pair, forms, decision, step });
         }
         Ok(operations)
     }
 
-    /// Whether `--limit` leaves this document for another run; counts it otherwise.
-    fn is_over_limit(&mut self, decision: &Decision) -> bool {
-        if decision.action == Action::Noop {
+    /// Whether `--limit` leaves this document for another run; counts it otherwise. What
+    /// waits is counted when its turn comes.
+    fn is_over_limit(&mut self, decision: &Decision, step: &Step) -> bool {
+        if decision.action == Action::Noop || matches!(step, Step::Wait(_)) {
             return false;
         }
         match &mut self.left {
@@ -88,7 +90,7 @@ impl Pass<'_> {
         }
     }
 
-    fn judge(
+    pub(super) fn judge(
         &mut self,
         doctype: &Doctype,
         pair: &Pair,
@@ -99,13 +101,26 @@ impl Pass<'_> {
             let reason = "an earlier request has no answer yet; its outcome is waited for";
             return Ok((forms, Decision::skip(reason)));
         }
-        let decision = judge_with(doctype, pair, &forms, links, None);
+        let new_fields = self.new_fields(doctype, pair)?;
+        let decision = judge_with(doctype, pair, &forms, links, &new_fields, None);
         if decision.conflict.is_none() || doctype.config.policy != Policy::LatestTimestamp {
             return Ok((forms, decision));
         }
         let clocks = self.clocks()?;
-        let decision = judge_with(doctype, pair, &forms, links, Some(&clocks));
+        let decision = judge_with(doctype, pair, &forms, links, &new_fields, Some(&clocks));
         Ok((forms, decision))
+    }
+
+    /// The fields that count today and did not when the bases were written.
+    fn new_fields(&self, doctype: &Doctype, pair: &Pair) -> anyhow::Result<Vec<String>> {
+        let Some(digest) = &pair.record.form_digest else { return Ok(Vec::new()) };
+        if digest == doctype.shape.digest() {
+            return Ok(Vec::new());
+        }
+        let Some(known) = self.state.shape_fields(digest)? else { return Ok(Vec::new()) };
+        let mut fields = doctype.shape.content_fields();
+        fields.retain(|field| !known.contains(field));
+        Ok(fields)
     }
 
     /// Both sites' clocks, read when the first conflict needs them.
@@ -179,8 +194,26 @@ impl Pass<'_> {
             let body = create_body(&doctype.shape, source, held_back(doctype), &translate);
             return Ok(insert(doctype, source, body, target));
         }
-        let on_target = pair.doc(target).context("nothing to update")?;
         let fields = changed_fields(forms, decision, target);
+        let mut write = self.update_for(doctype, pair, source, &fields, links, target)?;
+        write.resolution = decision.conflict.map(|_| winner(from));
+        Ok(write)
+    }
+
+    /// The update that brings some fields of the target to the values of `source`, a document
+    /// of the other side.
+    pub(super) fn update_for(
+        &self,
+        doctype: &Doctype,
+        pair: &Pair,
+        source: &Doc,
+        fields: &[String],
+        links: &LinkTable,
+        target: Side,
+    ) -> anyhow::Result<Write> {
+        let from = target.opposite();
+        let on_target = pair.doc(target).context("nothing to update")?;
+        let translate = |linked: &str, name: &str| links.translate(from, linked, name);
         let rows = self.state.row_names(pair.record.id)?;
         let known = |table: &str| -> RowNames {
             rows.iter()
@@ -188,10 +221,26 @@ impl Pass<'_> {
                 .filter_map(|row| Some((row.names[from].clone()?, row.names[target].clone()?)))
                 .collect()
         };
-        let body = update_body(&doctype.shape, &fields, source, on_target, &known, &translate);
+        let body = update_body(&doctype.shape, fields, source, on_target, &known, &translate);
         let request =
             Request::Update { name: on_target.name(), modified: on_target.modified().to_owned() };
-        Ok(Write { side: target, body, carried: source.clone(), request })
+        Ok(Write {
+            side: target,
+            body,
+            carried: source.clone(),
+            request,
+            resolution: None,
+            log_as: Action::Update,
+            held: Map::new(),
+        })
+    }
+}
+
+/// Who wins where a conflict is settled by writing this side's version to the other.
+pub(super) fn winner(side: Side) -> Resolution {
+    match side {
+        Side::Cloud => Resolution::CloudWins,
+        Side::Local => Resolution::LocalWins,
     }
 }
 
@@ -218,11 +267,12 @@ fn forms(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Forms {
     let form_of = |side: Side, doc: &Doc| {
         doctype.shape.sync_form(doc, &|linked, name| links.id(side, linked, name))
     };
-    let now = Sides::from_fn(|side| pair.doc(side).map(|doc| form_of(side, doc)));
+    let now =
+        Sides::from_fn(|side| pair.doc(side).map(|doc| form_of(side, doc)).unwrap_or_default());
     let is_todays = pair.record.form_digest.as_deref() == Some(doctype.shape.digest());
     let base = pair.record.bases.as_ref().map(|bases| {
-        Sides::from_fn(|side| match (&now[side], &pair.record.hashes[side]) {
-            (Some(form), Some(hash)) if is_todays && form.hash() == *hash => form.clone(),
+        Sides::from_fn(|side| match &pair.record.hashes[side] {
+            Some(hash) if is_todays && now[side].hash() == *hash => now[side].clone(),
             _ => form_of(side, &bases[side].content),
         })
     });
@@ -234,10 +284,11 @@ fn judge_with(
     pair: &Pair,
     forms: &Forms,
     links: &LinkTable,
+    new_fields: &[String],
     clocks: Option<&Sides<Option<SiteClock>>>,
 ) -> Decision {
     let version = |side: Side, doc: &Doc| Version {
-        form: forms.now[side].clone().unwrap_or_default(),
+        form: forms.now[side].clone(),
         saved: clocks
             .and_then(|clocks| clocks[side].as_ref())
             .and_then(|clock| clock.moment(doc.modified())),
@@ -252,6 +303,7 @@ fn judge_with(
         base: forms.base.as_ref().map(Sides::as_ref),
         now,
         meeting: meet(doctype, pair, links),
+        new_fields: new_fields.to_vec(),
         rules: Rules {
             policy: doctype.config.policy,
             first_meeting: doctype.config.first_meeting,
@@ -273,7 +325,7 @@ fn meet(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Meeting {
 }
 
 /// What this version does not do is left alone.
-fn restrained(doctype: &Doctype, pair: &Pair, decision: Decision) -> Decision {
+pub(super) fn restrained(doctype: &Doctype, pair: &Pair, decision: Decision) -> Decision {
     if decision.skipped || matches!(decision.action, Action::Noop) {
         return decision;
     }
@@ -298,8 +350,7 @@ fn restrained(doctype: &Doctype, pair: &Pair, decision: Decision) -> Decision {
 /// The fields that an update sends: what the source changed where the target differs; to
 /// settle a conflict, all in which they differ.
 fn changed_fields(forms: &Forms, decision: &Decision, target: Side) -> Vec<String> {
-    let empty = Form::default();
-    let now = |side: Side| forms.now[side].as_ref().unwrap_or(&empty);
+    let now = |side: Side| &forms.now[side];
     let differing = now(target.opposite()).differing(now(target));
     match &forms.base {
         Some(base) if decision.conflict.is_none() => {
@@ -316,7 +367,15 @@ fn insert(doctype: &Doctype, source: &Doc, mut body: Body, target: Side) -> Writ
         body.fields.insert("name".to_owned(), name.clone().into());
     }
     let carried = without(source, &body.omitted);
-    Write { side: target, body, carried, request: Request::Insert { name } }
+    Write {
+        side: target,
+        body,
+        carried,
+        request: Request::Insert { name },
+        resolution: None,
+        log_as: Action::Create,
+        held: Map::new(),
+    }
 }
 
 /// The document less some fields, `field` or `table.field`.
@@ -343,13 +402,12 @@ fn ready(write: Write, action: Action, open: OpenLinks, among: &BTreeSet<OpenLin
     }
     let waits = match open {
         OpenLinks::Ignore => None,
-        OpenLinks::Wait => write.body.open.first(),
         // A new document may go without links to documents that wait as well: a cycle. What
         // failed is not waited for in vain by leaving it out.
         OpenLinks::Cut if action == Action::Create => {
             write.body.open.iter().find(|link| !among.contains(link))
         }
-        OpenLinks::Cut => write.body.open.first(),
+        OpenLinks::Wait | OpenLinks::Cut => write.body.open.first(),
     };
     match waits {
         Some(link) => Step::Wait(link.clone()),
@@ -370,12 +428,6 @@ pub(super) fn sent_fields(write: &Write) -> Doc {
 
 /// Whether both sides are as their bases are.
 pub(super) fn is_unchanged(forms: &Forms, pair: &Pair) -> bool {
-    let Some(base) = &forms.base else { return false };
-    Side::BOTH.into_iter().all(|side| match &forms.now[side] {
-        Some(form) => {
-            let now = Observed::Present(Version { form: form.clone(), saved: None });
-            pair.doc(side).is_some() && classify(&base[side], &now) == Some(Change::Unchanged)
-        }
-        None => false,
-    })
+    let is_there = Side::BOTH.into_iter().all(|side| pair.doc(side).is_some());
+    is_there && forms.base.as_ref().is_some_and(|base| *base == forms.now)
 }

@@ -19,9 +19,7 @@ impl Pass<'_> {
     /// The candidates of a doctype, in the order of their records.
     pub(super) fn scan(&mut self, config: &DoctypeConfig) -> anyhow::Result<Vec<Candidate>> {
         self.around.watcher.listing(&config.doctype);
-        if !self.options.names.is_empty() {
-            return self.scan_names(config);
-        }
+        let full = self.options.full || self.full_is_due(config)?;
         let listed = self.list(config)?;
         self.state.begin_listing(&config.doctype)?;
         for (side, documents) in listed.iter() {
@@ -39,7 +37,7 @@ impl Pass<'_> {
             &config.doctype,
             &CandidateQuery {
                 now,
-                full: self.options.full,
+                full,
                 retry_failed: self.options.retry_failed,
                 scope_digest: &scope_digest(config),
             },
@@ -47,8 +45,15 @@ impl Pass<'_> {
         candidates.extend(absorbed.missing.iter().map(|(record, _)| *record));
         candidates.sort_unstable();
         candidates.dedup();
-        self.state.set_listed(&config.doctype, now, self.options.full)?;
+        self.state.set_listed(&config.doctype, now, full)?;
         Ok(candidates)
+    }
+
+    /// Whether it is time to fetch and hash everything again: some changes never move
+    /// `modified`, as a new field's default does not (COPYING.md 4).
+    fn full_is_due(&self, config: &DoctypeConfig) -> anyhow::Result<bool> {
+        let Some(last) = self.state.last_listed(&config.doctype)?.full else { return Ok(true) };
+        Ok(self.now().duration_since(last).unsigned_abs() >= self.config.full_every)
     }
 
     /// Lists both sides at the same time.
@@ -107,11 +112,14 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// The candidates that `--name` asks for.
-    fn scan_names(&mut self, config: &DoctypeConfig) -> anyhow::Result<Vec<Candidate>> {
+    /// The candidates among some documents that are asked for by name.
+    pub(super) fn scan_names(
+        &mut self,
+        config: &DoctypeConfig,
+        names: &[String],
+    ) -> anyhow::Result<Vec<Candidate>> {
         let mut candidates = Vec::new();
-        for name in self.options.names.clone() {
-            let name = &name;
+        for name in names {
             let known = self.state.find_records(&config.doctype, name)?;
             match known.as_slice() {
                 [] => candidates.extend(self.look_up(config, name)?),
@@ -134,7 +142,7 @@ impl Pass<'_> {
         }
         candidates.sort_unstable();
         candidates.dedup();
-        self.named.clone_from(&candidates);
+        self.named.insert(config.doctype.clone(), candidates.clone());
         Ok(candidates)
     }
 

@@ -65,6 +65,8 @@ pub struct Situation<'a> {
     pub now: Sides<Observed<Version>>,
     /// What the documents are to each other, where there is no base.
     pub meeting: Meeting,
+    /// Fields that count since the bases were written and did not before.
+    pub new_fields: Vec<String>,
     /// The configuration.
     pub rules: Rules,
 }
@@ -183,6 +185,9 @@ fn may_write(rule: Direction, target: Side) -> bool {
 
 fn with_base(situation: &Situation<'_>, change: Sides<Change>) -> Decision {
     use Change::{Deleted, Modified, Unchanged};
+    if differ_in_new_fields(situation) {
+        return new_field(situation, change);
+    }
     match (change.cloud, change.local) {
         (Unchanged, Unchanged) => Decision::noop("in step"),
         (Deleted, Deleted) => {
@@ -195,6 +200,41 @@ fn with_base(situation: &Situation<'_>, change: Sides<Change>) -> Decision {
         (Deleted, Unchanged) => deleted(situation, Side::Cloud),
         (Modified, Deleted) => edited_and_deleted(Side::Local),
         (Deleted, Modified) => edited_and_deleted(Side::Cloud),
+    }
+}
+
+/// Whether the sides differ in a field that was not compared until now.
+fn differ_in_new_fields(situation: &Situation<'_>) -> bool {
+    let (Observed::Present(cloud), Observed::Present(local)) =
+        (&situation.now.cloud, &situation.now.local)
+    else {
+        return false;
+    };
+    // A field of rows shows as its table.
+    let top = |field: &String| field.split('.').next().unwrap_or_default().to_owned();
+    let new: Vec<String> = situation.new_fields.iter().map(top).collect();
+    cloud.form.differing(&local.form).iter().any(|field| new.contains(field))
+}
+
+/// The rules settle it; but where one side alone was edited, the edit survives.
+fn new_field(situation: &Situation<'_>, change: Sides<Change>) -> Decision {
+    let what = "a field that counts now differs";
+    let direction = situation.rules.direction;
+    let edited = match (change.cloud, change.local) {
+        (Change::Modified, Change::Unchanged) => Some(Side::Cloud),
+        (Change::Unchanged, Change::Modified) => Some(Side::Local),
+        _ => None,
+    };
+    match edited {
+        Some(source)
+            if situation.rules.policy != Policy::Manual
+                && may_write(direction, source.opposite()) =>
+        {
+            let to = Direction::to(source.opposite());
+            Decision::new(Action::Update, to, format!("{what}; {source} changed"))
+                .of(ConflictKind::NewField)
+        }
+        _ => settle(situation, ConflictKind::NewField, what, false),
     }
 }
 

@@ -10,9 +10,10 @@ const TABLE: &str = include_str!("../../tests/cases/decide.json");
 
 struct Row {
     description: String,
-    base: Option<Form>,
+    base: Option<Sides<Form>>,
     now: Sides<Observed<Version>>,
     meeting: Meeting,
+    new_fields: Vec<String>,
     rules: Rules,
     expect: Value,
     has_mirror: bool,
@@ -51,13 +52,27 @@ fn observed(case: &Map<String, Value>, side: Side) -> Observed<Version> {
     }
 }
 
+/// What both sides agreed on; of fields that were not compared then, what each had.
+fn base(case: &Map<String, Value>) -> Option<Sides<Form>> {
+    let agreed = case["base"].is_object().then(|| form(&case["base"]))?;
+    let new: Vec<String> = read(case, "new_fields", Vec::new());
+    Some(Sides::from_fn(|side| {
+        let mut base = agreed.clone();
+        for field in &new {
+            base.0.insert(field.clone(), case["base_of_new"][side.as_str()].clone());
+        }
+        base
+    }))
+}
+
 fn row(case: &Map<String, Value>) -> Row {
     let two = read(case, "two_documents", false);
     Row {
         description: case["description"].as_str().unwrap().to_owned(),
-        base: case["base"].is_object().then(|| form(&case["base"])),
+        base: base(case),
         now: Sides::from_fn(|side| observed(case, side)),
         meeting: if two { Meeting::TwoDocuments } else { Meeting::SameDocument },
+        new_fields: read(case, "new_fields", Vec::new()),
         rules: Rules {
             policy: read(case, "policy", Policy::LatestTimestamp),
             first_meeting: read(case, "first_meeting", FirstMeeting::Policy),
@@ -88,8 +103,10 @@ fn mirrored(row: Row) -> Row {
         ..row.rules
     };
     let description = format!("{} (mirrored)", row.description);
+    let swap_base = |base: Sides<Form>| Sides::new(base.local, base.cloud);
+    let base = row.base.map(swap_base);
     let now = Sides::new(row.now.local, row.now.cloud);
-    Row { description, now, rules, expect, ..row }
+    Row { description, base, now, rules, expect, ..row }
 }
 
 fn mirror_word(direction: &str) -> &str {
@@ -102,9 +119,10 @@ fn mirror_word(direction: &str) -> &str {
 
 fn check(row: &Row) {
     let situation = Situation {
-        base: row.base.as_ref().map(|base| Sides::new(base, base)),
+        base: row.base.as_ref().map(Sides::as_ref),
         now: row.now.clone(),
         meeting: row.meeting,
+        new_fields: row.new_fields.clone(),
         rules: row.rules,
     };
     let decision = decide(&situation);

@@ -43,6 +43,7 @@ pub enum LogFormat {
 }
 
 /// How much is said, and where.
+#[allow(clippy::struct_excessive_bools, reason = "independent options of the command line")]
 pub struct Report {
     /// One JSON document instead of text.
     pub json: bool,

@@ -39,9 +39,10 @@ pub fn render_summary(summary: &Summary, dry_run: bool) -> String {
         let _ = writeln!(text, "{} left for another run by --limit", summary.remaining);
     }
     let failed: usize = summary.doctypes.iter().map(|counts| counts.failed).sum();
-    if failed > 0 && !dry_run {
-        let noun = if failed == 1 { "document" } else { "documents" };
-        let _ = writeln!(text, "{failed} {noun} failed; when each is tried again: erpsync status");
+    let is_told = summary.actions.iter().any(|line| line.status == ActionStatus::Failed);
+    if failed > 0 && !is_told && !dry_run {
+        let what = if failed == 1 { "document failed" } else { "documents failed" };
+        let _ = writeln!(text, "{failed} {what} earlier; when it is tried again: erpsync status");
     }
     let conflicts: usize = summary.doctypes.iter().map(|counts| counts.conflicts).sum();
     if conflicts > 0 && !dry_run {

@@ -193,6 +193,26 @@ impl State {
         Ok(found)
     }
 
+    /// Remembers which fields a form digest stands for.
+    pub fn save_shape(&mut self, digest: &str, fields: &[String]) -> StateResult<()> {
+        let sql = "INSERT OR IGNORE INTO shapes (digest, fields) VALUES (?, ?)";
+        self.write(|transaction| {
+            transaction.execute(sql, params![digest, super::to_json(&fields)?])?;
+            Ok(())
+        })
+    }
+
+    /// The fields that a form digest stands for, where it is known.
+    pub fn shape_fields(&self, digest: &str) -> StateResult<Option<Vec<String>>> {
+        let sql = "SELECT fields FROM shapes WHERE digest = ?";
+        let found: Option<String> = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([digest], |row| row.get(0))
+            .optional()?;
+        found.map(|fields| super::from_json(&fields)).transpose()
+    }
+
     /// Changes what is to be done about records, e.g. leaves them alone for a reason.
     pub fn set_status(&mut self, changes: &[StatusChange], now: Timestamp) -> StateResult<()> {
         self.write(|transaction| {

@@ -1,1 +1,231 @@
-//! After a good pass nothing is written again, whatever the sites do to what they are sent.
+//! After a good pass nothing is written again, whatever the sites do to what they are sent,
+//! and nothing that a user enters is lost (invariants 1, 3 and 8).
+
+use std::time::Duration;
+
+use erpsync::model::Side;
+use frappe_sandbox::faults::Match;
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, USER};
+
+const PROBES: &str = "[sync]\ndoctypes = [\"Probe\"]\n[sync.retry]\nbackoff_seconds = 0.01\n";
+
+/// A Probe whose time does not depend on when it was entered.
+fn probe(name: &str, text: &str) -> Value {
+    json!({
+        "title": name, "stxt": text, "f": 3.14159, "tm": "04:05:06",
+        "rows": [{"item": "A", "qty": 1.5}, {"item": "B", "qty": 2}],
+    })
+}
+
+fn bench() -> Bench {
+    let bench = Bench::default();
+    bench.configure(PROBES);
+    bench
+}
+
+fn text(bench: &Bench, side: Side, name: &str) -> String {
+    bench.doc(side, "Probe", name).unwrap()["stxt"].as_str().unwrap_or_default().to_owned()
+}
+
+fn hook_all(bench: &Bench) {
+    for side in Side::BOTH {
+        let mut site = bench.site(side);
+        site.hooks.upper_case("Probe", "stxt");
+        site.hooks.fill("Probe", "phone", json!("+91-0"));
+        site.hooks.round("Probe", "f", 2);
+        site.hooks.change_later("Probe", Duration::from_millis(200), "hid", json!("processed"));
+    }
+}
+
+#[test]
+fn hooks_that_rewrite_are_not_fought_over() {
+    let bench = bench();
+    for i in 0..3 {
+        bench.insert(Side::Cloud, "Probe", &probe(&format!("C{i}"), "from cloud"));
+        bench.insert(Side::Local, "Probe", &probe(&format!("L{i}"), "from local"));
+    }
+    hook_all(&bench);
+    bench.insert(Side::Cloud, "Probe", &probe("hooked", "entered under hooks"));
+    bench.sync().expect(0);
+    std::thread::sleep(Duration::from_millis(300));
+    bench.sync().expect(0);
+    std::thread::sleep(Duration::from_millis(300));
+    bench.sync().expect(0);
+    bench.clear_logs();
+    bench.sync().expect(0);
+    assert_eq!(bench.writes(), 0);
+    for side in Side::BOTH {
+        for i in 0..3 {
+            assert_eq!(text(&bench, side, &format!("C{i}")).to_lowercase(), "from cloud");
+            assert_eq!(text(&bench, side, &format!("L{i}")).to_lowercase(), "from local");
+        }
+        assert_eq!(text(&bench, side, "hooked"), "ENTERED UNDER HOOKS");
+    }
+}
+
+#[test]
+fn a_value_that_the_target_rewrites_is_told_in_the_log() {
+    let bench = bench();
+    bench.insert(Side::Cloud, "Probe", &probe("Acme", "quiet"));
+    bench.site(Side::Local).hooks.upper_case("Probe", "stxt");
+    bench.sync().expect(0);
+    assert_eq!(text(&bench, Side::Cloud, "Acme"), "quiet");
+    assert_eq!(text(&bench, Side::Local, "Acme"), "QUIET");
+    let message = bench.query("SELECT message FROM sync_logs WHERE action = 'create'");
+    assert!(message.contains("stored other values for: stxt"), "{message}");
+}
+
+/// Invariant 1: an edit between our write and our re-read is not taken for our own content.
+fn edited_before_the_reread(method: &'static str) {
+    let bench = bench();
+    bench.insert(Side::Cloud, "Probe", &probe("Acme", "first"));
+    if method == "PUT" {
+        bench.sync().expect(0);
+        bench.edit(Side::Cloud, "Probe", "Acme", &json!({"stxt": "second"}));
+    }
+    bench.site(Side::Local).faults.after(Match::on(method, "/api/resource/Probe"), |site, now| {
+        site.edit_as(USER, "Probe", "Acme", &json!({"phone": "+91-11"}), now).unwrap();
+    });
+    bench.sync();
+    assert_eq!(bench.site(Side::Local).faults.waiting(), 0, "nobody edited");
+    bench.sync().expect(0);
+    for side in Side::BOTH {
+        let doc = bench.doc(side, "Probe", "Acme").unwrap();
+        assert_eq!(doc["phone"], "+91-11", "{side}");
+        assert_eq!(doc["stxt"], if method == "PUT" { "second" } else { "first" }, "{side}");
+    }
+    bench.clear_logs();
+    bench.sync().expect(0);
+    assert_eq!(bench.writes(), 0);
+}
+
+#[test]
+fn an_edit_between_put_and_reread_reaches_the_other_side() {
+    edited_before_the_reread("PUT");
+}
+
+#[test]
+fn an_edit_between_post_and_reread_reaches_the_other_side() {
+    edited_before_the_reread("POST");
+}
+
+/// Invariant 3: an edit between our read and our write is not overwritten.
+#[test]
+fn an_edit_between_read_and_write_is_kept() {
+    let bench = bench();
+    bench.insert(Side::Cloud, "Probe", &probe("Acme", "first"));
+    bench.sync().expect(0);
+    bench.edit(Side::Cloud, "Probe", "Acme", &json!({"stxt": "by cloud"}));
+    bench.site(Side::Local).faults.before(Match::on("PUT", "/api/resource/Probe"), |site, now| {
+        let later = now + jiff::SignedDuration::from_secs(5);
+        site.edit_as(USER, "Probe", "Acme", &json!({"stxt": "by local"}), later).unwrap();
+    });
+    bench.sync().expect(0);
+    // Both edited one field: local was last, and the cloud's version is kept in the record.
+    for side in Side::BOTH {
+        assert_eq!(text(&bench, side, "Acme"), "by local");
+    }
+    let kept = bench.query("SELECT cloud_data FROM conflict_records WHERE kind = 'edit_edit'");
+    assert!(kept.contains("by cloud"), "{kept}");
+}
+
+/// Only `modified` moved, as by a save without a change: the update is sent again with the
+/// new lock.
+#[test]
+fn a_lock_that_only_moved_is_taken_anew() {
+    let bench = bench();
+    bench.insert(Side::Cloud, "Probe", &probe("Acme", "first"));
+    bench.sync().expect(0);
+    bench.edit(Side::Cloud, "Probe", "Acme", &json!({"stxt": "second"}));
+    bench.site(Side::Local).faults.before(Match::on("PUT", "/api/resource/Probe"), |site, now| {
+        site.edit_as(USER, "Probe", "Acme", &json!({"stxt": "first"}), now).unwrap()
+    });
+    bench.clear_logs();
+    bench.sync().expect(0);
+    assert_eq!(bench.site(Side::Local).log.count("PUT", "/api/resource/Probe"), 2);
+    assert_eq!(text(&bench, Side::Local, "Acme"), "second");
+}
+
+#[test]
+fn child_rows_keep_their_names_and_what_the_target_keeps_for_itself() {
+    let bench = bench();
+    bench.configure(&format!("{PROBES}[doctypes.Probe]\nexclude_fields = [\"rows.note\"]\n"));
+    bench.insert(Side::Cloud, "Probe", &probe("Acme", "x"));
+    bench.sync().expect(0);
+    let rows = |side: Side| bench.doc(side, "Probe", "Acme").unwrap()["rows"].clone();
+    let before = rows(Side::Local);
+    let named = |rows: &Value, i: usize| {
+        json!({"name": rows[i]["name"], "item": rows[i]["item"],
+        "qty": rows[i]["qty"], "note": format!("private {i}")})
+    };
+    let noted = json!({"rows": [named(&before, 0), named(&before, 1)]});
+    bench.edit(Side::Local, "Probe", "Acme", &noted);
+    let cloud = rows(Side::Cloud);
+    let edited = json!({"rows": [
+        {"item": "new first", "qty": 9},
+        {"name": cloud[1]["name"], "item": "B", "qty": 22},
+        {"name": cloud[0]["name"], "item": "A", "qty": 1.5},
+    ]});
+    bench.edit(Side::Cloud, "Probe", "Acme", &edited);
+    bench.sync().expect(0);
+    let after = rows(Side::Local);
+    let item = |i: usize| (after[i]["item"].as_str(), after[i]["qty"].as_f64());
+    assert_eq!(item(0), (Some("new first"), Some(9.0)));
+    assert_eq!(item(1), (Some("B"), Some(22.0)));
+    assert_eq!(item(2), (Some("A"), Some(1.5)));
+    assert_eq!(after[1]["name"], before[1]["name"]);
+    assert_eq!(after[2]["name"], before[0]["name"]);
+    assert_eq!(after[1]["note"], "private 1");
+    assert_eq!(after[2]["note"], "private 0");
+    bench.clear_logs();
+    bench.sync().expect(0);
+    assert_eq!(bench.writes(), 0);
+}
+
+/// Links to documents that come later in the run, trees and cycles: everything arrives, and
+/// nothing is written without its links in the end.
+#[test]
+fn what_links_to_each_other_arrives_whole() {
+    let bench = Bench::default();
+    bench.configure("[sync]\ndoctypes = [\"Customer Group\", \"Item\", \"Brand\"]\n");
+    let group = |name: &str, parent: &str| json!({"customer_group_name": name, "parent_customer_group": parent, "is_group": 1});
+    // Children come before their parents by name.
+    bench.insert(Side::Cloud, "Customer Group", &group("Zeta", "All Customer Groups"));
+    bench.insert(Side::Cloud, "Customer Group", &group("Mid", "Zeta"));
+    bench.insert(Side::Cloud, "Customer Group", &group("Alpha", "Mid"));
+    bench.insert(Side::Local, "Brand", &json!({"brand": "Bolt & Co"}));
+    let item = json!({"item_code": "BOLT", "item_group": "Products", "stock_uom": "Nos",
+        "brand": "Bolt & Co"});
+    bench.insert(Side::Local, "Item", &item);
+    bench.sync().expect(0);
+    let local = |name: &str| bench.doc(Side::Local, "Customer Group", name).unwrap();
+    assert_eq!(local("Alpha")["parent_customer_group"], "Mid");
+    assert_eq!(local("Mid")["parent_customer_group"], "Zeta");
+    assert_eq!(bench.doc(Side::Cloud, "Item", "BOLT").unwrap()["brand"], "Bolt & Co");
+    bench.clear_logs();
+    bench.sync().expect(0);
+    assert_eq!(bench.writes(), 0);
+}
+
+/// A document that the user of the target must not see is not made twice.
+#[test]
+fn a_copy_under_another_name_is_taken_back() {
+    let bench = Bench::default();
+    bench.configure("[sync]\ndoctypes = [\"Customer\"]\n");
+    for side in Side::BOTH {
+        let other = if side == Side::Cloud { "A" } else { "B" };
+        bench.insert(side, "Customer", &json!({"customer_name": "ACME", "website": other}));
+    }
+    let hide = json!({"customer_name": "Seen"});
+    bench.insert(Side::Local, "Customer", &hide);
+    bench
+        .site(Side::Local)
+        .restrict_user(crate::bench::SYNC_USER, "Customer", "Seen", jiff::Timestamp::now())
+        .unwrap();
+    let ran = bench.sync().expect(4);
+    assert!(ran.err.contains("taken back"), "{}", ran.err);
+    let names = bench.site(Side::Local).names("Customer");
+    assert_eq!(names, ["ACME", "Seen"]);
+}

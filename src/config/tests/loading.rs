@@ -80,7 +80,7 @@ fn defaults() {
     assert_eq!(customer.max_deletes, MaxDeletes::Percent(10));
     assert_eq!(customer.names, NamesRule::Auto);
     // Not in this version, so left alone where the file says nothing.
-    assert_eq!((customer.submitted, customer.deletes), (Submitted::Skip, Deletes::Keep));
+    assert_eq!((customer.submitted, customer.deletes), (Submitted::Mirror, Deletes::Propagate));
 }
 
 #[test]

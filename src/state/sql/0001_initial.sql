@@ -206,3 +206,10 @@ CREATE TABLE listings (
     last_listed_at DATETIME,            -- every document listed on both sides
     last_full_at DATETIME               -- and fetched and hashed
 ) WITHOUT ROWID;
+
+-- Which fields a form digest stands for, so that a field that newly counts is told from an
+-- edit.
+CREATE TABLE shapes (
+    digest TEXT PRIMARY KEY,
+    fields TEXT NOT NULL                -- JSON array of `field` or `table.field`
+) WITHOUT ROWID;

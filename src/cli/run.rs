@@ -1,0 +1,218 @@
+//! One run of a command that writes: the lock, the state, both sites, the pass and the report.
+//!
+//! The rule kept here: one run at a time works on a state, and what was done is recorded and
+//! reported however the run ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::session::{connect, interruption, now, pause};
+use super::sync::SyncOptions;
+use super::{Exit, tell};
+use crate::config::Config;
+use crate::model::{Side, Sides};
+use crate::pass::{ActionStatus, Options, Pass, Scope, Stop, Summary, Surroundings};
+use crate::report::{Progress, Report, render_actions, render_summary};
+use crate::site::Site;
+use crate::site::http::HttpSite;
+use crate::state::{RunLock, State, StateError, stamp};
+
+/// A run that has begun.
+pub(super) struct Run<'a> {
+    config: &'a Config,
+    report: Arc<Report>,
+    /// The state; in a dry run a copy of it.
+    pub state: State,
+    sites: Sides<HttpSite>,
+    options: Options,
+    started: Timestamp,
+    /// The run's number; a dry run has none.
+    pub id: Option<i64>,
+    interrupted: Arc<AtomicBool>,
+    /// More fields for the JSON document.
+    pub more: Map<String, Value>,
+    _lock: RunLock,
+}
+
+impl<'a> Run<'a> {
+    /// Takes the lock, opens the state and records the run. Nothing is contacted yet.
+    pub(super) fn begin(
+        config: &'a Config,
+        args: &SyncOptions,
+        command: &str,
+        report: &Arc<Report>,
+    ) -> anyhow::Result<Self> {
+        let interrupted = interruption()?;
+        let started = now();
+        let lock = RunLock::acquire(&config.state_path, started)?;
+        let mut state = open(config, args)?;
+        let sites = connect(config, report, &interrupted)?;
+        let id = if args.dry_run { None } else { Some(state.start_run(command, started)?) };
+        let options = Options {
+            direction: args.direction,
+            full: args.full,
+            limit: args.limit,
+            dry_run: args.dry_run,
+            retry_failed: args.retry_failed,
+        };
+        let report = Arc::clone(report);
+        let more = Map::new();
+        Ok(Self {
+            config,
+            report,
+            state,
+            sites,
+            options,
+            started,
+            id,
+            interrupted,
+            more,
+            _lock: lock,
+        })
+    }
+
+    /// Runs a pass. What was done until an error is in the summary all the same.
+    pub(super) fn pass(&mut self, scopes: &[Scope]) -> (Summary, anyhow::Result<()>) {
+        let progress = Progress::new(self.report.progress && !self.report.json);
+        let outcome = self.with_pass(&progress, |pass| pass.run(scopes));
+        progress.finish();
+        outcome
+    }
+
+    /// Prepares a pass over the two sites and does something with it.
+    pub(super) fn with_pass(
+        &mut self,
+        progress: &Progress,
+        work: impl FnOnce(&mut Pass<'_>) -> anyhow::Result<()>,
+    ) -> (Summary, anyhow::Result<()>) {
+        let interrupted = Arc::clone(&self.interrupted);
+        let around = Surroundings {
+            now: &now,
+            pause: &|length| pause(&interrupted, length),
+            is_interrupted: &|| interrupted.load(Ordering::Relaxed),
+            watcher: progress,
+        };
+        let sides = Sides::new(&self.sites.cloud as &dyn Site, &self.sites.local as &dyn Site);
+        let prepared =
+            Pass::new(sides, &mut self.state, self.config, &self.options, around, self.id);
+        let mut pass = match prepared {
+            Ok(pass) => pass,
+            Err(error) => return (Summary::default(), Err(error)),
+        };
+        let result = work(&mut pass);
+        match pass.summary() {
+            Ok(summary) => (summary, result),
+            Err(error) => (Summary::default(), result.and(Err(error))),
+        }
+    }
+
+    /// Reports and records how the run ended.
+    pub(super) fn finish(
+        mut self,
+        summary: Summary,
+        error: Option<&anyhow::Error>,
+        exit: Exit,
+    ) -> anyhow::Result<Exit> {
+        let requests = Sides::from_fn(|side: Side| self.sites[side].requests());
+        let document = Document {
+            run: self.id,
+            dry_run: self.options.dry_run,
+            started: self.started,
+            exit,
+            requests,
+            summary,
+            more: std::mem::take(&mut self.more),
+        };
+        document.show(&self.report, error);
+        if let Some(run) = self.id {
+            let doctypes = &document.to_json(None)["doctypes"];
+            self.state.finish_run(run, i32::from(exit.code()), requests, doctypes, now())?;
+        }
+        Ok(exit)
+    }
+}
+
+/// Opens the state; a dry run works on a copy.
+fn open(config: &Config, args: &SyncOptions) -> anyhow::Result<State> {
+    let path = &config.state_path;
+    let opened = if args.dry_run { State::open_copy(path) } else { State::open(path) };
+    match opened {
+        Err(StateError::Missing { .. }) if args.new_state && args.dry_run => {
+            Ok(State::in_memory()?)
+        }
+        Err(StateError::Missing { .. }) if args.new_state => Ok(State::create(path)?),
+        opened => Ok(opened?),
+    }
+}
+
+/// What a run reports.
+struct Document {
+    run: Option<i64>,
+    dry_run: bool,
+    started: Timestamp,
+    exit: Exit,
+    requests: Sides<u64>,
+    summary: Summary,
+    /// What the command itself has to say, beside what every run says.
+    more: Map<String, Value>,
+}
+
+impl Document {
+    fn show(&self, report: &Report, error: Option<&anyhow::Error>) {
+        for line in &self.summary.actions {
+            let text = render_actions(std::slice::from_ref(line));
+            report.trace(3, text.trim_end(), &json!(line));
+        }
+        if self.dry_run || report.verbosity > 0 {
+            report.data(&render_actions(&self.summary.actions));
+        }
+        for failed in self.summary.actions.iter().filter(|line| line.status == ActionStatus::Failed)
+        {
+            let message = failed.message.as_deref().unwrap_or(&failed.reason);
+            report.error(&format!("{} {}: {message}", failed.doctype, failed.name));
+        }
+        if self.summary.actions.iter().any(|line| line.status == ActionStatus::Failed) {
+            report.hint(
+                "mend the cause; failed documents are tried again later (erpsync status says \
+                 when), or now with --retry-failed",
+            );
+        }
+        for counts in &self.summary.doctypes {
+            if let Some(problem) = counts.error.as_ref().or(counts.guard.as_ref()) {
+                report.error(&format!("{}: {problem}", counts.doctype));
+            }
+        }
+        report.data(&render_summary(&self.summary, self.dry_run));
+        if let Some(error) = error {
+            match error.downcast_ref::<Stop>() {
+                Some(Stop::Interrupted) => report.note(&error.to_string()),
+                _ => tell(report, error),
+            }
+        }
+        report.json(&self.to_json(error));
+    }
+
+    fn to_json(&self, error: Option<&anyhow::Error>) -> Value {
+        let mut document = json!({
+            "run_id": self.run,
+            "dry_run": self.dry_run,
+            "started_at": stamp(self.started),
+            "finished_at": stamp(now()),
+            "exit_code": self.exit.code(),
+            "requests": {"cloud": self.requests.cloud, "local": self.requests.local},
+            "remaining": self.summary.remaining,
+            "doctypes": self.summary.doctypes,
+            "actions": self.summary.actions,
+        });
+        if let Some(fields) = document.as_object_mut() {
+            fields.extend(self.more.clone());
+        }
+        if let Some(error) = error {
+            document["error"] = format!("{error:#}").into();
+        }
+        document
+    }
+}
