@@ -23,7 +23,7 @@ pub struct SyncOptions {
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
     /// Which way to carry changes, in place of the doctypes' rules: auto (both ways),
-    /// cloud_to_local or local_to_cloud
+    /// `cloud_to_local` or `local_to_cloud`
     #[arg(long, value_name = "DIRECTION", value_parser = direction)]
     pub direction: Option<Direction>,
     /// List, fetch and hash every document
