@@ -1,6 +1,5 @@
 //! `erpsync hash`: a document's hash, or the text that is hashed.
 
-use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use clap::Args;
@@ -70,9 +69,7 @@ pub(super) fn cmd_hash(
             "text": text,
         }));
     } else if args.text {
-        // The bytes that are hashed and nothing else, so that they can be piped to md5sum.
-        let end = if std::io::stdout().is_terminal() { "\n" } else { "" };
-        report.answer(&format!("{text}{end}"));
+        report.exact(&text);
     } else {
         report.answer(&format!("{hash}\n"));
     }

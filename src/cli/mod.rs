@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use exit::Exit;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, no_color};
 use crate::pass::Stop;
 use crate::report::{Color, LogFormat, Report};
 use crate::state::StateError;
@@ -135,8 +135,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Err(error) => return usage(&error).code(),
     };
     let global = cli.global.clone();
-    let report =
-        Report::new(global.json, global.quiet, global.verbose, !global.no_progress, global.color);
+    let color = if no_color() && global.color == Color::Auto { Color::Never } else { global.color };
+    let report = Report::new(global.json, global.quiet, global.verbose, !global.no_progress, color);
     let report = match &global.log_file {
         None => report,
         Some(path) => match report.log_to(path, global.log_format) {

@@ -64,7 +64,7 @@ impl Report {
         let color = match color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            Color::Auto => io::stderr().is_terminal(),
         };
         let progress = progress && !quiet && io::stderr().is_terminal();
         Self { json, quiet, verbosity, progress, color, log: None }
@@ -96,6 +96,13 @@ impl Report {
     /// Data that is shown even when only errors are: what the command was run for.
     pub fn answer(&self, text: &str) {
         write_all(&mut io::stdout().lock(), text);
+    }
+
+    /// These bytes and nothing else, so that they can be piped; a line of their own on a
+    /// terminal.
+    pub fn exact(&self, text: &str) {
+        let end = if io::stdout().is_terminal() { "\n" } else { "" };
+        write_all(&mut io::stdout().lock(), &format!("{text}{end}"));
     }
 
     /// Data, as the one JSON document.

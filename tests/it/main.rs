@@ -10,6 +10,7 @@
 )]
 
 mod bench;
+mod contract;
 mod decision_table;
 mod demo;
 mod second_pass;
