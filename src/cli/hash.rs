@@ -21,7 +21,7 @@ pub struct HashArgs {
     /// The document, by any of its names
     pub name: String,
     /// The side that is asked
-    #[arg(long, value_parser = side)]
+    #[arg(long, value_name = "cloud|local", value_parser = side)]
     pub side: Side,
     /// Print the exact text that is hashed
     #[arg(long)]
@@ -45,8 +45,8 @@ pub(super) fn cmd_hash(
         Err(StateError::Missing { .. }) => State::in_memory()?,
         opened => opened?,
     };
-    let sites = connect(&config, report, &interrupted)?;
-    let sides = Sides::new(&sites.cloud as &dyn Site, &sites.local as &dyn Site);
+    let clients = connect(&config, report, &interrupted)?;
+    let sites = Sides::new(&clients.cloud as &dyn Site, &clients.local as &dyn Site);
     let options = Options { dry_run: true, ..Options::default() };
     let around = Surroundings {
         now: &now,
@@ -54,7 +54,7 @@ pub(super) fn cmd_hash(
         is_interrupted: &|| false,
         watcher: &Progress::new(false),
     };
-    let mut pass = Pass::new(sides, &mut state, &config, &options, around, None)?;
+    let mut pass = Pass::new(sites, &mut state, &config, &options, around, None)?;
     let Some(form) = pass.sync_form(&doctype, &args.name, args.side)? else {
         report.error(&format!("{} has no {} {}", args.side, args.doctype, args.name));
         return Ok(Exit::Failed);

@@ -60,12 +60,14 @@ struct Cli {
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// The configuration file
     #[arg(
         long,
         global = true,
         env = "ERPSYNC_CONFIG",
+        hide_env_values = true,
         default_value = "sync.toml",
         value_name = "FILE"
     )]
@@ -82,14 +84,28 @@ pub struct Global {
     /// Also write every action and request to this file
     #[arg(long, global = true, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
-    /// The form of the log file
-    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    /// The form of the log file: text or json
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        value_name = "FORMAT",
+        hide_possible_values = true
+    )]
     pub log_format: LogFormat,
     /// Show no progress bar
     #[arg(long, global = true)]
     pub no_progress: bool,
-    /// When to use colours
-    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    /// When to use colours: auto (on a terminal), always or never
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN",
+        hide_possible_values = true
+    )]
     pub color: Color,
 }
 

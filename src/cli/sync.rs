@@ -22,8 +22,14 @@ pub struct SyncOptions {
     /// With --dry-run: exit 7 when there is something to do
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
-    /// Carry changes this way only, in place of the doctypes' rules
-    #[arg(long, value_name = "DIRECTION", value_parser = direction)]
+    /// Which way to carry changes, in place of the doctypes' rules
+    #[arg(
+        long,
+        value_name = "DIRECTION",
+        value_parser = direction,
+        help = "Which way to carry changes, in place of the doctypes' rules: auto (both ways), \
+                cloud_to_local or local_to_cloud"
+    )]
     pub direction: Option<Direction>,
     /// List, fetch and hash every document
     #[arg(long)]

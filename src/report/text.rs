@@ -38,6 +38,12 @@ pub fn render_summary(summary: &Summary, dry_run: bool) -> String {
     if summary.remaining > 0 {
         let _ = writeln!(text, "{} left for another run by --limit", summary.remaining);
     }
+    let failed: usize = summary.doctypes.iter().map(|counts| counts.failed).sum();
+    let is_told = summary.actions.iter().any(|line| line.status == ActionStatus::Failed);
+    if failed > 0 && !is_told && !dry_run {
+        let what = if failed == 1 { "document failed" } else { "documents failed" };
+        let _ = writeln!(text, "{failed} {what} earlier; when it is tried again: erpsync status");
+    }
     let conflicts: usize = summary.doctypes.iter().map(|counts| counts.conflicts).sum();
     if conflicts > 0 && !dry_run {
         let (noun, verb) =
@@ -71,11 +77,14 @@ fn counted(counts: &DoctypeSummary, dry_run: bool) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    let listed =
-        format!("{} on cloud, {} on local", counts.cloud_documents, counts.local_documents);
     let what = if said.is_empty() { "nothing to do".to_owned() } else { said.join(", ") };
     let would = if dry_run { "dry run: " } else { "" };
-    format!("{listed}; {would}{what}")
+    // Named documents are asked for one by one, and nothing is listed.
+    if counts.cloud_documents + counts.local_documents == 0 && !said.is_empty() {
+        return format!("{would}{what}");
+    }
+    let (cloud, local) = (counts.cloud_documents, counts.local_documents);
+    format!("{cloud} on cloud, {local} on local; {would}{what}")
 }
 
 /// Every action with its reason.
@@ -210,8 +219,10 @@ fn render_run(run: &Run) -> String {
         (Some(at), Some(code)) => format!("finished {}, exit code {code}", stamp(at)),
         _ => "not finished".to_owned(),
     };
-    let requests = format!("{} + {} requests", run.requests.cloud, run.requests.local);
-    format!("{}: {}, started {}, {until}, {requests}", run.id, run.command, stamp(run.started_at))
+    let requests =
+        format!("requests: {} to cloud, {} to local", run.requests.cloud, run.requests.local);
+    let command = escape(&run.command);
+    format!("run {}, {command}; {requests}\n  started {}, {until}", run.id, stamp(run.started_at))
 }
 
 fn failed_row(failed: &FailedDocument) -> Vec<String> {

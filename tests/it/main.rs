@@ -12,5 +12,6 @@
 mod bench;
 mod contract;
 mod decision_table;
+mod demo;
 mod resolve;
 mod second_pass;
