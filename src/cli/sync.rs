@@ -106,6 +106,7 @@ fn sync(
     let started = now();
     let _lock = RunLock::acquire(&config.state_path, started)?;
     let mut state = open(config, args)?;
+    state.check_urls(&Sides::from_fn(|side| config.sides[side].url.clone()))?;
     let sites = connect(config, report, &interrupted)?;
     let options = Options {
         direction: args.direction,
