@@ -127,6 +127,11 @@ fn sync(
     let sides = Sides::new(&sites.cloud as &dyn Site, &sites.local as &dyn Site);
     let (summary, result) = pass(sides, &mut state, config, &options, around, run, doctypes);
     progress.finish();
+    // A request that was given up because somebody asked the run to stop is no outage.
+    let result = result.map_err(|error| {
+        let is_asked_to_stop = interrupted.load(Ordering::Relaxed) && error.is::<Stop>();
+        if is_asked_to_stop { Stop::Interrupted.into() } else { error }
+    });
     let requests = Sides::from_fn(|side: Side| sides[side].requests());
     let exit = match &result {
         Ok(()) if args.dry_run && !args.exit_code => Exit::Done,
