@@ -120,6 +120,8 @@ pub struct Pass<'a> {
     named: Vec<i64>,
     /// How many documents may still be acted on.
     left: Option<usize>,
+    /// Those that count against that already.
+    taken_up: BTreeSet<Candidate>,
     summary: Summary,
 }
 
@@ -156,6 +158,7 @@ impl<'a> Pass<'a> {
             joined: BTreeSet::new(),
             named: Vec::new(),
             left: options.limit,
+            taken_up: BTreeSet::new(),
             summary: Summary::default(),
         })
     }
@@ -268,11 +271,16 @@ impl<'a> Pass<'a> {
         open: OpenLinks,
     ) -> anyhow::Result<Vec<Aside>> {
         self.check_interrupted()?;
+        let mut wave = wave.to_vec();
         if self.left == Some(0) {
-            self.summary.remaining += wave.len();
+            let all = wave.len();
+            wave.retain(|candidate| self.taken_up.contains(candidate));
+            self.summary.remaining += all - wave.len();
+        }
+        if wave.is_empty() {
             return Ok(Vec::new());
         }
-        let pairs = self.fetch(doctype, wave)?;
+        let pairs = self.fetch(doctype, &wave)?;
         let operations = self.plan(doctype, pairs, open)?;
         let aside = self.execute(doctype, operations)?;
         self.around.watcher.advance(wave.len());

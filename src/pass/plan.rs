@@ -18,7 +18,7 @@ use crate::recon::{
 use crate::site::SiteError;
 
 use super::links::docs_of;
-use super::{Doctype, Forms, OpenLinks, Operation, Pair, Pass, Request, Step, Write, at};
+use super::{Candidate, Doctype, Forms, OpenLinks, Operation, Pair, Pass, Request, Step, Write, at};
 
 /// Fields that make a site create other documents when they come with a create, and are
 /// stored without side effects by an update right after it (docs/frappe.md, "Creates and
@@ -62,26 +62,28 @@ impl Pass<'_> {
         };
         let mut operations = Vec::with_capacity(pairs.len());
         for (pair, (forms, decision)) in pairs.into_iter().zip(judged) {
-            if self.is_over_limit(&decision) {
+            let decision = restrained(doctype, &pair, decision);
+            if self.is_over_limit(pair.record.id, &decision) {
                 self.summary.remaining += 1;
                 continue;
             }
-            let decision = restrained(doctype, &pair, decision);
             let step = self.step(doctype, &pair, &forms, &decision, &links, open, &among)?;
             operations.push(Operation { pair, forms, decision, step });
         }
         Ok(operations)
     }
 
-    /// Whether `--limit` leaves this document for another run; counts it otherwise.
-    fn is_over_limit(&mut self, decision: &Decision) -> bool {
-        if decision.action == Action::Noop {
+    /// Whether `--limit` leaves this document for another run; counts it otherwise. One that
+    /// was set aside and comes again is counted once.
+    fn is_over_limit(&mut self, record: Candidate, decision: &Decision) -> bool {
+        if decision.action == Action::Noop || self.taken_up.contains(&record) {
             return false;
         }
         match &mut self.left {
             Some(0) => true,
             Some(left) => {
                 *left -= 1;
+                self.taken_up.insert(record);
                 false
             }
             None => false,
