@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use serde_json::{Value, json};
 
 pub use exit::Exit;
 
@@ -125,8 +126,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Some(path) => match report.log_to(path, global.log_format) {
             Ok(report) => report,
             Err(error) => {
-                let plain = Report::new(false, false, 0, false, global.color);
-                plain.error(&format!("{error:#}"));
+                let plain = Report::new(global.json, false, 0, false, global.color);
+                tell(&plain, &error);
+                plain.json(&failure(&error, Exit::Usage));
                 return Exit::Usage.code();
             }
         },
@@ -143,7 +145,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let exit = result.unwrap_or_else(|error| {
         tell(&report, &error);
-        Exit::of_error(&error)
+        let exit = Exit::of_error(&error);
+        report.json(&failure(&error, exit));
+        exit
     });
     exit.code()
 }
@@ -169,6 +173,11 @@ fn usage(error: &clap::Error) -> Exit {
     // There is nobody to tell about a closed pipe.
     let _ = error.print();
     if wants_text { Exit::Done } else { Exit::Usage }
+}
+
+/// The JSON document of a command that could not do its work.
+fn failure(error: &anyhow::Error, exit: Exit) -> Value {
+    json!({ "exit_code": exit.code(), "error": format!("{error:#}") })
 }
 
 /// Says what went wrong and what to do about it.

@@ -138,13 +138,20 @@ fn sync(
         Ok(()) => Exit::of(&summary, args.dry_run),
         Err(error) => Exit::of_error(error),
     };
-    let document = Document { run, dry_run: args.dry_run, started, exit, requests, summary };
-    document.show(report, result.err().as_ref());
+    let mut document = Document { run, dry_run: args.dry_run, started, exit, requests, summary };
+    let mut error = result.err();
     if let Some(run) = run {
-        let summary = document.to_json(None);
-        state.finish_run(run, i32::from(exit.code()), requests, &summary["doctypes"], now())?;
+        let counts = json!(document.summary.doctypes);
+        let code = i32::from(exit.code());
+        if let Err(unstored) = state.finish_run(run, code, requests, &counts, now())
+            && error.is_none()
+        {
+            document.exit = Exit::Fatal;
+            error = Some(unstored.into());
+        }
     }
-    Ok(exit)
+    document.show(report, error.as_ref());
+    Ok(document.exit)
 }
 
 /// Opens the state; a dry run works on a copy.
