@@ -203,7 +203,7 @@ impl<'a> Pass<'a> {
             let count = |status| statuses.get(&status).copied().unwrap_or(0);
             entry.conflicts = count(RecordStatus::Conflict);
             entry.failed += count(RecordStatus::Error) + count(RecordStatus::Failed);
-            entry.skipped = count(RecordStatus::Skipped);
+            entry.skipped += count(RecordStatus::Skipped);
             entry.unchanged = count(RecordStatus::Synced).saturating_sub(entry.acted_on());
         }
         Ok(())
@@ -218,9 +218,18 @@ impl<'a> Pass<'a> {
         let config = self.effective(config);
         let name = config.doctype.clone();
         self.counts(&name);
-        match self.try_pass_over(config) {
+        match self.try_pass_over(config.clone()) {
             Err(error) if is_about_the_doctype(&error) => {
-                self.counts(&name).error = Some(format!("{error:#}"));
+                // A site says little about a single or a child table that is listed.
+                let error = match self.load_doctype(config) {
+                    Err(reason) if reason.is::<Unsyncable>() => reason,
+                    _ => error,
+                };
+                let counts = self.counts(&name);
+                counts.error = Some(format!("{error:#}"));
+                if let Some(Stop::Site { side, error }) = error.downcast_ref() {
+                    counts.refused = Some((*side, error.kind));
+                }
                 Ok(None)
             }
             result => result,
