@@ -59,6 +59,7 @@ pub(super) fn cmd_hash(
     let Some(form) = pass.sync_form(&doctype, &args.name, args.side)? else {
         let error = format!("{} has no {} {}", args.side, args.doctype, args.name);
         report.error(&error);
+        report.hint("check the name: that of either side will do");
         report.json(&json!({ "exit_code": Exit::Failed.code(), "error": error }));
         return Ok(Exit::Failed);
     };

@@ -202,6 +202,16 @@ fn tell(report: &Report, error: &anyhow::Error) {
     }
 }
 
+/// What to do about a doctype that a site refuses as a whole.
+fn doctype_hint(side: crate::model::Side, kind: crate::site::ErrorKind) -> String {
+    match kind {
+        crate::site::ErrorKind::NoSuchPath => {
+            format!("take it out of the configuration, or add the doctype to the {side} site")
+        }
+        _ => site_hint(side, kind),
+    }
+}
+
 fn site_hint(side: crate::model::Side, kind: crate::site::ErrorKind) -> String {
     use crate::site::ErrorKind;
     match kind {
@@ -213,6 +223,18 @@ fn site_hint(side: crate::model::Side, kind: crate::site::ErrorKind) -> String {
             format!(
                 "check url of [{side}], and that the site is up; nothing is lost, run again later"
             )
+        }
+        ErrorKind::Unanswered => format!(
+            "raise timeout_seconds of [{side}] if the site is only slow; nothing is lost, run again later"
+        ),
+        ErrorKind::TooMany => {
+            format!("lower concurrency of [{side}]; nothing is lost, run again later")
+        }
+        ErrorKind::Malformed | ErrorKind::NoSuchPath => {
+            format!("check url of [{side}]: it must lead to a Frappe site")
+        }
+        ErrorKind::AnswerTooLarge => {
+            format!("raise max_response_bytes of [{side}], or lower page_size and batch_size")
         }
         ErrorKind::Redirect => format!("set url of [{side}] to the address named"),
         _ => format!("look at the log of the {side} site; nothing is lost, run again later"),

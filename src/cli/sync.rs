@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::session::{connect, interruption, load_config, now, pause};
-use super::{Exit, Global, tell};
+use super::{Exit, Global, doctype_hint, tell};
 use crate::config::{Config, DoctypeConfig};
 use crate::model::{Direction, Side, Sides};
 use crate::pass::{ActionStatus, Options, Pass, Stop, Summary, Surroundings};
@@ -188,6 +188,12 @@ fn pass<'a>(
     }
 }
 
+/// What to do about a name that neither side has.
+const CHECK_NAME: &str = "check the name: that of either side will do";
+/// What to do about a document that failed.
+const TRIED_AGAIN: &str = "put right what is named; failed documents are tried again by \
+     themselves (erpsync status says when), or now with --retry-failed";
+
 /// What a run reports.
 struct Document {
     run: Option<i64>,
@@ -207,14 +213,19 @@ impl Document {
         if self.dry_run || report.verbosity > 0 {
             report.data(&render_actions(&self.summary.actions));
         }
-        for failed in self.summary.actions.iter().filter(|line| line.status == ActionStatus::Failed)
-        {
-            let message = failed.message.as_deref().unwrap_or(&failed.reason);
-            report.error(&format!("{} {}: {message}", failed.doctype, failed.name));
-        }
+        self.show_failures(report);
         for counts in &self.summary.doctypes {
             if let Some(problem) = counts.error.as_ref().or(counts.guard.as_ref()) {
                 report.error(&format!("{}: {problem}", counts.doctype));
+            }
+            if let Some((side, kind)) = counts.refused {
+                report.hint(&doctype_hint(side, kind));
+            }
+            if counts.guard.is_some() {
+                report.hint(
+                    "find out what happened to that site; to go on with it as it is, move the \
+                     state database away and begin anew with --new-state",
+                );
             }
         }
         report.data(&render_summary(&self.summary, self.dry_run));
@@ -225,6 +236,23 @@ impl Document {
             }
         }
         report.json(&self.to_json(error));
+    }
+
+    /// The documents that failed in this run, and what to do about them.
+    fn show_failures(&self, report: &Report) {
+        let mut hints = [(false, CHECK_NAME), (false, TRIED_AGAIN)];
+        for failed in self.summary.actions.iter().filter(|line| line.status == ActionStatus::Failed)
+        {
+            let message = failed.message.as_deref().unwrap_or(&failed.reason);
+            let side = failed.direction.target().map(|side| format!("{side}: "));
+            let side = side.unwrap_or_default();
+            report.error(&format!("{} {}: {side}{message}", failed.doctype, failed.name));
+            let is_known = failed.cloud_name.is_some() || failed.local_name.is_some();
+            hints[usize::from(is_known)].0 = true;
+        }
+        for (_, hint) in hints.iter().filter(|(applies, _)| *applies) {
+            report.hint(hint);
+        }
     }
 
     fn to_json(&self, error: Option<&anyhow::Error>) -> Value {

@@ -165,14 +165,19 @@ impl Pass<'_> {
         let ids: Vec<i64> = waiting.iter().map(|aside| aside.candidate).collect();
         let records = self.state.load_records(&ids)?;
         for (aside, record) in waiting.into_iter().zip(records) {
+            let place = match (&record.names.cloud, &record.names.local) {
+                (Some(_), None) => Side::Local.as_str(),
+                (None, Some(_)) => Side::Cloud.as_str(),
+                _ => "the other side",
+            };
             let message = match aside.reason {
-                AsideReason::Waits(link) => format!(
-                    "waits for {} {}, which is not on the other side yet",
-                    link.doctype, link.name
-                ),
-                AsideReason::Taken(message) => message,
+                AsideReason::Waits(link) => {
+                    format!("waits for {} {}, which is not on {place} yet", link.doctype, link.name)
+                }
+                AsideReason::Taken(message) => format!("{place}: {message}"),
                 // Somebody is at work on it: the next run takes it up.
                 AsideReason::Moved | AsideReason::Rest => {
+                    self.counts(&record.doctype).skipped += 1;
                     let decision = Decision::skip("edited while it was being synced");
                     self.report(&record, &decision, ActionStatus::Skipped, None);
                     continue;

@@ -71,11 +71,16 @@ fn counted(counts: &DoctypeSummary, dry_run: bool) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    let listed =
-        format!("{} on cloud, {} on local", counts.cloud_documents, counts.local_documents);
+    // A run over named documents lists nothing, and neither did one that ended before.
+    let has_listed = counts.cloud_documents + counts.local_documents > 0 || said.is_empty();
+    let listed = if has_listed {
+        format!("{} on cloud, {} on local; ", counts.cloud_documents, counts.local_documents)
+    } else {
+        String::new()
+    };
     let what = if said.is_empty() { "nothing to do".to_owned() } else { said.join(", ") };
     let would = if dry_run { "dry run: " } else { "" };
-    format!("{listed}; {would}{what}")
+    format!("{listed}{would}{what}")
 }
 
 /// Every action with its reason.
