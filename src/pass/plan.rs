@@ -18,7 +18,9 @@ use crate::recon::{
 use crate::site::SiteError;
 
 use super::links::docs_of;
-use super::{Candidate, Doctype, Forms, OpenLinks, Operation, Pair, Pass, Request, Step, Write, at};
+use super::{
+    Candidate, Doctype, Forms, OpenLinks, Operation, Pair, Pass, Request, Step, Write, at,
+};
 
 /// Fields that make a site create other documents when they come with a create, and are
 /// stored without side effects by an update right after it (docs/frappe.md, "Creates and
