@@ -44,6 +44,14 @@ pub fn render_summary(summary: &Summary, dry_run: bool) -> String {
             if conflicts == 1 { ("conflict", "waits") } else { ("conflicts", "wait") };
         let _ = writeln!(text, "{conflicts} {noun} {verb} for a person: erpsync conflicts");
     }
+    let of_this_run =
+        summary.actions.iter().filter(|line| line.status == ActionStatus::Failed).count();
+    let failed: usize = summary.doctypes.iter().map(|counts| counts.failed).sum();
+    if failed > of_this_run && !dry_run {
+        let earlier = failed - of_this_run;
+        let (noun, verb) = if earlier == 1 { ("document", "waits") } else { ("documents", "wait") };
+        let _ = writeln!(text, "{earlier} failed {noun} {verb} for another try: erpsync status");
+    }
     text
 }
 
