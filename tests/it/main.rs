@@ -11,4 +11,6 @@
 
 mod bench;
 mod decision_table;
+mod exits;
+mod kill;
 mod second_pass;
