@@ -10,6 +10,7 @@
 )]
 
 mod bench;
+mod concurrency;
 mod decision_table;
 mod exits;
 mod kill;
