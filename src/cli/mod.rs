@@ -114,9 +114,11 @@ enum Command {
 /// Runs the program with these arguments and gives its exit code.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let wants_json = arguments.iter().any(|argument| argument == "--json");
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error).code(),
+        Err(error) => return usage(&error, wants_json).code(),
     };
     let global = cli.global.clone();
     let report =
@@ -153,7 +155,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 /// A command line that clap refuses, and `--help` and `--version`.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(error: &clap::Error, wants_json: bool) -> Exit {
+    let report = Report::new(wants_json, false, 0, false, Color::Auto);
     let wants_text = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let rejected =
         [clap::error::ContextKind::InvalidSubcommand, clap::error::ContextKind::InvalidArg]
@@ -165,14 +168,21 @@ fn usage(error: &clap::Error) -> Exit {
     let word =
         rejected.as_deref().and_then(|text| text.split([' ', '=']).next()).unwrap_or_default();
     if !wants_text && LATER.contains(&word) {
-        let report = Report::new(false, false, 0, false, Color::Auto);
-        report.error(&format!("{word}: not in this version"));
+        let problem = format!("{word}: not in this version");
+        report.error(&problem);
         report.hint("erpsync --help lists what is");
+        report.json(&failure(&anyhow::Error::msg(problem), Exit::Usage));
         return Exit::Usage;
     }
     // There is nobody to tell about a closed pipe.
     let _ = error.print();
-    if wants_text { Exit::Done } else { Exit::Usage }
+    if wants_text {
+        return Exit::Done;
+    }
+    let text = error.to_string();
+    let problem = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    report.json(&failure(&anyhow::Error::msg(problem.to_owned()), Exit::Usage));
+    Exit::Usage
 }
 
 /// The JSON document of a command that could not do its work.

@@ -87,6 +87,19 @@ fn json_is_one_document_on_failure_too() {
 }
 
 #[test]
+fn json_of_a_command_line_that_is_refused() {
+    let bench = bench(&["Brand"]);
+    for arguments in
+        [&["sync-all", "--limit", "x"][..], &["sink-all"], &["doctor"], &["log", "--csv"]]
+    {
+        let ran = bench.run(&[arguments, &["--json"][..]].concat()).expect(2);
+        let document = document(&ran);
+        assert_eq!(document["exit_code"], 2, "{arguments:?}");
+        assert!(ran.err.contains(document["error"].as_str().unwrap()), "{ran:?}");
+    }
+}
+
+#[test]
 fn json_of_a_hash_that_is_not_there() {
     let bench = bench(&["Brand"]);
     let ran = bench.run(&["hash", "Brand", "None", "--side", "local", "--json"]).expect(4);
