@@ -81,7 +81,7 @@ fn shown(bench: &Bench, ran: &Ran) -> String {
     for (title, stream) in [("out", &ran.out), ("err", &ran.err)] {
         let stream = stream.replace(READABLE, "");
         if !stream.is_empty() {
-            text.push_str(&format!("--- {title}\n{stream}"));
+            text = format!("{text}--- {title}\n{stream}");
         }
     }
     redacted(bench, &text)

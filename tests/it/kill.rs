@@ -73,7 +73,7 @@ fn contents(bench: &Bench, side: Side) -> Vec<String> {
         for doc in bench.site(side).all_docs(doctype) {
             let mut line = doctype.to_owned();
             for field in fields {
-                line.push_str(&format!(" {field}={}", doc[*field]));
+                line = format!("{line} {field}={}", doc[*field]);
             }
             for row in doc["rows"].as_array().or(doc["uoms"].as_array()).into_iter().flatten() {
                 let of = ["idx", "item", "qty", "note", "uom", "conversion_factor"];
