@@ -149,7 +149,11 @@ fn killed(moment: Moment, wanted: &[String]) -> usize {
         .spawn()
         .unwrap();
     // Under another order of requests there may be fewer on this side: then the kill is late.
-    arrived.recv_timeout(Duration::from_secs(20)).ok();
+    while arrived.recv_timeout(Duration::from_millis(50)).is_err() {
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+    }
     std::thread::sleep(moment.after);
     child.kill().unwrap();
     child.wait().unwrap();

@@ -154,9 +154,9 @@ fn too_many_requests() {
 
 #[test]
 fn an_answer_that_does_not_come() {
-    let stall = |commit| Action::Stall { time: Duration::from_millis(1500), commit };
+    let stall = |commit| Action::Stall { time: Duration::from_secs(4), commit };
     let bench = Bench::default();
-    bench.configure_sites("timeout_seconds = 0.5", &rules(&["Brand"], ""));
+    bench.configure_sites("timeout_seconds = 2", &rules(&["Brand"], ""));
     brand(&bench, Side::Cloud, "Acme", "");
     // Once: asked again.
     bench.site(Side::Local).faults.once(Match::on("POST", "get_list"), stall(false));
@@ -177,13 +177,13 @@ fn an_answer_that_does_not_come() {
 #[test]
 fn a_slow_save_is_one_documents_failure_and_settled_by_the_next_run() {
     let bench = Bench::default();
-    bench.configure_sites("timeout_seconds = 0.5", &rules(&["Brand"], ""));
+    bench.configure_sites("timeout_seconds = 2", &rules(&["Brand"], ""));
     brand(&bench, Side::Cloud, "Acme", "old");
     brand(&bench, Side::Cloud, "Bolt", "old");
     sync(&bench).expect(0);
     bench.edit(Side::Cloud, "Brand", "Acme", &json!({"description": "new"}));
     bench.edit(Side::Cloud, "Brand", "Bolt", &json!({"description": "new"}));
-    let slow = Action::Stall { time: Duration::from_secs(1), commit: true };
+    let slow = Action::Stall { time: Duration::from_secs(3), commit: true };
     bench.site(Side::Local).faults.once(Match::on("PUT", "Acme"), slow);
     let ran = sync(&bench).expect(4);
     assert_snapshot!(shown(&bench, &ran), @r#"
