@@ -56,7 +56,10 @@ pub(super) fn cmd_hash(
     };
     let mut pass = Pass::new(sites, &mut state, &config, &options, around, None)?;
     let Some(form) = pass.sync_form(&doctype, &args.name, args.side)? else {
-        report.error(&format!("{} has no {} {}", args.side, args.doctype, args.name));
+        let error = format!("{} has no {} {}", args.side, args.doctype, args.name);
+        report.error(&error);
+        report.hint("check the name: that of either side will do");
+        report.json(&json!({ "exit_code": Exit::Failed.code(), "error": error }));
         return Ok(Exit::Failed);
     };
     let (text, hash) = (form.text(), form.hash());

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use serde_json::{Value, json};
 
 pub use exit::Exit;
 
@@ -132,9 +133,11 @@ enum Command {
 /// Runs the program with these arguments and gives its exit code.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let wants_json = arguments.iter().any(|argument| argument == "--json");
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error).code(),
+        Err(error) => return usage(&error, wants_json).code(),
     };
     let global = cli.global.clone();
     let color = if no_color() && global.color == Color::Auto { Color::Never } else { global.color };
@@ -144,8 +147,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Some(path) => match report.log_to(path, global.log_format) {
             Ok(report) => report,
             Err(error) => {
-                let plain = Report::new(false, false, 0, false, global.color);
-                plain.error(&format!("{error:#}"));
+                let plain = Report::new(global.json, false, 0, false, global.color);
+                tell(&plain, &error);
+                plain.json(&failure(&error, Exit::Usage));
                 return Exit::Usage.code();
             }
         },
@@ -163,7 +167,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     };
     let exit = result.unwrap_or_else(|error| {
         tell(&report, &error);
-        Exit::of_error(&error)
+        let exit = Exit::of_error(&error);
+        report.json(&failure(&error, exit));
+        exit
     });
     exit.code()
 }
@@ -180,7 +186,8 @@ impl UsageError {
 }
 
 /// A command line that clap refuses, and `--help` and `--version`.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(error: &clap::Error, wants_json: bool) -> Exit {
+    let report = Report::new(wants_json, false, 0, false, Color::Auto);
     let wants_text = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let rejected =
         [clap::error::ContextKind::InvalidSubcommand, clap::error::ContextKind::InvalidArg]
@@ -192,14 +199,26 @@ fn usage(error: &clap::Error) -> Exit {
     let word =
         rejected.as_deref().and_then(|text| text.split([' ', '=']).next()).unwrap_or_default();
     if !wants_text && LATER.contains(&word) {
-        let report = Report::new(false, false, 0, false, Color::Auto);
-        report.error(&format!("{word}: not in this version"));
+        let problem = format!("{word}: not in this version");
+        report.error(&problem);
         report.hint("erpsync --help lists what is");
+        report.json(&failure(&anyhow::Error::msg(problem), Exit::Usage));
         return Exit::Usage;
     }
     // There is nobody to tell about a closed pipe.
     let _ = error.print();
-    if wants_text { Exit::Done } else { Exit::Usage }
+    if wants_text {
+        return Exit::Done;
+    }
+    let text = error.to_string();
+    let problem = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    report.json(&failure(&anyhow::Error::msg(problem.to_owned()), Exit::Usage));
+    Exit::Usage
+}
+
+/// The JSON document of a command that could not do its work.
+fn failure(error: &anyhow::Error, exit: Exit) -> Value {
+    json!({ "exit_code": exit.code(), "error": format!("{error:#}") })
 }
 
 /// Says what went wrong and what to do about it.
@@ -224,6 +243,16 @@ fn tell(report: &Report, error: &anyhow::Error) {
     }
 }
 
+/// What to do about a doctype that a site refuses as a whole.
+fn doctype_hint(side: crate::model::Side, kind: crate::site::ErrorKind) -> String {
+    match kind {
+        crate::site::ErrorKind::NoSuchPath => {
+            format!("take it out of the configuration, or add the doctype to the {side} site")
+        }
+        _ => site_hint(side, kind),
+    }
+}
+
 fn site_hint(side: crate::model::Side, kind: crate::site::ErrorKind) -> String {
     use crate::site::ErrorKind;
     match kind {
@@ -235,6 +264,18 @@ fn site_hint(side: crate::model::Side, kind: crate::site::ErrorKind) -> String {
             format!(
                 "check url of [{side}], and that the site is up; nothing is lost, run again later"
             )
+        }
+        ErrorKind::Unanswered => format!(
+            "raise timeout_seconds of [{side}] if the site is only slow; nothing is lost, run again later"
+        ),
+        ErrorKind::TooMany => {
+            format!("lower concurrency of [{side}]; nothing is lost, run again later")
+        }
+        ErrorKind::Malformed | ErrorKind::NoSuchPath => {
+            format!("check url of [{side}]: it must lead to a Frappe site")
+        }
+        ErrorKind::AnswerTooLarge => {
+            format!("raise max_response_bytes of [{side}], or lower page_size and batch_size")
         }
         ErrorKind::Redirect => format!("set url of [{side}] to the address named"),
         _ => format!("look at the log of the {side} site; nothing is lost, run again later"),

@@ -19,7 +19,9 @@ use crate::site::SiteError;
 use crate::state::Resolution;
 
 use super::links::docs_of;
-use super::{Doctype, Forms, OpenLinks, Operation, Pair, Pass, Request, Step, Write, at};
+use super::{
+    Candidate, Doctype, Forms, OpenLinks, Operation, Pair, Pass, Request, Step, Write, at,
+};
 
 /// Fields that make a site create other documents when they come with a create, and are
 /// stored without side effects by an update right after it (docs/frappe.md, "Creates and
@@ -65,7 +67,7 @@ impl Pass<'_> {
         for (pair, (forms, decision)) in pairs.into_iter().zip(judged) {
             let decision = restrained(doctype, &pair, decision);
             let step = self.step(doctype, &pair, &forms, &decision, &links, open, &among)?;
-            if self.is_over_limit(&decision, &step) {
+            if self.is_over_limit(pair.record.id, &decision, &step) {
                 self.summary.remaining += 1;
                 continue;
             }
@@ -75,15 +77,17 @@ impl Pass<'_> {
     }
 
     /// Whether `--limit` leaves this document for another run; counts it otherwise. What
-    /// waits is counted when its turn comes.
-    fn is_over_limit(&mut self, decision: &Decision, step: &Step) -> bool {
-        if decision.action == Action::Noop || matches!(step, Step::Wait(_)) {
+    /// waits is counted when its turn comes, and one that comes again is counted once.
+    fn is_over_limit(&mut self, record: Candidate, decision: &Decision, step: &Step) -> bool {
+        let waits = matches!(step, Step::Wait(_));
+        if decision.action == Action::Noop || waits || self.taken_up.contains(&record) {
             return false;
         }
         match &mut self.left {
             Some(0) => true,
             Some(left) => {
                 *left -= 1;
+                self.taken_up.insert(record);
                 false
             }
             None => false,

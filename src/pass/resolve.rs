@@ -257,8 +257,11 @@ impl Pass<'_> {
             self.summary.actions.iter().rev().find(|line| {
                 line.doctype == pair.record.doctype && line.name == pair.record.docname
             })?;
-        (line.status == ActionStatus::Failed)
-            .then(|| line.message.clone().unwrap_or_else(|| line.reason.clone()))
+        let message = line.message.as_ref().unwrap_or(&line.reason);
+        (line.status == ActionStatus::Failed).then(|| match line.direction.target() {
+            Some(side) => format!("{side}: {message}"),
+            None => message.clone(),
+        })
     }
 }
 

@@ -63,7 +63,7 @@ impl Pass<'_> {
                 Some(Outcome::Written(answer)) => {
                     done.extend(self.named_right(doctype, &operation, &write, intent, answer)?);
                 }
-                other => aside.extend(self.not_written(&operation, write.side, intent, other)?),
+                other => aside.extend(self.not_written(&operation, intent, other)?),
             }
         }
         aside.extend(self.finish_writes(doctype, done)?);
@@ -214,7 +214,6 @@ impl Pass<'_> {
     fn not_written(
         &mut self,
         operation: &Operation,
-        side: Side,
         intent: i64,
         outcome: Option<Outcome>,
     ) -> anyhow::Result<Option<Aside>> {
@@ -230,12 +229,11 @@ impl Pass<'_> {
                 Ok(Some(Aside { candidate, reason: AsideReason::Moved }))
             }
             Some(Outcome::Taken(message)) => {
-                let message = format!("{side}: {message}");
                 self.state.void_intent(intent, &message, now)?;
                 Ok(Some(Aside { candidate, reason: AsideReason::Taken(message) }))
             }
             Some(Outcome::Failed(error)) => {
-                let mut message = format!("{side}: {}", error.message);
+                let mut message = error.message.clone();
                 if error.had_no_effect() {
                     self.state.void_intent(intent, &message, now)?;
                 } else {

@@ -10,8 +10,11 @@
 )]
 
 mod bench;
+mod concurrency;
 mod contract;
 mod decision_table;
 mod demo;
+mod exits;
+mod kill;
 mod resolve;
 mod second_pass;
