@@ -9,6 +9,8 @@
 
 pub mod cli;
 pub mod config;
+#[cfg(test)]
+mod core_tests;
 pub mod identity;
 pub mod model;
 pub mod pass;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::reading::give;
 use super::session::{load_config, open_state};
-use super::{Exit, Global};
+use super::{Exit, Global, UsageError};
 use crate::model::{Doc, Side, Sides};
 use crate::recon::{
     Content, Difference, Differences, Recorded, RowChange, RowDifference, RowNames, Values,
@@ -46,8 +46,8 @@ pub(super) fn cmd_conflicts(
 ) -> anyhow::Result<Exit> {
     if let Some(Show::Show { id }) = &args.show {
         if args.all || args.doctype.is_some() {
-            report.error("--all and --doctype choose what is listed; show ID shows one conflict");
-            return Ok(Exit::Usage);
+            let problem = "--all and --doctype choose what is listed; show ID shows one conflict";
+            return Err(UsageError::new(problem).into());
         }
         return show(global, *id, report);
     }
@@ -62,11 +62,8 @@ pub(super) fn cmd_conflicts(
 fn show(global: &Global, id: i64, report: &Report) -> anyhow::Result<Exit> {
     let config = load_config(global, report)?;
     let state = open_state(&config)?;
-    let Some(conflict) = state.conflict(id)? else {
-        report.error(&format!("there is no conflict {id}"));
-        report.hint("erpsync conflicts --all lists them");
-        return Ok(Exit::Usage);
-    };
+    let none = || format!("there is no conflict {id}; erpsync conflicts --all lists them");
+    let conflict = state.conflict(id)?.ok_or_else(|| UsageError::new(none()))?;
     let found = Found::load(&state, &conflict)?;
     let differences = found.differences(&conflict);
     let bases = found.bases.as_ref();

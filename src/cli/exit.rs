@@ -1,7 +1,10 @@
 //! Exit codes, and what an error is worth.
 
+use super::UsageError;
 use crate::config::ConfigError;
+use crate::model::Side;
 use crate::pass::{Ambiguous, Stop, Summary};
+use crate::site::ErrorKind;
 use crate::state::StateError;
 
 /// How the program ends. The codes are part of the interface.
@@ -44,13 +47,15 @@ impl Exit {
         }
     }
 
-    /// What a finished run is worth. Where several apply, the gravest counts: a guard, then
-    /// failures, then conflicts, then differences.
+    /// What a finished run is worth. Where several apply, the gravest counts: a site that lets
+    /// our user do nothing, a guard, then failures, then conflicts, then differences.
     #[must_use]
     pub fn of(summary: &Summary, tells_differences: bool) -> Self {
         let any =
             |is: &dyn Fn(&crate::pass::DoctypeSummary) -> bool| summary.doctypes.iter().any(is);
-        if any(&|counts| counts.guard.is_some()) {
+        if Side::BOTH.into_iter().any(|side| is_forbidden(summary, side)) {
+            Self::Fatal
+        } else if any(&|counts| counts.guard.is_some()) {
             Self::Guarded
         } else if any(&|counts| counts.failed > 0 || counts.error.is_some()) {
             Self::Failed
@@ -75,6 +80,14 @@ impl Exit {
             Some(_) => return Self::Fatal,
             None => {}
         }
-        if error.is::<ConfigError>() || error.is::<Ambiguous>() { Self::Usage } else { Self::Fatal }
+        let is_usage =
+            error.is::<ConfigError>() || error.is::<Ambiguous>() || error.is::<UsageError>();
+        if is_usage { Self::Usage } else { Self::Fatal }
     }
+}
+
+/// Whether a site refused our user every doctype of the run.
+fn is_forbidden(summary: &Summary, side: Side) -> bool {
+    let refused = Some((side, ErrorKind::Forbidden));
+    !summary.doctypes.is_empty() && summary.doctypes.iter().all(|counts| counts.refused == refused)
 }

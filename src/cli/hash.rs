@@ -1,6 +1,5 @@
 //! `erpsync hash`: a document's hash, or the text that is hashed.
 
-use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use clap::Args;
@@ -22,7 +21,7 @@ pub struct HashArgs {
     /// The document, by any of its names
     pub name: String,
     /// The side that is asked
-    #[arg(long, value_parser = side)]
+    #[arg(long, value_name = "cloud|local", value_parser = side)]
     pub side: Side,
     /// Print the exact text that is hashed
     #[arg(long)]
@@ -46,8 +45,8 @@ pub(super) fn cmd_hash(
         Err(StateError::Missing { .. }) => State::in_memory()?,
         opened => opened?,
     };
-    let sites = connect(&config, report, &interrupted)?;
-    let sides = Sides::new(&sites.cloud as &dyn Site, &sites.local as &dyn Site);
+    let clients = connect(&config, report, &interrupted)?;
+    let sites = Sides::new(&clients.cloud as &dyn Site, &clients.local as &dyn Site);
     let options = Options { dry_run: true, ..Options::default() };
     let around = Surroundings {
         now: &now,
@@ -55,9 +54,12 @@ pub(super) fn cmd_hash(
         is_interrupted: &|| false,
         watcher: &Progress::new(false),
     };
-    let mut pass = Pass::new(sides, &mut state, &config, &options, around, None)?;
+    let mut pass = Pass::new(sites, &mut state, &config, &options, around, None)?;
     let Some(form) = pass.sync_form(&doctype, &args.name, args.side)? else {
-        report.error(&format!("{} has no {} {}", args.side, args.doctype, args.name));
+        let error = format!("{} has no {} {}", args.side, args.doctype, args.name);
+        report.error(&error);
+        report.hint("check the name: that of either side will do");
+        report.json(&json!({ "exit_code": Exit::Failed.code(), "error": error }));
         return Ok(Exit::Failed);
     };
     let (text, hash) = (form.text(), form.hash());
@@ -70,9 +72,7 @@ pub(super) fn cmd_hash(
             "text": text,
         }));
     } else if args.text {
-        // The bytes that are hashed and nothing else, so that they can be piped to md5sum.
-        let end = if std::io::stdout().is_terminal() { "\n" } else { "" };
-        report.answer(&format!("{text}{end}"));
+        report.exact(&text);
     } else {
         report.answer(&format!("{hash}\n"));
     }

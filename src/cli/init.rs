@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -40,16 +40,29 @@ pub(super) fn cmd_init(global: &Global, args: &InitArgs, report: &Report) -> any
         }
         Err(error) => return Err(error.into()),
     };
+    let shown = as_typed(&state, &global.config);
+    let shown = shown.display();
     report.data(&if created {
-        format!("{}: created\n", state.display())
+        format!("{shown}: created\n")
     } else {
-        format!("{}: there already, left as it is\n", state.display())
+        format!("{shown}: there already, left as it is\n")
     });
     report.json(&json!({
         "config": {"path": global.config, "written": written},
         "state": {"path": state, "created": created},
     }));
     Ok(Exit::Done)
+}
+
+/// The state's path the way the configuration's was given: beside it, not from the root.
+fn as_typed(state: &Path, config: &Path) -> PathBuf {
+    let folder = config.parent().unwrap_or(Path::new(""));
+    match std::path::absolute(config).ok().as_deref().and_then(Path::parent) {
+        Some(absolute) => {
+            state.strip_prefix(absolute).map_or_else(|_| state.to_owned(), |rest| folder.join(rest))
+        }
+        None => state.to_owned(),
+    }
 }
 
 fn write_config(path: &Path, force: bool) -> anyhow::Result<bool> {
@@ -75,7 +88,7 @@ fn write_config(path: &Path, force: bool) -> anyhow::Result<bool> {
 
 /// Where the configuration says that the state is; beside it, by its usual name, while the
 /// configuration is not filled in yet.
-fn state_path(config: &Path) -> std::path::PathBuf {
+fn state_path(config: &Path) -> PathBuf {
     match Config::load(config, &ProcessEnvironment) {
         Ok(config) => config.state_path,
         Err(_) => Config::state_path_of(config),

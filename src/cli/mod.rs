@@ -10,6 +10,7 @@ mod init;
 mod log;
 mod names;
 mod reading;
+mod resolve;
 mod run;
 mod session;
 mod status;
@@ -21,10 +22,11 @@ use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use serde_json::{Value, json};
 
 pub use exit::Exit;
 
-use crate::config::ConfigError;
+use crate::config::{ConfigError, no_color};
 use crate::pass::Stop;
 use crate::report::{Color, LogFormat, Report};
 use crate::state::StateError;
@@ -32,7 +34,6 @@ use crate::state::StateError;
 /// Commands and options of later versions: refused, never accepted and ignored.
 const LATER: &[&str] = &[
     "doctor",
-    "resolve",
     "ingest-webhooks",
     "listen",
     "verify",
@@ -57,12 +58,14 @@ struct Cli {
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// The configuration file
     #[arg(
         long,
         global = true,
         env = "ERPSYNC_CONFIG",
+        hide_env_values = true,
         default_value = "sync.toml",
         value_name = "FILE"
     )]
@@ -82,14 +85,28 @@ pub struct Global {
     /// Also write every action and request to this file
     #[arg(long, global = true, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
-    /// The form of the log file
-    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    /// The form of the log file: text or json
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        value_name = "FORMAT",
+        hide_possible_values = true
+    )]
     pub log_format: LogFormat,
     /// Show no progress bar
     #[arg(long, global = true)]
     pub no_progress: bool,
-    /// When to use colours
-    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    /// When to use colours: auto (on a terminal), always or never
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "WHEN",
+        hide_possible_values = true
+    )]
     pub color: Color,
 }
 
@@ -103,6 +120,8 @@ enum Command {
     SyncAll(sync::SyncAllArgs),
     /// List the conflicts that wait for a person, or show one of them
     Conflicts(conflicts::ConflictsArgs),
+    /// Settle conflicts on both sites
+    Resolve(resolve::ResolveArgs),
     /// Show how things stand
     Status(status::StatusArgs),
     /// Show the audit trail, newest first
@@ -116,47 +135,65 @@ enum Command {
 /// Runs the program with these arguments and gives its exit code.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let wants_json = arguments.iter().any(|argument| argument == "--json");
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error).code(),
+        Err(error) => return usage(&error, wants_json).code(),
     };
     let global = cli.global.clone();
-    let report =
-        Report::new(global.json, global.quiet, global.verbose, !global.no_progress, global.color);
+    let color = if no_color() && global.color == Color::Auto { Color::Never } else { global.color };
+    let report = Report::new(global.json, global.quiet, global.verbose, !global.no_progress, color);
     let report = match &global.log_file {
         None => report,
         Some(path) => match report.log_to(path, global.log_format) {
             Ok(report) => report,
             Err(error) => {
-                let plain = Report::new(false, false, 0, false, global.color);
-                plain.error(&format!("{error:#}"));
+                let plain = Report::new(global.json, false, 0, false, global.color);
+                tell(&plain, &error);
+                plain.json(&failure(&error, Exit::Usage));
                 return Exit::Usage.code();
             }
         },
     };
     let report = Arc::new(report);
-    if let Some(exit) = reading::refuse_csv(&global, &cli.command, &report) {
-        return exit.code();
+    let failed = |error: anyhow::Error| {
+        tell(&report, &error);
+        let exit = Exit::of_error(&error);
+        report.json(&failure(&error, exit));
+        exit
+    };
+    if let Err(error) = reading::check_csv(&global, &cli.command) {
+        return failed(error.into()).code();
     }
     let result = match cli.command {
         Command::Init(args) => init::cmd_init(&global, &args, &report),
         Command::SyncDoctype(args) => sync::cmd_sync_doctype(&global, &args, &report),
         Command::SyncAll(args) => sync::cmd_sync_all(&global, &args, &report),
         Command::Conflicts(args) => conflicts::cmd_conflicts(&global, &args, &report),
+        Command::Resolve(args) => resolve::cmd_resolve(&global, &args, &report),
         Command::Status(args) => status::cmd_status(&global, &args, &report),
         Command::Log(args) => log::cmd_log(&global, &args, &report),
         Command::Names(args) => names::cmd_names(&global, &args, &report),
         Command::Hash(args) => hash::cmd_hash(&global, &args, &report),
     };
-    let exit = result.unwrap_or_else(|error| {
-        tell(&report, &error);
-        Exit::of_error(&error)
-    });
-    exit.code()
+    result.unwrap_or_else(failed).code()
+}
+
+/// A command line that makes no sense, although each of its words does.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(String);
+
+impl UsageError {
+    fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
 }
 
 /// A command line that clap refuses, and `--help` and `--version`.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(error: &clap::Error, wants_json: bool) -> Exit {
+    let report = Report::new(wants_json, false, 0, false, Color::Auto);
     let wants_text = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let rejected =
         [clap::error::ContextKind::InvalidSubcommand, clap::error::ContextKind::InvalidArg]
@@ -168,14 +205,26 @@ fn usage(error: &clap::Error) -> Exit {
     let word =
         rejected.as_deref().and_then(|text| text.split([' ', '=']).next()).unwrap_or_default();
     if !wants_text && LATER.contains(&word) {
-        let report = Report::new(false, false, 0, false, Color::Auto);
-        report.error(&format!("{word}: not in this version"));
+        let problem = format!("{word}: not in this version");
+        report.error(&problem);
         report.hint("erpsync --help lists what is");
+        report.json(&failure(&anyhow::Error::msg(problem), Exit::Usage));
         return Exit::Usage;
     }
     // There is nobody to tell about a closed pipe.
     let _ = error.print();
-    if wants_text { Exit::Done } else { Exit::Usage }
+    if wants_text {
+        return Exit::Done;
+    }
+    let text = error.to_string();
+    let problem = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    report.json(&failure(&anyhow::Error::msg(problem.to_owned()), Exit::Usage));
+    Exit::Usage
+}
+
+/// The JSON document of a command that could not do its work.
+fn failure(error: &anyhow::Error, exit: Exit) -> Value {
+    json!({ "exit_code": exit.code(), "error": format!("{error:#}") })
 }
 
 /// Says what went wrong and what to do about it.
@@ -200,6 +249,16 @@ fn tell(report: &Report, error: &anyhow::Error) {
     }
 }
 
+/// What to do about a doctype that a site refuses as a whole.
+fn doctype_hint(side: crate::model::Side, kind: crate::site::ErrorKind) -> String {
+    match kind {
+        crate::site::ErrorKind::NoSuchPath => {
+            format!("take it out of the configuration, or add the doctype to the {side} site")
+        }
+        _ => site_hint(side, kind),
+    }
+}
+
 fn site_hint(side: crate::model::Side, kind: crate::site::ErrorKind) -> String {
     use crate::site::ErrorKind;
     match kind {
@@ -211,6 +270,18 @@ fn site_hint(side: crate::model::Side, kind: crate::site::ErrorKind) -> String {
             format!(
                 "check url of [{side}], and that the site is up; nothing is lost, run again later"
             )
+        }
+        ErrorKind::Unanswered => format!(
+            "raise timeout_seconds of [{side}] if the site is only slow; nothing is lost, run again later"
+        ),
+        ErrorKind::TooMany => {
+            format!("lower concurrency of [{side}]; nothing is lost, run again later")
+        }
+        ErrorKind::Malformed | ErrorKind::NoSuchPath => {
+            format!("check url of [{side}]: it must lead to a Frappe site")
+        }
+        ErrorKind::AnswerTooLarge => {
+            format!("raise max_response_bytes of [{side}], or lower page_size and batch_size")
         }
         ErrorKind::Redirect => format!("set url of [{side}] to the address named"),
         _ => format!("look at the log of the {side} site; nothing is lost, run again later"),

@@ -7,26 +7,27 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Command, Exit, Global};
+use super::{Command, Exit, Global, UsageError};
 use crate::report::{Report, Rows, render_csv, write_private};
 
 /// Refuses `--csv` where it means nothing, before anything is read.
-pub(super) fn refuse_csv(global: &Global, command: &Command, report: &Report) -> Option<Exit> {
-    let file = global.csv.as_deref()?;
+pub(super) fn check_csv(global: &Global, command: &Command) -> Result<(), UsageError> {
+    let Some(file) = &global.csv else { return Ok(()) };
     let has_rows = matches!(
         command,
         Command::Conflicts(_) | Command::Status(_) | Command::Log(_) | Command::Names(_)
     );
     if !has_rows {
-        report.error("--csv: not for this command");
-        report.hint("conflicts, status, log and names have it");
-    } else if global.json && is_standard_output(file) {
-        report.error("--csv - and --json both want standard output");
-        report.hint("give --csv the name of a file");
-    } else {
-        return None;
+        return Err(UsageError::new(
+            "--csv: not for this command; conflicts, status, log and names have it",
+        ));
     }
-    Some(Exit::Usage)
+    if global.json && is_standard_output(file) {
+        return Err(UsageError::new(
+            "--csv - and --json both want standard output; give --csv the name of a file",
+        ));
+    }
+    Ok(())
 }
 
 fn is_standard_output(file: &Path) -> bool {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::session::{connect, interruption, now, pause};
 use super::sync::SyncOptions;
-use super::{Exit, tell};
+use super::{Exit, doctype_hint, tell};
 use crate::config::Config;
 use crate::model::{Side, Sides};
 use crate::pass::{ActionStatus, Options, Pass, Scope, Stop, Summary, Surroundings};
@@ -49,6 +49,7 @@ impl<'a> Run<'a> {
         let started = now();
         let lock = RunLock::acquire(&config.state_path, started)?;
         let mut state = open(config, args)?;
+        state.check_urls(&Sides::from_fn(|side| config.sides[side].url.clone()))?;
         let sites = connect(config, report, &interrupted)?;
         let id = if args.dry_run { None } else { Some(state.start_run(command, started)?) };
         let options = Options {
@@ -98,26 +99,31 @@ impl<'a> Run<'a> {
         let sides = Sides::new(&self.sites.cloud as &dyn Site, &self.sites.local as &dyn Site);
         let prepared =
             Pass::new(sides, &mut self.state, self.config, &self.options, around, self.id);
+        // A request that was given up because somebody asked the run to stop is no outage.
+        let or_asked_to_stop = |error: anyhow::Error| {
+            let is_asked_to_stop = interrupted.load(Ordering::Relaxed) && error.is::<Stop>();
+            if is_asked_to_stop { Stop::Interrupted.into() } else { error }
+        };
         let mut pass = match prepared {
             Ok(pass) => pass,
-            Err(error) => return (Summary::default(), Err(error)),
+            Err(error) => return (Summary::default(), Err(or_asked_to_stop(error))),
         };
-        let result = work(&mut pass);
+        let result = work(&mut pass).map_err(or_asked_to_stop);
         match pass.summary() {
             Ok(summary) => (summary, result),
             Err(error) => (Summary::default(), result.and(Err(error))),
         }
     }
 
-    /// Reports and records how the run ended.
+    /// Records and reports how the run ended.
     pub(super) fn finish(
         mut self,
         summary: Summary,
-        error: Option<&anyhow::Error>,
+        error: Option<anyhow::Error>,
         exit: Exit,
     ) -> anyhow::Result<Exit> {
         let requests = Sides::from_fn(|side: Side| self.sites[side].requests());
-        let document = Document {
+        let mut document = Document {
             run: self.id,
             dry_run: self.options.dry_run,
             started: self.started,
@@ -126,12 +132,21 @@ impl<'a> Run<'a> {
             summary,
             more: std::mem::take(&mut self.more),
         };
-        document.show(&self.report, error);
-        if let Some(run) = self.id {
-            let doctypes = &document.to_json(None)["doctypes"];
-            self.state.finish_run(run, i32::from(exit.code()), requests, doctypes, now())?;
+        let report = Arc::clone(&self.report);
+        let unstored = self.record(exit, &json!(document.summary.doctypes)).err();
+        if error.is_none() && unstored.is_some() {
+            document.exit = Exit::Fatal;
         }
-        Ok(exit)
+        document.show(&report, error.or(unstored).as_ref());
+        Ok(document.exit)
+    }
+
+    /// Records how the run ended.
+    pub(super) fn record(mut self, exit: Exit, summary: &Value) -> anyhow::Result<()> {
+        let Some(run) = self.id else { return Ok(()) };
+        let requests = Sides::from_fn(|side: Side| self.sites[side].requests());
+        self.state.finish_run(run, i32::from(exit.code()), requests, summary, now())?;
+        Ok(())
     }
 }
 
@@ -147,6 +162,12 @@ fn open(config: &Config, args: &SyncOptions) -> anyhow::Result<State> {
         opened => Ok(opened?),
     }
 }
+
+/// What to do about a name that neither side has.
+const CHECK_NAME: &str = "check the name: that of either side will do";
+/// What to do about a document that failed.
+const TRIED_AGAIN: &str = "put right what is named; failed documents are tried again by \
+     themselves (erpsync status says when), or now with --retry-failed";
 
 /// What a run reports.
 struct Document {
@@ -169,20 +190,19 @@ impl Document {
         if self.dry_run || report.verbosity > 0 {
             report.data(&render_actions(&self.summary.actions));
         }
-        for failed in self.summary.actions.iter().filter(|line| line.status == ActionStatus::Failed)
-        {
-            let message = failed.message.as_deref().unwrap_or(&failed.reason);
-            report.error(&format!("{} {}: {message}", failed.doctype, failed.name));
-        }
-        if self.summary.actions.iter().any(|line| line.status == ActionStatus::Failed) {
-            report.hint(
-                "mend the cause; failed documents are tried again later (erpsync status says \
-                 when), or now with --retry-failed",
-            );
-        }
+        self.show_failures(report);
         for counts in &self.summary.doctypes {
             if let Some(problem) = counts.error.as_ref().or(counts.guard.as_ref()) {
                 report.error(&format!("{}: {problem}", counts.doctype));
+            }
+            if let Some((side, kind)) = counts.refused {
+                report.hint(&doctype_hint(side, kind));
+            }
+            if counts.guard.is_some() {
+                report.hint(
+                    "find out what happened to that site; to go on with it as it is, move the \
+                     state database away and begin anew with --new-state",
+                );
             }
         }
         report.data(&render_summary(&self.summary, self.dry_run));
@@ -193,6 +213,23 @@ impl Document {
             }
         }
         report.json(&self.to_json(error));
+    }
+
+    /// The documents that failed in this run, and what to do about them.
+    fn show_failures(&self, report: &Report) {
+        let mut hints = [(false, CHECK_NAME), (false, TRIED_AGAIN)];
+        for failed in self.summary.actions.iter().filter(|line| line.status == ActionStatus::Failed)
+        {
+            let message = failed.message.as_deref().unwrap_or(&failed.reason);
+            let side = failed.direction.target().map(|side| format!("{side}: "));
+            let side = side.unwrap_or_default();
+            report.error(&format!("{} {}: {side}{message}", failed.doctype, failed.name));
+            let is_known = failed.cloud_name.is_some() || failed.local_name.is_some();
+            hints[usize::from(is_known)].0 = true;
+        }
+        for (_, hint) in hints.iter().filter(|(applies, _)| *applies) {
+            report.hint(hint);
+        }
     }
 
     fn to_json(&self, error: Option<&anyhow::Error>) -> Value {

@@ -13,7 +13,7 @@ use crate::pass::Scope;
 use crate::report::Report;
 
 /// Options of every syncing command.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[allow(clippy::struct_excessive_bools, reason = "independent flags of the command line")]
 pub struct SyncOptions {
     /// Decide everything, write nothing, print each action with its reason
@@ -22,8 +22,14 @@ pub struct SyncOptions {
     /// With --dry-run: exit 7 when there is something to do
     #[arg(long, requires = "dry_run")]
     pub exit_code: bool,
-    /// Carry changes this way only, in place of the doctypes' rules
-    #[arg(long, value_name = "DIRECTION", value_parser = direction)]
+    /// Which way to carry changes, in place of the doctypes' rules
+    #[arg(
+        long,
+        value_name = "DIRECTION",
+        value_parser = direction,
+        help = "Which way to carry changes, in place of the doctypes' rules: auto (both ways), \
+                cloud_to_local or local_to_cloud"
+    )]
     pub direction: Option<Direction>,
     /// List, fetch and hash every document
     #[arg(long)]
@@ -105,5 +111,5 @@ fn sync(
         Ok(()) => Exit::of(&summary, args.dry_run),
         Err(error) => Exit::of_error(error),
     };
-    run.finish(summary, result.err().as_ref(), exit)
+    run.finish(summary, result.err(), exit)
 }

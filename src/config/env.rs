@@ -134,3 +134,8 @@ fn read_dotenv(path: &Path, report: &Report) -> Option<BTreeMap<String, String>>
     }
     Some(variables)
 }
+
+/// Whether the user asked all programs for no colours (`NO_COLOR`).
+pub fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}

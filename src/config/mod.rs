@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use doctype::DoctypeConfig;
-pub use env::{Environment, ProcessEnvironment};
+pub use env::{Environment, ProcessEnvironment, no_color};
 pub use error::{ConfigError, Problem};
 pub use outside::{AlertsConfig, MetricsConfig, WebhooksConfig};
 pub use refused::refusal;

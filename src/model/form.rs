@@ -7,7 +7,7 @@
 use md5::{Digest, Md5};
 use serde_json::{Map, Value};
 
-use super::doc::Doc;
+use super::doc::{Doc, name_text};
 use super::pyjson;
 use super::schema::FieldKind;
 use super::shape::{Column, Columns, Role, Shape};
@@ -269,8 +269,13 @@ fn collect_links(columns: &Columns, doc: &Map<String, Value>, links: &mut Vec<(S
             }
             _ => continue,
         };
-        if let Some(name) = value.as_str().filter(|name| !name.is_empty() && !doctype.is_empty()) {
-            links.push((doctype.to_owned(), name.to_owned()));
+        let name = if value.is_null() { String::new() } else { name_text(value) };
+        if !name.is_empty() && !doctype.is_empty() {
+            links.push((doctype.to_owned(), name));
         }
     }
 }
+
+#[cfg(test)]
+#[path = "form_tests.rs"]
+mod tests;

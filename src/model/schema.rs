@@ -67,6 +67,8 @@ pub enum FieldKind {
     Time,
     /// Text of any length.
     Text,
+    /// JSON as text; a site's database refuses what is no JSON, an empty text too.
+    Json,
     /// The name of a document of this doctype.
     Link(String),
     /// The name of a document of the doctype that the named field holds.
@@ -90,6 +92,7 @@ impl FieldKind {
             "Date" => Self::Date,
             "Datetime" => Self::Datetime,
             "Time" => Self::Time,
+            "JSON" => Self::Json,
             "Link" => Self::Link(options.to_owned()),
             "Dynamic Link" => Self::DynamicLink(options.to_owned()),
             "Table" | "Table MultiSelect" => Self::Table(options.to_owned()),

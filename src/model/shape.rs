@@ -39,7 +39,7 @@ pub struct Column {
     pub kind: FieldKind,
     /// What the field takes part in.
     pub role: Role,
-    /// Whether it counts after the document was submitted.
+    /// Whether it counts after the document was submitted; a table does with any of its fields.
     pub on_submit: bool,
     /// The fields of its rows, where it is a table.
     pub rows: Columns,
@@ -118,7 +118,8 @@ fn columns_of(
     let mut columns = Columns::new();
     for (name, cloud) in &schemas.cloud.fields {
         let Some(local) = schemas.local.fields.get(name) else { continue };
-        if is_private(name, schemas.cloud.is_tree) || choice.names(choice.exclude, name) {
+        let is_tree = schemas.iter().any(|(_, schema)| schema.is_tree);
+        if is_private(name, is_tree) || choice.names(choice.exclude, name) {
             continue;
         }
         let Some(mut column) = column_of(name, cloud, local, schemas, choice) else { continue };
@@ -130,6 +131,8 @@ fn columns_of(
             };
             let inner = Choice { table: name, ..*choice };
             column.rows = columns_of(Sides::new(cloud, local), &inner, one_sided);
+            // A site lets such fields of its rows be edited, whatever the table's own flag.
+            column.on_submit |= column.rows.values().any(|inner| inner.on_submit);
         }
         columns.insert(name.clone(), column);
     }
@@ -159,10 +162,16 @@ fn column_of(
         (FieldKind::Password, _) | (_, FieldKind::Password) => return None,
         (a, b) if a == b => a.clone(),
         (FieldKind::Table(_), _) | (_, FieldKind::Table(_)) => return None,
+        (FieldKind::Int | FieldKind::Float, FieldKind::Int | FieldKind::Float) => FieldKind::Float,
+        (FieldKind::Date | FieldKind::Datetime, FieldKind::Date | FieldKind::Datetime) => {
+            FieldKind::Date
+        }
+        (FieldKind::Json, _) | (_, FieldKind::Json) => FieldKind::Json,
         _ => FieldKind::Text,
     };
     let included = choice.names(choice.include, name);
-    let derived = (cloud.read_only || local.read_only) && !included;
+    let worked_out = cloud.read_only || local.read_only || is_worked_out(name, schemas);
+    let derived = worked_out && !included;
     // A series is each site's own way of counting: sent with a create, no content.
     let role = if derived || name == "naming_series" {
         Role::Derived
@@ -173,6 +182,13 @@ fn column_of(
     };
     let on_submit = cloud.allow_on_submit && local.allow_on_submit;
     Some(Column { kind, role, on_submit, rows: Columns::new() })
+}
+
+/// The amounts of a payment schedule follow from the totals at every save, although the
+/// metadata does not say so (COPYING.md 2).
+fn is_worked_out(name: &str, schemas: Sides<&Schema>) -> bool {
+    schemas.cloud.doctype == "Payment Schedule"
+        && ["payment_amount", "base_payment_amount"].contains(&name)
 }
 
 /// Under `field:title` the title is the name: a change of it is silently ignored

@@ -14,7 +14,7 @@ use super::{Doctype, Forms, Pair};
 pub(super) fn agreed(doctype: &Doctype, pair: &Pair, forms: &Forms) -> Option<Closing> {
     let side = |side: Side| {
         let doc = pair.doc(side)?;
-        let hash = forms.now[side].as_ref()?.hash();
+        let hash = forms.now[side].hash();
         Some(side_state(doc, hash, Some(doc.modified().to_owned())))
     };
     let sides = Sides::new(side(Side::Cloud)?, side(Side::Local)?);

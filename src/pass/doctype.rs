@@ -25,9 +25,8 @@ pub struct Doctype {
 
 /// A doctype that cannot be synced at all.
 #[derive(Debug, thiserror::Error)]
-#[error("{doctype} {reason}; take it out of the configuration")]
+#[error("{reason}; take it out of the configuration")]
 pub struct Unsyncable {
-    doctype: String,
     reason: &'static str,
 }
 
@@ -46,7 +45,7 @@ impl Pass<'_> {
             .both(|side| bulk::fetch_schema(sites[side], &config.doctype).map_err(at(side)))?;
         for (_, schema) in schemas.iter() {
             if let Some(reason) = unsyncable(schema) {
-                return Err(Unsyncable { doctype: config.doctype, reason }.into());
+                return Err(Unsyncable { reason }.into());
             }
         }
         let shape = Shape::new(schemas.as_ref(), &config.exclude_fields, &config.include_fields);

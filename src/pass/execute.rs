@@ -72,7 +72,7 @@ impl Pass<'_> {
         Some(closing)
     }
 
-    fn record_conflict(&mut self, operation: &Operation) -> anyhow::Result<()> {
+    pub(super) fn record_conflict(&mut self, operation: &Operation) -> anyhow::Result<()> {
         let Some(mut conflict) = self.conflict_of(operation) else { return Ok(()) };
         conflict.log = Some(self.entry(&operation.decision, LogStatus::Conflict, None));
         let now = self.now();
@@ -86,12 +86,11 @@ impl Pass<'_> {
     pub(super) fn conflict_of(&self, operation: &Operation) -> Option<NewConflict> {
         let Operation { pair, forms, decision, .. } = operation;
         let kind: ConflictKind = decision.conflict?;
-        let form = |side: Side| forms.now[side].clone().unwrap_or_default();
         let detected = stamp(self.now());
         Some(NewConflict {
             record: pair.record.id,
             kind,
-            fields: form(Side::Cloud).differing(&form(Side::Local)),
+            fields: forms.now.cloud.differing(&forms.now.local),
             data: Sides::from_fn(|side| {
                 pair.doc(side).map_or(Value::Null, |doc| Value::Object(doc.0.clone()))
             }),
@@ -144,9 +143,11 @@ impl Pass<'_> {
     ) -> anyhow::Result<()> {
         let now = self.now();
         let give_up = record.retry_count + 1 >= self.config.retry.max_attempts;
+        let side = decision.direction.target();
+        let told = side.map_or_else(|| message.to_owned(), |side| format!("{side}: {message}"));
         let failure = Failure {
             record: record.id,
-            message,
+            message: &told,
             next_retry: Some(next_retry(record.retry_count, give_up, now)),
             give_up,
             log: Some(self.entry(decision, LogStatus::Failed, Some(message))),
@@ -165,14 +166,19 @@ impl Pass<'_> {
         let ids: Vec<i64> = waiting.iter().map(|aside| aside.candidate).collect();
         let records = self.state.load_records(&ids)?;
         for (aside, record) in waiting.into_iter().zip(records) {
+            let place = match (&record.names.cloud, &record.names.local) {
+                (Some(_), None) => Side::Local.as_str(),
+                (None, Some(_)) => Side::Cloud.as_str(),
+                _ => "the other side",
+            };
             let message = match aside.reason {
-                AsideReason::Waits(link) => format!(
-                    "waits for {} {}, which is not on the other side yet",
-                    link.doctype, link.name
-                ),
-                AsideReason::Taken(message) => message,
+                AsideReason::Waits(link) => {
+                    format!("waits for {} {}, which is not on {place} yet", link.doctype, link.name)
+                }
+                AsideReason::Taken(message) => format!("{place}: {message}"),
                 // Somebody is at work on it: the next run takes it up.
                 AsideReason::Moved | AsideReason::Rest => {
+                    self.counts(&record.doctype).skipped += 1;
                     let decision = Decision::skip("edited while it was being synced");
                     self.report(&record, &decision, ActionStatus::Skipped, None);
                     continue;

@@ -20,7 +20,7 @@ impl Pass<'_> {
         name: &str,
         side: Side,
     ) -> anyhow::Result<Option<Form>> {
-        let doctype = self.load_doctype(config.clone())?;
+        let doctype = self.load_doctype(config.clone()).with_context(|| config.doctype.clone())?;
         let known = self.state.find_records(&config.doctype, name)?;
         let on_side = match known.as_slice() {
             [record] => record.names[side].clone(),

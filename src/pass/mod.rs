@@ -16,6 +16,7 @@ mod fetch;
 mod inspect;
 mod links;
 mod plan;
+mod resolve;
 mod scan;
 mod settle;
 mod summary;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use doctype::{Doctype, Unsyncable};
+pub use resolve::{Choice, Resolved};
 pub use scan::Ambiguous;
 pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Summary};
 pub use types::{
@@ -135,6 +137,8 @@ pub struct Pass<'a> {
     named: BTreeMap<String, Vec<i64>>,
     /// How many documents may still be acted on.
     left: Option<usize>,
+    /// Those that count against that already.
+    taken_up: BTreeSet<Candidate>,
     summary: Summary,
 }
 
@@ -171,6 +175,7 @@ impl<'a> Pass<'a> {
             joined: BTreeSet::new(),
             named: BTreeMap::new(),
             left: options.limit,
+            taken_up: BTreeSet::new(),
             summary: Summary::default(),
         })
     }
@@ -217,7 +222,7 @@ impl<'a> Pass<'a> {
             let count = |status| statuses.get(&status).copied().unwrap_or(0);
             entry.conflicts = count(RecordStatus::Conflict);
             entry.failed += count(RecordStatus::Error) + count(RecordStatus::Failed);
-            entry.skipped = count(RecordStatus::Skipped);
+            entry.skipped += count(RecordStatus::Skipped);
             entry.unchanged = count(RecordStatus::Synced).saturating_sub(entry.acted_on());
         }
         Ok(())
@@ -229,9 +234,18 @@ impl<'a> Pass<'a> {
         let config = self.effective(&scope.config);
         let name = config.doctype.clone();
         self.counts(&name);
-        match self.try_pass_over(config, &scope.names) {
+        match self.try_pass_over(config.clone(), &scope.names) {
             Err(error) if is_about_the_doctype(&error) => {
-                self.counts(&name).error = Some(format!("{error:#}"));
+                // A site says little about a single or a child table that is listed.
+                let error = match self.load_doctype(config) {
+                    Err(reason) if reason.is::<Unsyncable>() => reason,
+                    _ => error,
+                };
+                let counts = self.counts(&name);
+                counts.error = Some(format!("{error:#}"));
+                if let Some(Stop::Site { side, error }) = error.downcast_ref() {
+                    counts.refused = Some((*side, error.kind));
+                }
                 Ok(None)
             }
             result => result,
@@ -284,11 +298,16 @@ impl<'a> Pass<'a> {
         open: OpenLinks,
     ) -> anyhow::Result<Vec<Aside>> {
         self.check_interrupted()?;
+        let mut wave = wave.to_vec();
         if self.left == Some(0) {
-            self.summary.remaining += wave.len();
+            let all = wave.len();
+            wave.retain(|candidate| self.taken_up.contains(candidate));
+            self.summary.remaining += all - wave.len();
+        }
+        if wave.is_empty() {
             return Ok(Vec::new());
         }
-        let pairs = self.fetch(doctype, wave)?;
+        let pairs = self.fetch(doctype, &wave)?;
         let operations = self.plan(doctype, pairs, open)?;
         let aside = self.execute(doctype, operations)?;
         self.around.watcher.advance(wave.len());

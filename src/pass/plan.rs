@@ -10,15 +10,18 @@ use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use crate::identity::{LinkTable, has_natural_name, meeting};
-use crate::model::{Action, Doc, Form, Meeting, OpenLink, Policy, Side, Sides};
+use crate::model::{Action, Doc, Meeting, OpenLink, Policy, Side, Sides};
 use crate::recon::{
-    Body, Change, Decision, Observed, RowNames, Rules, SiteClock, Situation, Skew, Version,
-    classify, create_body, decide, update_body,
+    Body, Decision, Observed, RowNames, Rules, SiteClock, Situation, Skew, Version, create_body,
+    decide, update_body,
 };
 use crate::site::SiteError;
+use crate::state::Resolution;
 
 use super::links::docs_of;
-use super::{Doctype, Forms, OpenLinks, Operation, Pair, Pass, Request, Step, Write, at};
+use super::{
+    Candidate, Doctype, Forms, OpenLinks, Operation, Pair, Pass, Request, Step, Write, at,
+};
 
 /// Fields that make a site create other documents when they come with a create, and are
 /// stored without side effects by an update right after it (docs/frappe.md, "Creates and
@@ -64,7 +67,7 @@ impl Pass<'_> {
         for (pair, (forms, decision)) in pairs.into_iter().zip(judged) {
             let decision = restrained(doctype, &pair, decision);
             let step = self.step(doctype, &pair, &forms, &decision, &links, open, &among)?;
-            if self.is_over_limit(&decision, &step) {
+            if self.is_over_limit(pair.record.id, &decision, &step) {
                 self.summary.remaining += 1;
                 continue;
             }
@@ -74,22 +77,24 @@ impl Pass<'_> {
     }
 
     /// Whether `--limit` leaves this document for another run; counts it otherwise. What
-    /// waits is counted when its turn comes.
-    fn is_over_limit(&mut self, decision: &Decision, step: &Step) -> bool {
-        if decision.action == Action::Noop || matches!(step, Step::Wait(_)) {
+    /// waits is counted when its turn comes, and one that comes again is counted once.
+    fn is_over_limit(&mut self, record: Candidate, decision: &Decision, step: &Step) -> bool {
+        let waits = matches!(step, Step::Wait(_));
+        if decision.action == Action::Noop || waits || self.taken_up.contains(&record) {
             return false;
         }
         match &mut self.left {
             Some(0) => true,
             Some(left) => {
                 *left -= 1;
+                self.taken_up.insert(record);
                 false
             }
             None => false,
         }
     }
 
-    fn judge(
+    pub(super) fn judge(
         &mut self,
         doctype: &Doctype,
         pair: &Pair,
@@ -193,8 +198,26 @@ impl Pass<'_> {
             let body = create_body(&doctype.shape, source, held_back(doctype), &translate);
             return Ok(insert(doctype, source, body, target));
         }
-        let on_target = pair.doc(target).context("nothing to update")?;
         let fields = changed_fields(forms, decision, target);
+        let mut write = self.update_for(doctype, pair, source, &fields, links, target)?;
+        write.resolution = decision.conflict.map(|_| winner(from));
+        Ok(write)
+    }
+
+    /// The update that brings some fields of the target to the values of `source`, a document
+    /// of the other side.
+    pub(super) fn update_for(
+        &self,
+        doctype: &Doctype,
+        pair: &Pair,
+        source: &Doc,
+        fields: &[String],
+        links: &LinkTable,
+        target: Side,
+    ) -> anyhow::Result<Write> {
+        let from = target.opposite();
+        let on_target = pair.doc(target).context("nothing to update")?;
+        let translate = |linked: &str, name: &str| links.translate(from, linked, name);
         let rows = self.state.row_names(pair.record.id)?;
         let known = |table: &str| -> RowNames {
             rows.iter()
@@ -202,10 +225,26 @@ impl Pass<'_> {
                 .filter_map(|row| Some((row.names[from].clone()?, row.names[target].clone()?)))
                 .collect()
         };
-        let body = update_body(&doctype.shape, &fields, source, on_target, &known, &translate);
+        let body = update_body(&doctype.shape, fields, source, on_target, &known, &translate);
         let request =
             Request::Update { name: on_target.name(), modified: on_target.modified().to_owned() };
-        Ok(Write { side: target, body, carried: source.clone(), request })
+        Ok(Write {
+            side: target,
+            body,
+            carried: source.clone(),
+            request,
+            resolution: None,
+            log_as: Action::Update,
+            held: Map::new(),
+        })
+    }
+}
+
+/// Who wins where a conflict is settled by writing this side's version to the other.
+pub(super) fn winner(side: Side) -> Resolution {
+    match side {
+        Side::Cloud => Resolution::CloudWins,
+        Side::Local => Resolution::LocalWins,
     }
 }
 
@@ -232,11 +271,12 @@ fn forms(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Forms {
     let form_of = |side: Side, doc: &Doc| {
         doctype.shape.sync_form(doc, &|linked, name| links.id(side, linked, name))
     };
-    let now = Sides::from_fn(|side| pair.doc(side).map(|doc| form_of(side, doc)));
+    let now =
+        Sides::from_fn(|side| pair.doc(side).map(|doc| form_of(side, doc)).unwrap_or_default());
     let is_todays = pair.record.form_digest.as_deref() == Some(doctype.shape.digest());
     let base = pair.record.bases.as_ref().map(|bases| {
-        Sides::from_fn(|side| match (&now[side], &pair.record.hashes[side]) {
-            (Some(form), Some(hash)) if is_todays && form.hash() == *hash => form.clone(),
+        Sides::from_fn(|side| match &pair.record.hashes[side] {
+            Some(hash) if is_todays && now[side].hash() == *hash => now[side].clone(),
             _ => form_of(side, &bases[side].content),
         })
     });
@@ -252,7 +292,7 @@ fn judge_with(
     clocks: Option<&Sides<Option<SiteClock>>>,
 ) -> Decision {
     let version = |side: Side, doc: &Doc| Version {
-        form: forms.now[side].clone().unwrap_or_default(),
+        form: forms.now[side].clone(),
         saved: clocks
             .and_then(|clocks| clocks[side].as_ref())
             .and_then(|clock| clock.moment(doc.modified())),
@@ -289,7 +329,7 @@ fn meet(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Meeting {
 }
 
 /// What this version does not do is left alone.
-fn restrained(doctype: &Doctype, pair: &Pair, decision: Decision) -> Decision {
+pub(super) fn restrained(doctype: &Doctype, pair: &Pair, decision: Decision) -> Decision {
     if decision.skipped || matches!(decision.action, Action::Noop) {
         return decision;
     }
@@ -314,8 +354,7 @@ fn restrained(doctype: &Doctype, pair: &Pair, decision: Decision) -> Decision {
 /// The fields that an update sends: what the source changed where the target differs; to
 /// settle a conflict, all in which they differ.
 fn changed_fields(forms: &Forms, decision: &Decision, target: Side) -> Vec<String> {
-    let empty = Form::default();
-    let now = |side: Side| forms.now[side].as_ref().unwrap_or(&empty);
+    let now = |side: Side| &forms.now[side];
     let differing = now(target.opposite()).differing(now(target));
     match &forms.base {
         Some(base) if decision.conflict.is_none() => {
@@ -332,7 +371,15 @@ fn insert(doctype: &Doctype, source: &Doc, mut body: Body, target: Side) -> Writ
         body.fields.insert("name".to_owned(), name.clone().into());
     }
     let carried = without(source, &body.omitted);
-    Write { side: target, body, carried, request: Request::Insert { name } }
+    Write {
+        side: target,
+        body,
+        carried,
+        request: Request::Insert { name },
+        resolution: None,
+        log_as: Action::Create,
+        held: Map::new(),
+    }
 }
 
 /// The document less some fields, `field` or `table.field`.
@@ -385,12 +432,6 @@ pub(super) fn sent_fields(write: &Write) -> Doc {
 
 /// Whether both sides are as their bases are.
 pub(super) fn is_unchanged(forms: &Forms, pair: &Pair) -> bool {
-    let Some(base) = &forms.base else { return false };
-    Side::BOTH.into_iter().all(|side| match &forms.now[side] {
-        Some(form) => {
-            let now = Observed::Present(Version { form: form.clone(), saved: None });
-            pair.doc(side).is_some() && classify(&base[side], &now) == Some(Change::Unchanged)
-        }
-        None => false,
-    })
+    let is_there = Side::BOTH.into_iter().all(|side| pair.doc(side).is_some());
+    is_there && forms.base.as_ref().is_some_and(|base| *base == forms.now)
 }

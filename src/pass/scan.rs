@@ -85,10 +85,15 @@ impl Pass<'_> {
             return Ok(None);
         };
         let count = older.iter().filter(|step| went_back(&step.seen, &step.modified)).count();
+        let known = if count == 1 {
+            format!("a known document on {} is older than when it was", first.side)
+        } else {
+            format!("{count} known documents on {} are older than when they were", first.side)
+        };
         Ok(Some(format!(
-            "{count} known documents on {} are older than when they were last seen, {} by \
-             {} instead of {}: a restored backup? Nothing was done in either direction",
-            first.side, first.name, first.modified, first.seen
+            "{known} last seen, {} by {} instead of {}: a restored backup? Nothing was done in \
+             either direction",
+            first.name, first.modified, first.seen
         )))
     }
 
@@ -118,6 +123,7 @@ impl Pass<'_> {
         config: &DoctypeConfig,
         names: &[String],
     ) -> anyhow::Result<Vec<Candidate>> {
+        self.named.entry(config.doctype.clone()).or_default();
         let mut candidates = Vec::new();
         for name in names {
             let known = self.state.find_records(&config.doctype, name)?;

@@ -4,7 +4,7 @@
 //! done only where the target shows it, as not done only where it cannot come any more; what
 //! is neither stays open, and its document is left alone.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::DoctypeConfig;
 use crate::model::{Action, Doc, FieldKind, Side};
@@ -43,10 +43,12 @@ impl Pass<'_> {
     }
 
     fn settle_one(&mut self, doctype: &Doctype, intent: Intent) -> anyhow::Result<Option<Done>> {
-        if let Some(answer) = intent.answer.clone() {
+        if let Some(answer) = intent.answer.clone().filter(|_| intent.action != Action::Resolve) {
             return self.settle_answered(doctype, intent, answer);
         }
         let verdict = match intent.action {
+            // One half of a conflict settled field by field: a person looks again.
+            Action::Resolve => Ok(Verdict::DidNot("only half of it was done")),
             Action::Create => self.find_created(doctype, &intent),
             _ => find_updated(self.sites[intent.side], doctype, &intent),
         };
@@ -168,5 +170,7 @@ fn done(intent: Intent, answer: Doc) -> Done {
         sent: intent.sent,
         has_more: !intent.omitted.is_empty(),
         resolution: intent.resolution,
+        log_as: intent.action,
+        held: Map::new(),
     }
 }

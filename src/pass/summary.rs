@@ -3,8 +3,9 @@
 
 use serde::Serialize;
 
-use crate::model::{Action, Direction, Sides};
+use crate::model::{Action, Direction, Side, Sides};
 use crate::recon::Decision;
+use crate::site::ErrorKind;
 
 /// A whole run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -55,6 +56,9 @@ pub struct DoctypeSummary {
     /// Why the doctype as a whole could not be synced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Which site refused the doctype as a whole, and how.
+    #[serde(skip)]
+    pub refused: Option<(Side, ErrorKind)>,
     /// Why the doctype as a whole was left alone: a side looks wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<String>,

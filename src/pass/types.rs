@@ -1,9 +1,11 @@
 //! The four words of a pass: candidate, pair, operation, outcome.
 
-use crate::model::{Doc, Form, OpenLink, Side, Sides};
+use serde_json::{Map, Value};
+
+use crate::model::{Action, Doc, Form, OpenLink, Side, Sides};
 use crate::recon::{Body, Decision, Observed};
 use crate::site::SiteError;
-use crate::state::Record;
+use crate::state::{Record, Resolution};
 
 /// A document that is to be looked at: the number of its record.
 pub type Candidate = i64;
@@ -37,8 +39,8 @@ impl Pair {
 /// A pair's sync forms.
 #[derive(Debug, Clone, Default)]
 pub struct Forms {
-    /// What the sides show now.
-    pub now: Sides<Option<Form>>,
+    /// What the sides show now; empty where there is no document.
+    pub now: Sides<Form>,
     /// What they last agreed on, in today's form.
     pub base: Option<Sides<Form>>,
 }
@@ -85,6 +87,13 @@ pub struct Write {
     pub carried: Doc,
     /// What is asked of the site.
     pub request: Request,
+    /// How the conflict is settled by it, once it is closed.
+    pub resolution: Option<Resolution>,
+    /// What the log calls it.
+    pub log_as: Action,
+    /// Fields of the target that are still to be carried back to the source, with the values
+    /// that its base gets in place of what is there (a conflict settled field by field).
+    pub held: Map<String, Value>,
 }
 
 /// What is asked of the site.

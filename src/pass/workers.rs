@@ -51,8 +51,8 @@ impl Workers {
     /// the calling thread as it arrives, with the item's place in the list.
     ///
     /// # Errors
-    /// The first error of `sink`. Work that has begun is finished all the same; what has not
-    /// begun by then is dropped.
+    /// The first error of `sink`. Work that has begun is finished all the same, and its results
+    /// are handed on as well; what has not begun by then is dropped.
     pub fn run<T: Send, R: Send>(
         &self,
         items: Vec<(Side, T)>,
@@ -86,9 +86,7 @@ impl Workers {
                 drop(results);
                 let mut outcome = Ok(());
                 for (i, result) in arrived {
-                    if outcome.is_ok() {
-                        outcome = sink(i, result);
-                    }
+                    outcome = outcome.and(sink(i, result));
                     if outcome.is_err() {
                         stop.store(true, std::sync::atomic::Ordering::Relaxed);
                     }
@@ -179,7 +177,7 @@ mod tests {
     #[test]
     fn an_error_of_the_sink_stops_what_has_not_begun() {
         let workers = Workers::new(Sides::new(2, 1)).unwrap();
-        let begun = AtomicUsize::new(0);
+        let (begun, mut handed_on) = (AtomicUsize::new(0), 0);
         let items = (0..1000).map(|_| (Side::Local, ())).collect();
         let result = workers.run(
             items,
@@ -187,9 +185,13 @@ mod tests {
                 begun.fetch_add(1, Ordering::SeqCst);
                 std::thread::sleep(Duration::from_millis(1));
             },
-            |_, ()| anyhow::bail!("stop"),
+            |_, ()| {
+                handed_on += 1;
+                anyhow::bail!("stop")
+            },
         );
         assert!(result.is_err());
         assert!(begun.load(Ordering::SeqCst) < 1000);
+        assert_eq!(begun.load(Ordering::SeqCst), handed_on);
     }
 }

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::identity::LinkTable;
 use crate::model::{Action, Direction, Doc, FieldKind, Side, Sides};
 use crate::recon::Decision;
 use crate::site::{ErrorKind, ServerClock, Site, SiteError, bulk};
-use crate::state::{Closing, LogStatus, NewIntent, RecordStatus, Resolution};
+use crate::state::{Closing, LogStatus, NewIntent, RecordStatus, Resolution, SideState};
 
 use super::close::{hash_of, row_names, side_state};
 use super::plan::sent_fields;
@@ -37,6 +37,10 @@ pub(super) struct Done {
     /// Whether fields are still to follow.
     pub has_more: bool,
     pub resolution: Option<Resolution>,
+    /// What the log calls it.
+    pub log_as: Action,
+    /// Fields that are still to be carried back, as the target's base is to hold them.
+    pub held: Map<String, Value>,
 }
 
 impl Pass<'_> {
@@ -59,7 +63,7 @@ impl Pass<'_> {
                 Some(Outcome::Written(answer)) => {
                     done.extend(self.named_right(doctype, &operation, &write, intent, answer)?);
                 }
-                other => aside.extend(self.not_written(&operation, write.side, intent, other)?),
+                other => aside.extend(self.not_written(&operation, intent, other)?),
             }
         }
         aside.extend(self.finish_writes(doctype, done)?);
@@ -91,7 +95,7 @@ impl Pass<'_> {
             source: write.carried.clone(),
             sent: sent_fields(write),
             omitted: write.body.omitted.iter().cloned().collect(),
-            resolution: decision.conflict.map(|_| winner(write.side.opposite())),
+            resolution: write.resolution,
             reason: decision.reason.clone(),
             site_time: self.site_time(write.side),
             conflict: self.conflict_of(operation),
@@ -169,7 +173,9 @@ impl Pass<'_> {
             answer,
             sent: sent_fields(write),
             has_more: !write.body.omitted.is_empty(),
-            resolution: decision.conflict.map(|_| winner(write.side.opposite())),
+            resolution: write.resolution,
+            log_as: write.log_as,
+            held: write.held.clone(),
         }))
     }
 
@@ -208,7 +214,6 @@ impl Pass<'_> {
     fn not_written(
         &mut self,
         operation: &Operation,
-        side: Side,
         intent: i64,
         outcome: Option<Outcome>,
     ) -> anyhow::Result<Option<Aside>> {
@@ -224,12 +229,11 @@ impl Pass<'_> {
                 Ok(Some(Aside { candidate, reason: AsideReason::Moved }))
             }
             Some(Outcome::Taken(message)) => {
-                let message = format!("{side}: {message}");
                 self.state.void_intent(intent, &message, now)?;
                 Ok(Some(Aside { candidate, reason: AsideReason::Taken(message) }))
             }
             Some(Outcome::Failed(error)) => {
-                let mut message = format!("{side}: {}", error.message);
+                let mut message = error.message.clone();
                 if error.had_no_effect() {
                     self.state.void_intent(intent, &message, now)?;
                 } else {
@@ -309,6 +313,7 @@ impl Pass<'_> {
             Some(doc) => side_state(doc, hash(done.side, doc), Some(doc.modified().to_owned())),
             None => side_state(&done.answer, answer_hash, None),
         };
+        let target = held(doctype, links, done, target);
         let seen = Some(done.source.modified().to_owned());
         let source = side_state(&done.source, hash(from, &done.source), seen);
         let rewritten = rewritten(doctype, &done.sent, &target.content);
@@ -318,11 +323,17 @@ impl Pass<'_> {
             Side::Cloud => Sides::new(target, source),
             Side::Local => Sides::new(source, target),
         };
-        let is_settled = !done.has_more && ours.is_some();
+        let status = if !done.held.is_empty() {
+            RecordStatus::Conflict
+        } else if done.has_more || ours.is_none() {
+            RecordStatus::Pending
+        } else {
+            RecordStatus::Synced
+        };
         let closing = Closing {
             record: done.record,
             form_digest: doctype.shape.digest().to_owned(),
-            status: if is_settled { RecordStatus::Synced } else { RecordStatus::Pending },
+            status,
             direction: Direction::to(done.side),
             reason: done.has_more.then(|| "some fields are still to follow".to_owned()),
             log: None,
@@ -349,7 +360,8 @@ impl Pass<'_> {
                 skipped: false,
                 reason: done.reason,
             };
-            let mut entry = self.entry(&decision, LogStatus::Success, message.as_deref());
+            let named = Decision { action: done.log_as, ..decision.clone() };
+            let mut entry = self.entry(&named, LogStatus::Success, message.as_deref());
             entry.changes = Some(changes(&done.sent));
             closing.log = Some(entry);
             lines.push((closing.record, decision, message));
@@ -365,12 +377,15 @@ impl Pass<'_> {
     }
 }
 
-/// Who wins where a conflict is settled by writing this side's version to the other.
-fn winner(side: Side) -> Resolution {
-    match side {
-        Side::Cloud => Resolution::CloudWins,
-        Side::Local => Resolution::LocalWins,
+/// The target's side of a closing, less what is still to be carried back to the source: of
+/// those fields its base holds other values, so that they count as changed (invariant 1).
+fn held(doctype: &Doctype, links: &LinkTable, done: &Done, mut target: SideState) -> SideState {
+    if !done.held.is_empty() {
+        target.content.0.extend(done.held.clone());
+        target.hash = hash_of(doctype, links, done.side, &target.content);
+        target.seen = None;
     }
+    target
 }
 
 /// The site as a whole is out of order. A single write without an answer may be a slow

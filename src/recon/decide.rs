@@ -240,11 +240,11 @@ fn new_field(situation: &Situation<'_>, change: Sides<Change>) -> Decision {
 
 fn update(situation: &Situation<'_>, target: Side) -> Decision {
     let source = target.opposite();
-    if !may_write(situation.rules.direction, target) {
-        return Decision::skip(format!("{source} changed, and {source} is never carried over"));
-    }
     if are_equal(situation) {
         return Decision::new(Action::Adopt, Direction::None, "equal on both sides again");
+    }
+    if !may_write(situation.rules.direction, target) {
+        return Decision::skip(format!("{source} changed, and {source} is never carried over"));
     }
     Decision::new(Action::Update, Direction::to(target), format!("{source} changed"))
 }

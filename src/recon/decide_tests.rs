@@ -29,6 +29,11 @@ fn form(value: &Value) -> Form {
     Form(form)
 }
 
+/// What the sides agreed on: one content, where the local site did not make something of it.
+fn bases(case: &Map<String, Value>) -> Sides<Form> {
+    Sides::new(form(&case["base"]), form(case.get("base_local").unwrap_or(&case["base"])))
+}
+
 fn saved(side: Side, last: &str) -> Option<Moment> {
     let second = match last {
         "unclear" => return None,
@@ -52,24 +57,11 @@ fn observed(case: &Map<String, Value>, side: Side) -> Observed<Version> {
     }
 }
 
-/// What both sides agreed on; of fields that were not compared then, what each had.
-fn base(case: &Map<String, Value>) -> Option<Sides<Form>> {
-    let agreed = case["base"].is_object().then(|| form(&case["base"]))?;
-    let new: Vec<String> = read(case, "new_fields", Vec::new());
-    Some(Sides::from_fn(|side| {
-        let mut base = agreed.clone();
-        for field in &new {
-            base.0.insert(field.clone(), case["base_of_new"][side.as_str()].clone());
-        }
-        base
-    }))
-}
-
 fn row(case: &Map<String, Value>) -> Row {
     let two = read(case, "two_documents", false);
     Row {
         description: case["description"].as_str().unwrap().to_owned(),
-        base: base(case),
+        base: case["base"].is_object().then(|| bases(case)),
         now: Sides::from_fn(|side| observed(case, side)),
         meeting: if two { Meeting::TwoDocuments } else { Meeting::SameDocument },
         new_fields: read(case, "new_fields", Vec::new()),
@@ -103,8 +95,7 @@ fn mirrored(row: Row) -> Row {
         ..row.rules
     };
     let description = format!("{} (mirrored)", row.description);
-    let swap_base = |base: Sides<Form>| Sides::new(base.local, base.cloud);
-    let base = row.base.map(swap_base);
+    let base = row.base.map(|base| Sides::new(base.local, base.cloud));
     let now = Sides::new(row.now.local, row.now.cloud);
     Row { description, base, now, rules, expect, ..row }
 }

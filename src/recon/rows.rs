@@ -36,8 +36,8 @@ pub fn match_rows(
         }
     };
     for (i, row) in source.iter().enumerate() {
-        if let Some(name) = row_name(row).and_then(|name| known.get(name)) {
-            take(&mut pairs, i, &|j| row_name(target[j]) == Some(name));
+        if let Some(name) = own_name(row).and_then(|name| known.get(&name)) {
+            take(&mut pairs, i, &|j| own_name(target[j]).as_ref() == Some(name));
         }
     }
     for (i, row) in source.iter().enumerate() {
@@ -51,8 +51,21 @@ pub fn match_rows(
     pairs
 }
 
-/// A row's own name.
+/// A row's own name as text. Rows of autoincrement doctypes (the notes of a Lead) have
+/// integers for names.
+pub(super) fn own_name(row: &Map<String, Value>) -> Option<String> {
+    match row.get("name")? {
+        Value::Number(number) => Some(number.to_string()),
+        _ => row_name(row).map(str::to_owned),
+    }
+}
+
+/// A row's own name, where it is a text.
 #[must_use]
 pub fn row_name(row: &Map<String, Value>) -> Option<&str> {
     row.get("name").and_then(Value::as_str).filter(|name| !name.is_empty())
 }
+
+#[cfg(test)]
+#[path = "rows_tests.rs"]
+mod tests;

@@ -7,6 +7,7 @@
 
 mod conflict;
 mod csv;
+pub mod dialogue;
 mod progress;
 mod status;
 mod table;
@@ -72,7 +73,7 @@ impl Report {
         let is_colored = |is_terminal: bool| match color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none(),
+            Color::Auto => is_terminal,
         };
         let width = terminal_size::terminal_size_of(io::stdout());
         let page = Page {
@@ -121,11 +122,23 @@ impl Report {
         write_all(&mut io::stdout().lock(), shown);
     }
 
+    /// These bytes and nothing else, so that they can be piped; a line of their own on a
+    /// terminal.
+    pub fn exact(&self, text: &str) {
+        let end = if io::stdout().is_terminal() { "\n" } else { "" };
+        write_all(&mut io::stdout().lock(), &format!("{text}{end}"));
+    }
+
     /// Data, as the one JSON document.
     pub fn json(&self, value: &Value) {
         if self.json {
             write_all(&mut io::stdout().lock(), &format!("{}\n", text::escape_json(value)));
         }
+    }
+
+    /// Whether a person is there to be asked.
+    pub fn can_ask(&self) -> bool {
+        !self.json && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
     /// A remark, on standard error.

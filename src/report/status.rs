@@ -133,7 +133,11 @@ fn when(at: Timestamp, now: Timestamp) -> String {
         3600..172_800 => format!("{} h", rounded(3600)),
         _ => format!("{} days", rounded(86_400)),
     };
-    let relative = if seconds > 0 { format!("in {length}") } else { format!("{length} ago") };
+    let relative = match seconds {
+        1.. => format!("in {length}"),
+        -59..=0 => "just now".to_owned(),
+        _ => format!("{length} ago"),
+    };
     format!("{relative} ({})", stamp(at))
 }
 
@@ -145,7 +149,7 @@ mod tests {
     fn times_are_told_from_now_on_and_by_the_clock() {
         let now: Timestamp = "2025-11-18T10:30:00Z".parse().unwrap();
         let said = |text: &str| when(text.parse().unwrap(), now);
-        assert_eq!(said("2025-11-18T10:30:00Z"), "0 s ago (2025-11-18T10:30:00.000Z)");
+        assert_eq!(said("2025-11-18T10:30:00Z"), "just now (2025-11-18T10:30:00.000Z)");
         assert_eq!(said("2025-11-18T10:34:50Z"), "in 5 min (2025-11-18T10:34:50.000Z)");
         assert_eq!(said("2025-11-18T07:30:00Z"), "3 h ago (2025-11-18T07:30:00.000Z)");
         assert_eq!(said("2025-11-21T10:30:00Z"), "in 3 days (2025-11-21T10:30:00.000Z)");

@@ -61,6 +61,14 @@ pub fn render_summary(summary: &Summary, dry_run: bool) -> String {
             if conflicts == 1 { ("conflict", "waits") } else { ("conflicts", "wait") };
         let _ = writeln!(text, "{conflicts} {noun} {verb} for a person: erpsync conflicts");
     }
+    let of_this_run =
+        summary.actions.iter().filter(|line| line.status == ActionStatus::Failed).count();
+    let failed: usize = summary.doctypes.iter().map(|counts| counts.failed).sum();
+    if failed > of_this_run && !dry_run {
+        let earlier = failed - of_this_run;
+        let (noun, verb) = if earlier == 1 { ("document", "waits") } else { ("documents", "wait") };
+        let _ = writeln!(text, "{earlier} failed {noun} {verb} for another try: erpsync status");
+    }
     text
 }
 
@@ -88,11 +96,16 @@ fn counted(counts: &DoctypeSummary, dry_run: bool) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    let listed =
-        format!("{} on cloud, {} on local", counts.cloud_documents, counts.local_documents);
+    // A run over named documents lists nothing, and neither did one that ended before.
+    let has_listed = counts.cloud_documents + counts.local_documents > 0 || said.is_empty();
+    let listed = if has_listed {
+        format!("{} on cloud, {} on local; ", counts.cloud_documents, counts.local_documents)
+    } else {
+        String::new()
+    };
     let what = if said.is_empty() { "nothing to do".to_owned() } else { said.join(", ") };
     let would = if dry_run { "dry run: " } else { "" };
-    format!("{listed}; {would}{what}")
+    format!("{listed}{would}{what}")
 }
 
 /// Every action with its reason.

@@ -98,7 +98,7 @@ pub enum StateError {
     #[error("the state database is in use by another program")]
     Busy,
     /// The file system refused.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot use {}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -122,7 +122,7 @@ pub enum StateError {
     #[error("the state refuses what was to be stored: {0}")]
     Rule(String),
     /// Anything else that `SQLite` reports.
-    #[error("the state database failed: {0}")]
+    #[error("the state database failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -147,9 +147,10 @@ impl StateError {
                 "make the file and its directory writable for the user that runs erpsync"
             }
             Self::OtherPair { .. } => {
-                "check the configuration; if the same sites have moved, run `erpsync init --rebind`"
+                "check the configuration; for other sites, or another user, name another state under [state] path"
             }
             Self::Locked { .. } => "wait for the other run to end",
+            Self::Io { .. } => "check that the folder is there and that you may write to it",
             Self::Busy => "close the other program and run again",
             _ => return None,
         })

@@ -30,6 +30,16 @@ impl State {
         }
     }
 
+    /// Refuses other urls, before any site is asked who our user is. Nothing is written.
+    pub fn check_urls(&self, urls: &Sides<String>) -> StateResult<()> {
+        let Some(known) = self.pair()? else { return Ok(()) };
+        let given = pair(urls, &known.users);
+        if known == given {
+            return Ok(());
+        }
+        Err(StateError::OtherPair { known: Box::new(known), given: Box::new(given) })
+    }
+
     /// Says that the same documents are now found under these urls and users.
     pub fn rebind(
         &mut self,

@@ -72,11 +72,7 @@ impl Row<'_> {
         let bench = Bench::default();
         bench.configure(&self.configuration(true));
         if !self.case["base"].is_null() {
-            for role in Side::BOTH {
-                let base = self.base(role);
-                self.insert(&bench, self.player(role), &base, at("2026-10-01T08:00:00Z"));
-            }
-            bench.sync().expect(0);
+            self.agree(&bench);
         }
         for side in Side::BOTH {
             self.play(&bench, side);
@@ -89,13 +85,31 @@ impl Row<'_> {
         self.check(&bench, &ran, &before);
     }
 
+    /// Brings both sides to their bases. Bases differ where a field was not compared yet, or
+    /// where a site stores something else than it is sent.
+    fn agree(&self, bench: &Bench) {
+        let born = at("2026-10-01T08:00:00Z");
+        self.insert(bench, self.player(Side::Cloud), &self.base(Side::Cloud), born);
+        let local = self.player(Side::Local);
+        if self.is_rewritten() {
+            let city = self.base(Side::Local)["city"].clone();
+            bench.site(local).hooks.before_save("Probe", move |doc| doc.set("stxt", city.clone()));
+        } else {
+            self.insert(bench, local, &self.base(Side::Local), born);
+        }
+        bench.sync().expect(0);
+        bench.site(local).hooks.clear();
+    }
+
+    /// Whether a site stores something else than it is sent.
+    fn is_rewritten(&self) -> bool {
+        self.case.contains_key("base_local") && !self.case.contains_key("new_fields")
+    }
+
     /// What a side had when both agreed.
     fn base(&self, role: Side) -> Value {
-        let mut base = self.case["base"].clone();
-        if self.case.contains_key("new_fields") {
-            base["city"] = self.case["base_of_new"][role.as_str()].clone();
-        }
-        base
+        let own = self.case.get("base_local").filter(|_| role == Side::Local);
+        own.unwrap_or(&self.case["base"]).clone()
     }
 
     /// The configuration, `before` a field that is new to it counts or after.
@@ -191,6 +205,10 @@ impl Row<'_> {
     /// New York's clocks went back, so that the other side's stamp lies between the two
     /// instants that this can mean.
     fn saved_at(&self, role: Side) -> Timestamp {
+        if self.is_rewritten() {
+            // The first pass has stamped its copy with the time of the test.
+            return Timestamp::now();
+        }
         let last = self.text("saved_last").unwrap_or("tie");
         match last {
             "unclear" if self.player(role) == Side::Local => at("2026-11-01T05:30:00Z"),

@@ -10,6 +10,12 @@
 )]
 
 mod bench;
+mod concurrency;
+mod contract;
 mod decision_table;
+mod demo;
+mod exits;
+mod kill;
 mod reading;
+mod resolve;
 mod second_pass;

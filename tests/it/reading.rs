@@ -187,6 +187,8 @@ fn a_conflict_that_is_not_there_and_options_that_do_not_go_together() {
     bench.sync().expect(0);
     let ran = bench.run(&["conflicts", "show", "99"]).expect(2);
     assert!(ran.err.contains("there is no conflict 99") && ran.out.is_empty(), "{ran:?}");
+    let ran = bench.run(&["conflicts", "show", "99", "--json"]).expect(2);
+    assert_eq!(ran.json()["exit_code"], 2);
     bench.run(&["conflicts", "show", "x"]).expect(2);
     bench.run(&["conflicts", "show"]).expect(2);
     bench.run(&["conflicts", "--all", "show", "1"]).expect(2);

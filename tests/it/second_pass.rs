@@ -14,7 +14,7 @@ const PROBES: &str = "[sync]\ndoctypes = [\"Probe\"]\n[sync.retry]\nbackoff_seco
 /// A Probe whose time does not depend on when it was entered.
 fn probe(name: &str, text: &str) -> Value {
     json!({
-        "title": name, "stxt": text, "f": 3.14159, "tm": "04:05:06",
+        "title": name, "stxt": text, "f": 1.23456, "tm": "04:05:06",
         "rows": [{"item": "A", "qty": 1.5}, {"item": "B", "qty": 2}],
     })
 }

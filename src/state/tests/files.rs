@@ -238,7 +238,7 @@ fn another_pair_of_sites_is_refused_by_name() {
          https://test.example.com (user sync@example.com) and local http://localhost:8000 \
          (user Administrator)"
     );
-    assert!(error.hint().unwrap().contains("--rebind"));
+    assert!(error.hint().unwrap().contains("[state] path"));
     let somebody = urls("ann@example.com", "Administrator");
     assert!(state.check_pair(&known, &somebody, at(1)).is_err());
 

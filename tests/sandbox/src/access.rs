@@ -127,13 +127,13 @@ impl Site {
         if self.reach(&ctx.user, meta, right).is_some() {
             return Ok(());
         }
-        let mut failure = self.list_refusal(ctx, &meta.name);
+        let mut failure = Self::list_refusal(ctx, &meta.name);
         failure.exception = None;
         Err(failure)
     }
 
     /// The refusal of a list.
-    pub(crate) fn list_refusal(&self, ctx: &Context, doctype: &str) -> Failure {
+    pub(crate) fn list_refusal(ctx: &Context, doctype: &str) -> Failure {
         let mut failure =
             Failure::forbidden().with_message(Message::note(no_role(&ctx.user, doctype)));
         failure.error_message = Some(format!("No permission for {doctype}"));

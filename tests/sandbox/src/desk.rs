@@ -26,7 +26,7 @@ impl Site {
             "frappe.auth.get_logged_user" => Ok(Reply::Value(json!(ctx.user))),
             "frappe.utils.change_log.get_versions" => Ok(Reply::Value(self.versions())),
             "frappe.desk.reportview.get" => {
-                let query = self.report_query(parameters)?;
+                let query = Self::report_query(parameters);
                 let listing = self.list(ctx, &query)?;
                 Ok(Reply::Value(json!({
                     "keys": listing.columns,
@@ -35,7 +35,7 @@ impl Site {
                 })))
             }
             "frappe.desk.reportview.get_count" => {
-                let query = self.report_query(parameters)?;
+                let query = Self::report_query(parameters);
                 Ok(Reply::Value(json!(self.count(ctx, &query)?)))
             }
             "frappe.desk.reportview.delete_items" => {
@@ -49,7 +49,7 @@ impl Site {
                 let doc = self.readable(ctx, &text("doctype"), &text("name"))?;
                 Ok(Reply::Whole(Map::from_iter([
                     ("docs".to_owned(), json!([self.shown(&doc, false)])),
-                    ("docinfo".to_owned(), self.docinfo(&doc)),
+                    ("docinfo".to_owned(), self.docinfo(ctx, &doc)),
                     ("_link_titles".to_owned(), json!({})),
                 ])))
             }
@@ -65,6 +65,18 @@ impl Site {
                 ])))
             }
             "frappe.desk.form.save.savedocs" => self.savedocs(ctx, parameters),
+            other => self.call_desk_write(ctx, other, parameters),
+        }
+    }
+
+    fn call_desk_write(
+        &mut self,
+        ctx: &mut Context,
+        method: &str,
+        parameters: &Parameters,
+    ) -> Outcome<Reply> {
+        let text = |key: &str| parameters.text(key).unwrap_or_default();
+        match method {
             "frappe.desk.form.utils.add_comment" => {
                 let mut comment = Doc::new("Comment");
                 comment.set("comment_type", "Comment");
@@ -123,7 +135,7 @@ impl Site {
         })
     }
 
-    fn docinfo(&self, doc: &Doc) -> Value {
+    fn docinfo(&self, ctx: &Context, doc: &Doc) -> Value {
         json!({
             "user_info": {},
             "comments": [],
@@ -132,6 +144,7 @@ impl Site {
             "communications": [],
             "versions": [],
             "assignments": [],
+            "permissions": self.rights(ctx, doc),
             "doctype": doc.doctype,
             "name": doc.get("name"),
             "tags": doc.text("_user_tags"),
@@ -177,7 +190,57 @@ impl Site {
             out.push(json!({ "owner": user, "name": todo.name() }));
         }
         self.set_hidden(&text("doctype"), &text("name"), "_assign", &users.to_string());
+        self.tell_of_sharing(ctx, &text("doctype"), &text("name"), &users);
         Ok(Reply::Value(json!(out)))
+    }
+
+    /// Says with whom a document is shared because they could not see it before.
+    fn tell_of_sharing(&self, ctx: &mut Context, doctype: &str, name: &str, users: &Value) {
+        let (Some(meta), Some(doc)) = (self.meta(doctype), self.load(doctype, name)) else {
+            return;
+        };
+        let hidden_from = |user: &str| {
+            let mut theirs = ctx.clone();
+            user.clone_into(&mut theirs.user);
+            self.hidden(&theirs, &meta, &doc, "read").is_some()
+        };
+        let users = users.as_array().into_iter().flatten().map(value::to_text);
+        let shared: Vec<String> = users.filter(|user| hidden_from(user)).collect();
+        if !shared.is_empty() {
+            let text = "Shared with the following Users with Read access:<br><br>";
+            ctx.messages.push(Message::note(format!("{text}{}", shared.join("<br>"))));
+        }
+    }
+
+    /// The rights of a user on a document, as a form is told.
+    fn rights(&self, ctx: &Context, doc: &Doc) -> Value {
+        let mut out = Map::from_iter([
+            ("if_owner".to_owned(), json!({})),
+            ("has_if_owner_enabled".to_owned(), json!(false)),
+            ("select".to_owned(), json!(0)),
+        ]);
+        let Some(meta) = self.meta(&doc.doctype) else {
+            return Value::Object(out);
+        };
+        for (right, follows) in [
+            ("read", "read"),
+            ("write", "write"),
+            ("create", "create"),
+            ("delete", "delete"),
+            ("submit", "submit"),
+            ("cancel", "cancel"),
+            ("amend", "cancel"),
+            ("print", "read"),
+            ("email", "read"),
+            ("report", "read"),
+            ("import", "create"),
+            ("export", "read"),
+            ("share", "read"),
+        ] {
+            let held = self.hidden(ctx, &meta, doc, follows).is_none();
+            out.insert(right.to_owned(), json!(u8::from(held)));
+        }
+        Value::Object(out)
     }
 
     /// Makes a deleted document anew from its copy.

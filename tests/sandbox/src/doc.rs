@@ -3,6 +3,7 @@
 //! What lives here: the document, its rows, and the forms it is answered in. What may not: rules.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
@@ -24,7 +25,7 @@ pub struct Doc {
     pub is_new: bool,
     /// Answered with `__unsaved`.
     pub unsaved: bool,
-    /// Keys of the body that start with two underscores (`__newname`).
+    /// Keys of the body that are no fields (`__newname`); never stored.
     pub extra: Fields,
 }
 
@@ -128,7 +129,7 @@ pub fn archive_text(value: &Value) -> String {
         } else {
             let mut units = [0; 2];
             for unit in character.encode_utf16(&mut units) {
-                ascii.push_str(&format!("\\u{unit:04x}"));
+                write!(ascii, "\\u{unit:04x}").ok();
             }
         }
     }

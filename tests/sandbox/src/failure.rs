@@ -3,6 +3,8 @@
 //! What lives here: the failures a site answers with, worded as Frappe words them, and their two
 //! body forms (version 1 and 2 of the API). What may not: deciding whether something fails.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 
 /// A message of the site to the user.
@@ -83,9 +85,12 @@ pub fn server_messages(messages: &[Message]) -> Value {
 
 /// A stand-in for the id that Frappe gives an exception: 56 hexadecimal digits.
 fn exception_id(text: &str, at: usize) -> String {
-    (0..7u8)
-        .map(|part| format!("{:08x}", crc32fast::hash(format!("{at}{part}{text}").as_bytes())))
-        .collect()
+    let mut id = String::with_capacity(56);
+    for part in 0..7 {
+        let hash = crc32fast::hash(format!("{at}{part}{text}").as_bytes());
+        write!(id, "{hash:08x}").ok();
+    }
+    id
 }
 
 /// A refused request.

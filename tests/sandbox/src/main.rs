@@ -66,6 +66,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
+    let stop = Stop::listen()?;
     let (mut cloud, mut local) = pair(args.flavour, args.seed)?;
     let now = Timestamp::now();
     for (variant, site) in [(1, &mut cloud), (2, &mut local)] {
@@ -92,7 +93,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
     writeln!(out, "{}", Value::Object(ready))?;
     out.flush()?;
     drop(out);
-    wait_for_signal()
+    stop.wait();
+    Ok(())
 }
 
 fn describe(site: &Site) -> Value {
@@ -107,16 +109,30 @@ fn describe(site: &Site) -> Value {
     })
 }
 
-fn wait_for_signal() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+/// Listens for the signals before anything is announced, so that none is missed.
+struct Stop {
+    runtime: tokio::runtime::Runtime,
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn listen() -> anyhow::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        Ok(())
-    })
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let guard = runtime.enter();
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        drop(guard);
+        Ok(Self { runtime, terminate, interrupt })
+    }
+
+    fn wait(mut self) {
+        self.runtime.block_on(async {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+        });
+    }
 }

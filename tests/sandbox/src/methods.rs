@@ -59,11 +59,11 @@ impl Site {
         let text = |key: &str| parameters.text(key).unwrap_or_default();
         match method {
             "get_list" => {
-                let query = list_query(&text("doctype"), parameters)?;
+                let query = list_query(&text("doctype"), parameters);
                 Ok(Reply::Value(self.list(ctx, &query)?.to_objects()))
             }
             "get_count" => {
-                let query = list_query(&text("doctype"), parameters)?;
+                let query = list_query(&text("doctype"), parameters);
                 let mut counting = ctx.clone();
                 // The older version counts what the user may not see, too.
                 let meta = self.meta(&query.doctype);
@@ -82,6 +82,28 @@ impl Site {
                 Ok(Reply::Value(value))
             }
             "get_time_zone" => Ok(Reply::Value(json!({ "time_zone": self.zone_name() }))),
+            "validate_link" => self.validate_link(ctx, parameters),
+            "has_permission" => {
+                let right = parameters.text("perm_type").unwrap_or_else(|| "read".into());
+                let meta = self.known(&text("doctype"))?;
+                let doc = self
+                    .load(&text("doctype"), &text("docname"))
+                    .ok_or_else(|| Failure::not_found(&text("doctype"), &text("docname")))?;
+                let has = self.hidden(ctx, &meta, &doc, &right).is_none();
+                Ok(Reply::Value(json!({ "has_permission": has })))
+            }
+            other => self.call_client_write(ctx, other, parameters),
+        }
+    }
+
+    fn call_client_write(
+        &mut self,
+        ctx: &mut Context,
+        method: &str,
+        parameters: &Parameters,
+    ) -> Outcome<Reply> {
+        let text = |key: &str| parameters.text(key).unwrap_or_default();
+        match method {
             "insert" => {
                 let doc = self.insert_body(ctx, &parameters.parsed("doc").unwrap_or_default())?;
                 Ok(Reply::Value(doc))
@@ -123,17 +145,7 @@ impl Site {
                 let name = self.rename(ctx, &doctype, &old, &new, merge)?;
                 Ok(Reply::Value(json!(name)))
             }
-            "bulk_update" => self.bulk_update(ctx, parameters),
-            "validate_link" => self.validate_link(ctx, parameters),
-            "has_permission" => {
-                let right = parameters.text("perm_type").unwrap_or_else(|| "read".into());
-                let meta = self.known(&text("doctype"))?;
-                let doc = self
-                    .load(&text("doctype"), &text("docname"))
-                    .ok_or_else(|| Failure::not_found(&text("doctype"), &text("docname")))?;
-                let has = self.hidden(ctx, &meta, &doc, &right).is_none();
-                Ok(Reply::Value(json!({ "has_permission": has })))
-            }
+            "bulk_update" => Ok(self.bulk_update(ctx, parameters)),
             other => Err(no_such_method(&format!("frappe.client.{other}"))),
         }
     }
@@ -249,7 +261,7 @@ impl Site {
 
     /// Updates documents one by one; a failed one does not stop the others, and what it did is not
     /// taken back.
-    fn bulk_update(&mut self, ctx: &mut Context, parameters: &Parameters) -> Outcome<Reply> {
+    fn bulk_update(&mut self, ctx: &mut Context, parameters: &Parameters) -> Reply {
         let docs = parameters.parsed("docs").unwrap_or_default();
         let mut failed = Vec::new();
         for doc in docs.as_array().into_iter().flatten() {
@@ -265,7 +277,7 @@ impl Site {
                 ctx.messages.extend(failure.messages);
             }
         }
-        Ok(Reply::Value(json!({ "failed_docs": failed })))
+        Reply::Value(json!({ "failed_docs": failed }))
     }
 
     fn validate_link(&self, ctx: &Context, parameters: &Parameters) -> Outcome<Reply> {
@@ -294,15 +306,15 @@ impl Site {
     }
 
     /// A page of `frappe.desk.reportview`.
-    pub(crate) fn report_query(&self, parameters: &Parameters) -> Outcome<ListQuery> {
+    pub(crate) fn report_query(parameters: &Parameters) -> ListQuery {
         let doctype = parameters.text("doctype").unwrap_or_default();
-        let mut query = list_query(&doctype, parameters)?;
+        let mut query = list_query(&doctype, parameters);
         query.start = number(parameters.get("start"));
         query.limit = crate::route::limit_of(parameters.get("page_length"), 20);
         if query.order_by.is_empty() {
             query.order_by = "modified desc".into();
         }
-        Ok(query)
+        query
     }
 }
 

@@ -131,7 +131,13 @@ impl Site {
         while let Some((literal, tail)) = rest.split_once('{') {
             name.push_str(literal);
             let (part, tail) = tail.split_once('}').unwrap_or((tail, ""));
-            let part = self.series_part(part, &name, doc, ctx);
+            // The newer version counts per format, the older one per name so far.
+            let counted = if self.is_newer() {
+                &format[..format.len() - tail.len() - part.len() - 2]
+            } else {
+                &name
+            };
+            let part = self.series_part(part, counted, doc, ctx);
             name.push_str(&part);
             rest = tail;
         }

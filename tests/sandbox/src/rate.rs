@@ -4,6 +4,9 @@
 
 use jiff::Timestamp;
 
+/// Header names and values.
+pub type Headers = Vec<(String, String)>;
+
 /// So many microseconds of server time per window.
 #[derive(Debug, Clone)]
 pub struct RateLimit {
@@ -24,7 +27,7 @@ impl RateLimit {
     }
 
     /// Books a request. The error and the success both carry the headers of the answer.
-    pub fn book(&mut self, now: Timestamp) -> Result<Vec<(String, String)>, Vec<(String, String)>> {
+    pub fn book(&mut self, now: Timestamp) -> Result<Headers, Headers> {
         let second = now.as_second();
         let window = second.div_euclid(self.window) * self.window;
         if window != self.started {

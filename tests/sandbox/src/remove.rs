@@ -129,7 +129,7 @@ impl Site {
                     if value.is_empty() || collate::key(value) != wanted {
                         continue;
                     }
-                    let doc = self.doc_of_row(&meta.name, table, row);
+                    let doc = Self::doc_of_row(&meta.name, table, row);
                     if link_target(field, &doc).as_deref() != Some(doctype) {
                         continue;
                     }

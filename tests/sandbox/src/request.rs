@@ -77,7 +77,8 @@ impl Request {
         if !self.body.is_empty() {
             let text = String::from_utf8_lossy(&self.body).into_owned();
             let kind = self.get_header("content-type").unwrap_or_default();
-            if kind.contains("application/x-www-form-urlencoded") {
+            let looks_like_json = text.trim_start().starts_with('{');
+            if kind.contains("application/x-www-form-urlencoded") && !looks_like_json {
                 read_pairs(&text, &mut values);
             } else if kind.contains("json") || text.trim_start().starts_with(['{', '[']) {
                 let body: Value = serde_json::from_str(&text).map_err(|_| json_failure(&text))?;

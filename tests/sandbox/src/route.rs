@@ -183,7 +183,7 @@ impl Site {
         let Some(name) = name else {
             return match request.method.as_str() {
                 "GET" | "HEAD" => {
-                    let mut query = list_query(&doctype, parameters)?;
+                    let mut query = list_query(&doctype, parameters);
                     query.limit = limit_of(parameters.get("limit"), 20);
                     query.start = if self.is_newer() { number(parameters.get("start")) } else { 0 };
                     Ok(Reply::Value(self.list(ctx, &query)?.to_objects()))
@@ -236,7 +236,7 @@ impl Site {
                 "the JSON object must be str, bytes or bytearray, not list",
             ));
         }
-        let query = list_query(doctype, parameters)?;
+        let query = list_query(doctype, parameters);
         let listing = self.list(ctx, &query)?;
         let as_lists = parameters
             .text("as_dict")
@@ -252,13 +252,16 @@ impl Site {
     /// A document that the user may read.
     pub(crate) fn readable(&self, ctx: &Context, doctype: &str, name: &str) -> Outcome<Doc> {
         let meta = self.known(doctype)?;
-        let Some(doc) = self.load(doctype, name) else {
+        let Some(mut doc) = self.load(doctype, name) else {
             if self.is_newer() {
                 self.check_doctype_access(ctx, &meta, "read")?;
             }
             return Err(Failure::not_found(doctype, name));
         };
         self.check_permission(ctx, &meta, &doc, "read", false)?;
+        if meta.issingle && !doc.is_set("owner") {
+            doc.set("owner", ctx.user.as_str());
+        }
         Ok(doc)
     }
 
@@ -318,7 +321,7 @@ impl Site {
                 Ok(Reply::Value(meta))
             }
             "count" => {
-                let query = list_query(doctype, parameters)?;
+                let query = list_query(doctype, parameters);
                 Ok(Reply::Value(json!(self.count(ctx, &query)?)))
             }
             _ => Err(Failure::nowhere()),
@@ -410,7 +413,7 @@ fn body_values(parameters: &Parameters) -> Map<String, Value> {
 }
 
 /// A list as its parameters ask for it.
-pub(crate) fn list_query(doctype: &str, parameters: &Parameters) -> Outcome<ListQuery> {
+pub(crate) fn list_query(doctype: &str, parameters: &Parameters) -> ListQuery {
     let value = |key: &str| parameters.get(key).cloned().unwrap_or(Value::Null);
     let text = |key: &str| parameters.text(key).unwrap_or_default();
     let limit = parameters.get("limit_page_length").or_else(|| parameters.get("limit"));
@@ -418,7 +421,7 @@ pub(crate) fn list_query(doctype: &str, parameters: &Parameters) -> Outcome<List
     if matches!(order_by.as_str(), "None" | "null") {
         order_by.clear();
     }
-    Ok(ListQuery {
+    ListQuery {
         doctype: doctype.to_owned(),
         fields: value("fields"),
         filters: value("filters"),
@@ -428,7 +431,7 @@ pub(crate) fn list_query(doctype: &str, parameters: &Parameters) -> Outcome<List
         start: number(parameters.get("limit_start")),
         limit: limit_of(limit, 20),
         parent: text("parent"),
-    })
+    }
 }
 
 /// A limit: none given is the default, 0 is everything.

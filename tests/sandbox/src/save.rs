@@ -63,6 +63,8 @@ impl Site {
                 } else if field.kind().is_some() {
                     doc.fields.insert(key.clone(), value.clone());
                 }
+            } else {
+                doc.extra.insert(key.clone(), value.clone());
             }
         }
     }
@@ -110,7 +112,7 @@ impl Site {
         self.check_permission(ctx, &meta, &doc, "create", true)?;
         self.before_naming(ctx, &mut doc)?;
         self.set_new_name(ctx, &meta, &mut doc, options.name.clone())?;
-        self.place_rows(ctx, &meta, &mut doc, &stamp);
+        Self::place_rows(ctx, &meta, &mut doc, &stamp);
         for table in doc.tables.values_mut() {
             for row in table {
                 if !row.is_set("name") || options.name.is_none() {
@@ -230,9 +232,11 @@ impl Site {
         }
         doc.set("name", stored.get("name").clone());
         doc.set("owner", stored.get("owner").clone());
-        doc.set("idx", stored.get("idx").clone());
+        if meta.issingle && !doc.is_set("owner") {
+            doc.set("owner", ctx.user.as_str());
+        }
         let step = self.step(ctx, &meta, &stored, &doc)?;
-        self.place_rows(ctx, &meta, &mut doc, &stamp);
+        Self::place_rows(ctx, &meta, &mut doc, &stamp);
         self.name_rows(&mut doc);
         if step != Step::Cancel {
             self.check_links(&meta, &mut doc)?;
@@ -280,7 +284,7 @@ impl Site {
     }
 
     /// Gives the rows what they take from their parent.
-    fn place_rows(&self, ctx: &Context, meta: &DocType, doc: &mut Doc, stamp: &str) {
+    fn place_rows(ctx: &Context, meta: &DocType, doc: &mut Doc, stamp: &str) {
         for (field, _) in meta.tables() {
             doc.tables.entry(field.fieldname.clone()).or_default();
         }
@@ -366,6 +370,7 @@ impl Site {
 
     /// Fills in what a new document gets by itself.
     fn set_defaults(&self, ctx: &Context, meta: &DocType, doc: &mut Doc) {
+        let now = self.local(ctx.started);
         for field in &meta.fields {
             let Some(kind) = field.kind() else {
                 continue;
@@ -373,7 +378,6 @@ impl Site {
             if !doc.get(&field.fieldname).is_null() {
                 continue;
             }
-            let now = self.local(ctx.started);
             let default = match (kind, field.default.as_deref()) {
                 (Kind::Date, Some("Today" | "today")) => json!(now[..10]),
                 (Kind::Datetime, Some("Now" | "now")) => json!(now),

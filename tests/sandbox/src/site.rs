@@ -16,8 +16,9 @@ use crate::collate::SortKey;
 use crate::doc::Doc;
 use crate::failure::{Failure, Message, Outcome};
 use crate::faults::{Faults, Hooks, Scheduled};
+use crate::field::Field;
 use crate::log::RequestLog;
-use crate::meta::{DocType, Field, Meta};
+use crate::meta::{DocType, Meta};
 use crate::rate::RateLimit;
 use crate::table::{HIDDEN_COLUMNS, Row, Store, Table};
 use crate::value::{Cell, Kind};
@@ -201,7 +202,11 @@ impl Site {
     }
 
     /// Adds a doctype: its table, its definition, and the documents that describe it.
-    pub fn register(&mut self, doctype: DocType, at: Timestamp) {
+    ///
+    /// Fields marked `newer` exist in the newer version only.
+    pub fn register(&mut self, mut doctype: DocType, at: Timestamp) {
+        let newer = self.is_newer();
+        doctype.fields.retain(|field| newer || !field.has("newer"));
         let stamp = self.stamp(at);
         self.base.insert(doctype.name.clone(), doctype.clone());
         self.metas.insert(doctype.name.clone(), Arc::new(doctype.clone()));
@@ -350,109 +355,6 @@ impl Site {
     fn database(&self) -> String {
         let suffix = if self.is_newer() { "105_site" } else { "_site" };
         format!("{}{suffix}", self.name)
-    }
-
-    /// Reads a document with its rows; names are compared as the database does.
-    pub fn load(&self, doctype: &str, name: &str) -> Option<Doc> {
-        let meta = self.meta(doctype)?;
-        if meta.issingle {
-            return Some(self.load_single(&meta));
-        }
-        let table = self.store.table(doctype)?;
-        let row = table.get(&table.key(name))?;
-        let mut doc = self.doc_of_row(doctype, table, row);
-        let name = doc.name();
-        for (field, child) in meta.tables() {
-            let rows = self.load_rows(child, doctype, &name, &field.fieldname);
-            doc.tables.insert(field.fieldname.clone(), rows);
-        }
-        Some(doc)
-    }
-
-    fn load_single(&self, meta: &DocType) -> Doc {
-        let mut doc = Doc::new(&meta.name);
-        doc.set("name", meta.name.as_str());
-        doc.set("owner", "Administrator");
-        doc.set("docstatus", 0);
-        doc.set("idx", 0);
-        for field in &meta.fields {
-            if let Some(kind) = field.kind() {
-                let empty =
-                    if kind.is_zero_when_empty() { kind.show(&kind.zero()) } else { Value::Null };
-                doc.set(&field.fieldname, empty);
-            }
-        }
-        if let Some(values) = self.store.single(&meta.name) {
-            doc.fields.extend(values.clone());
-        }
-        doc
-    }
-
-    /// The rows of one table field of a document, by `idx`.
-    pub(crate) fn load_rows(
-        &self,
-        child: &str,
-        parenttype: &str,
-        parent: &str,
-        parentfield: &str,
-    ) -> Vec<Doc> {
-        let Some(table) = self.store.table(child) else {
-            return Vec::new();
-        };
-        let mut rows: Vec<Doc> = table
-            .children_of(parent)
-            .iter()
-            .filter_map(|key| table.get(key))
-            .map(|row| self.doc_of_row(child, table, row))
-            .filter(|row| {
-                row.get("parenttype") == parenttype && row.get("parentfield") == parentfield
-            })
-            .collect();
-        rows.sort_by_key(|row| crate::value::to_int(row.get("idx")));
-        rows
-    }
-
-    pub(crate) fn doc_of_row(&self, doctype: &str, table: &Table, row: &Row) -> Doc {
-        let mut doc = Doc::new(doctype);
-        for (column, cell) in table.columns().iter().zip(row) {
-            doc.fields.insert(column.name.clone(), column.kind.show(cell));
-        }
-        doc
-    }
-
-    /// All documents of a doctype without their rows, in the order of their names.
-    pub fn documents(&self, doctype: &str) -> Vec<Doc> {
-        let Some(table) = self.store.table(doctype) else {
-            return Vec::new();
-        };
-        table.rows().map(|(_, row)| self.doc_of_row(doctype, table, row)).collect()
-    }
-
-    /// The stored spelling of a name, if the document exists.
-    pub fn stored_name(&self, doctype: &str, name: &str) -> Option<Value> {
-        let table = self.store.table(doctype)?;
-        let row = table.get(&table.key(name))?;
-        Some(table.show(row, "name"))
-    }
-
-    /// True when the document exists.
-    pub fn exists(&self, doctype: &str, name: &str) -> bool {
-        self.stored_name(doctype, name).is_some()
-    }
-
-    /// One value of a stored document.
-    pub fn value_of(&self, doctype: &str, name: &str, field: &str) -> Value {
-        if self.meta(doctype).is_some_and(|meta| meta.issingle) {
-            return self
-                .store
-                .single(doctype)
-                .and_then(|values| values.get(field).cloned())
-                .unwrap_or(Value::Null);
-        }
-        let Some(table) = self.store.table(doctype) else {
-            return Value::Null;
-        };
-        table.get(&table.key(name)).map_or(Value::Null, |row| table.show(row, field))
     }
 
     /// Locks a document as a queued action does, or unlocks it.

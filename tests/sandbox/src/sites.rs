@@ -9,13 +9,16 @@ use serde_json::{Value, json};
 use crate::meta::DocType;
 use crate::site::{Context, Flavour, Site, User};
 
-/// The definitions, compact; see `meta::Field::from_spec`.
+/// The definitions, compact; see `field::Field::from_spec`.
 const DOCTYPES: [&str; 4] = [
     include_str!("../doctypes/core.json"),
     include_str!("../doctypes/probes.json"),
     include_str!("../doctypes/masters.json"),
     include_str!("../doctypes/sales.json"),
 ];
+
+/// The records of a small company.
+const RECORDS: &str = include_str!("../doctypes/records.json");
 
 /// The email address of the user who may do everything.
 pub const FULL_USER: &str = "sync@example.com";
@@ -94,18 +97,20 @@ impl Site {
 
     fn add_base_records(&mut self, at: Timestamp) -> Result<(), BuildError> {
         let mut ctx = Context::internal("Administrator", at);
-        for (doctype, records) in base_records() {
-            for record in records {
-                let Value::Object(values) = record else {
-                    continue;
-                };
-                self.create(&mut ctx, doctype, &values)
-                    .map_err(|failure| BuildError(format!("{doctype}: {}", failure.text())))?;
-            }
+        let records: Vec<Value> = serde_json::from_str(RECORDS)
+            .map_err(|error| BuildError(format!("records: {error}")))?;
+        for record in &records {
+            let Value::Object(values) = record else {
+                continue;
+            };
+            let doctype = record["doctype"].as_str().unwrap_or_default();
+            self.create(&mut ctx, doctype, values)
+                .map_err(|failure| BuildError(format!("{doctype}: {}", failure.text())))?;
         }
         let mut settings = serde_json::Map::new();
         for (field, value) in [
             ("idx", json!("0")),
+            ("owner", json!("Administrator")),
             ("modified", json!(self.local(at))),
             ("modified_by", json!("Administrator")),
             ("app_name", json!("ERPNext")),
@@ -134,92 +139,6 @@ impl Site {
     pub fn user(&self, email: &str) -> Option<&User> {
         self.users.iter().find(|user| user.email == email)
     }
-}
-
-fn base_records() -> Vec<(&'static str, Vec<Value>)> {
-    let node = |field: &str, parent_field: &str, name: &str, parent: &str, group: u8| {
-        let mut record = serde_json::Map::new();
-        record.insert(field.to_owned(), json!(name));
-        if !parent.is_empty() {
-            record.insert(parent_field.to_owned(), json!(parent));
-        }
-        record.insert("is_group".to_owned(), json!(group));
-        Value::Object(record)
-    };
-    let tree = |field: &str, parent_field: &str, root: &str, leaves: &[&str]| -> Vec<Value> {
-        let mut records = vec![node(field, parent_field, root, "", 1)];
-        let leaves = leaves.iter().map(|leaf| node(field, parent_field, leaf, root, 0));
-        records.extend(leaves);
-        records
-    };
-    vec![
-        (
-            "Currency",
-            vec![
-                json!({"currency_name": "USD", "enabled": 1, "symbol": "$"}),
-                json!({"currency_name": "EUR", "enabled": 1, "symbol": "€"}),
-                json!({"currency_name": "INR", "enabled": 1, "symbol": "₹"}),
-                json!({"currency_name": "GBP", "symbol": "£"}),
-            ],
-        ),
-        (
-            "Company",
-            vec![json!({
-                "company_name": "Bench Co", "abbr": "BC", "default_currency": "USD",
-                "country": "United States",
-            })],
-        ),
-        (
-            "Territory",
-            tree(
-                "territory_name",
-                "parent_territory",
-                "All Territories",
-                &["United States", "India", "Rest Of The World"],
-            ),
-        ),
-        (
-            "Customer Group",
-            tree(
-                "customer_group_name",
-                "parent_customer_group",
-                "All Customer Groups",
-                &["Commercial", "Individual", "Non Profit", "Government"],
-            ),
-        ),
-        (
-            "Item Group",
-            tree(
-                "item_group_name",
-                "parent_item_group",
-                "All Item Groups",
-                &["Products", "Raw Material", "Services"],
-            ),
-        ),
-        (
-            "Supplier Group",
-            vec![
-                json!({"supplier_group_name": "Local"}),
-                json!({"supplier_group_name": "Services"}),
-            ],
-        ),
-        (
-            "UOM",
-            vec![
-                json!({"uom_name": "Nos", "must_be_whole_number": 1}),
-                json!({"uom_name": "Box"}),
-                json!({"uom_name": "Kg"}),
-                json!({"uom_name": "Hour"}),
-            ],
-        ),
-        (
-            "Price List",
-            vec![
-                json!({"price_list_name": "Standard Selling", "currency": "USD", "selling": 1}),
-                json!({"price_list_name": "Standard Buying", "currency": "USD", "buying": 1}),
-            ],
-        ),
-    ]
 }
 
 /// Two sites of one flavour: `cloud` in Asia/Kolkata, `local` in `America/New_York`.

@@ -3,12 +3,15 @@
 //! What lives here: mandatory fields, choices, lengths, links, constants, uniqueness, what may
 //! change after submission. What may not: anything that stores.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::collate;
 use crate::doc::Doc;
 use crate::failure::{Failure, Message, Outcome};
-use crate::meta::{DocType, Field};
+use crate::field::Field;
+use crate::meta::DocType;
 use crate::save::cast;
 use crate::site::Site;
 use crate::value::{self, Kind};
@@ -41,7 +44,7 @@ impl Site {
             }
         }
         if let Some(stored) = stored {
-            self.check_constants(meta, doc, stored)?;
+            Self::check_constants(meta, doc, stored)?;
         }
         Ok(())
     }
@@ -189,7 +192,7 @@ impl Site {
         }
     }
 
-    fn check_constants(&self, meta: &DocType, doc: &Doc, stored: &Doc) -> Outcome<()> {
+    fn check_constants(meta: &DocType, doc: &Doc, stored: &Doc) -> Outcome<()> {
         let refuse = |label: &str| {
             Err(Failure::thrown(
                 417,
@@ -403,7 +406,7 @@ fn sanitize(text: &str) -> String {
         };
         let name = tag.trim_start_matches('/').to_lowercase();
         if name.starts_with("script") || name.starts_with("iframe") {
-            out.push_str(&format!("&lt;{tag}&gt;"));
+            write!(out, "&lt;{tag}&gt;").ok();
         } else {
             out.push('<');
             out.push_str(&without_events(tag));

@@ -138,7 +138,7 @@ impl Parser<'_> {
             return number.parse().ok().map(Expr::Number);
         }
         if self.eat('(') {
-            return self.call(first);
+            return self.call(&first);
         }
         if self.eat('.') {
             let column = if self.eat('*') { "*".to_owned() } else { self.name()? };
@@ -149,7 +149,7 @@ impl Parser<'_> {
         Some(Expr::Column { table: None, column: first })
     }
 
-    fn call(&mut self, name: String) -> Option<Expr> {
+    fn call(&mut self, name: &str) -> Option<Expr> {
         let mut distinct = false;
         let lower = self.rest.to_lowercase();
         if lower.starts_with("distinct ") || lower.starts_with("distinct`") {

@@ -2,6 +2,8 @@
 //!
 //! What lives here: the digest and nothing else.
 
+use std::fmt::Write as _;
+
 const SHIFTS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 
 /// The digest of some bytes as lower-case hexadecimal digits.
@@ -36,7 +38,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
             *total = total.wrapping_add(part);
         }
     }
-    state.iter().flat_map(|word| word.to_le_bytes()).map(|byte| format!("{byte:02x}")).collect()
+    let mut digits = String::with_capacity(32);
+    for byte in state.iter().flat_map(|word| word.to_le_bytes()) {
+        write!(digits, "{byte:02x}").ok();
+    }
+    digits
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]

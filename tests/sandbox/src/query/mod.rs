@@ -95,11 +95,13 @@ impl Site {
             if !fits || ctx.user == "Guest" {
                 return Err(Failure::forbidden());
             }
-            system_only = self.reach(&ctx.user, &parent, "read").is_none();
+            // Without a right on the parent the older version shows the system columns only.
+            let is_stranger = self.reach(&ctx.user, &parent, "read").is_none();
+            system_only = is_stranger && !self.is_newer();
         } else if !ctx.ignore_permissions {
             reach = self.reach(&ctx.user, &meta, "read");
             if reach.is_none() {
-                return Err(self.list_refusal(ctx, &query.doctype));
+                return Err(Self::list_refusal(ctx, &query.doctype));
             }
         }
         if meta.is_virtual {

@@ -1,0 +1,271 @@
+//! `erpsync resolve`: settles conflicts on both sites as a person decides.
+//!
+//! The rule kept here: nothing is written that the person did not name or see, and leaving at
+//! any time leaves everything as it was.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::run::Run;
+use super::session::load_config;
+use super::sync::SyncOptions;
+use super::{Exit, Global, UsageError};
+use crate::config::Config;
+use crate::model::Side;
+use crate::pass::{Choice, Resolved};
+use crate::report::dialogue::{self, Answer};
+use crate::report::{Report, escape};
+use crate::state::{Conflict, ConflictFilter, State};
+
+/// Arguments of `erpsync resolve`.
+#[derive(Debug, Args)]
+pub struct ResolveArgs {
+    /// The conflicts, by the numbers that `erpsync conflicts` shows
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    pub ids: Vec<i64>,
+    /// All open conflicts
+    #[arg(long)]
+    pub all: bool,
+    /// With --all: only this doctype's
+    #[arg(long, requires = "all")]
+    pub doctype: Option<String>,
+    /// The side whose version is kept; asked for on a terminal when left out
+    #[arg(long, value_name = "SIDE", value_parser = take)]
+    pub take: Option<Side>,
+    /// Take one field from a side; may be given several times
+    #[arg(long = "field", value_name = "FIELD=SIDE", value_parser = field)]
+    pub fields: Vec<(String, Side)>,
+    /// Values of your own: a JSON object of fields
+    #[arg(long, value_name = "FILE.json")]
+    pub with: Option<PathBuf>,
+}
+
+fn take(text: &str) -> Result<Side, String> {
+    match text {
+        "merged" | "both" => Err(format!("{text}: not in this version; allowed: cloud, local")),
+        _ => Side::parse(text).ok_or_else(|| "allowed: cloud, local".to_owned()),
+    }
+}
+
+fn field(text: &str) -> Result<(String, Side), String> {
+    let (field, side) = text.split_once('=').ok_or("write it as field=cloud or field=local")?;
+    let side = Side::parse(side).ok_or("allowed after =: cloud, local")?;
+    Ok((field.to_owned(), side))
+}
+
+/// Settles the conflicts that are named.
+pub(super) fn cmd_resolve(
+    global: &Global,
+    args: &ResolveArgs,
+    report: &Arc<Report>,
+) -> anyhow::Result<Exit> {
+    let config = load_config(global, report)?;
+    let choice = choice_of(args)?;
+    if choice.is_none() && !report.can_ask() {
+        return Err(UsageError::new(
+            "say which version is kept: --take cloud, --take local, --field or --with",
+        )
+        .into());
+    }
+    let mut run = Run::begin(&config, &SyncOptions::default(), "resolve", report)?;
+    let conflicts = chosen(&run.state, args)?;
+    let mut outcomes = Vec::new();
+    let mut end = None;
+    for conflict in &conflicts {
+        let choice = match &choice {
+            Some(choice) => choice.clone(),
+            None => match ask(conflict)? {
+                Wish::Choice(choice) => choice,
+                Wish::Skip => {
+                    outcomes.push((conflict, Resolved::Refused("skipped".to_owned())));
+                    continue;
+                }
+                Wish::Quit => {
+                    outcomes.push((conflict, Resolved::Refused("left open".to_owned())));
+                    break;
+                }
+            },
+        };
+        match settle(&mut run, &config, conflict, &choice) {
+            Ok(resolved) => outcomes.push((conflict, resolved)),
+            Err(error) => {
+                end = Some(error);
+                break;
+            }
+        }
+    }
+    let exit = end.as_ref().map_or_else(|| exit_of(&outcomes), Exit::of_error);
+    for (conflict, resolved) in &outcomes {
+        tell_outcome(report, conflict, resolved);
+    }
+    if let Some(error) = &end {
+        super::tell(report, error);
+    }
+    let rows: Vec<Value> =
+        outcomes.iter().map(|(conflict, resolved)| row(conflict, resolved)).collect();
+    report.json(&json!({ "exit_code": exit.code(), "resolved": rows }));
+    run.record(exit, &Value::Array(rows))?;
+    Ok(exit)
+}
+
+/// What the command line asks for; `None` where a person is to be asked.
+fn choice_of(args: &ResolveArgs) -> anyhow::Result<Option<Choice>> {
+    let is_one = args.ids.len() == 1;
+    if !is_one && (!args.fields.is_empty() || args.with.is_some()) {
+        return Err(UsageError::new("--field and --with are for one conflict at a time").into());
+    }
+    if args.fields.is_empty() && args.with.is_none() {
+        return Ok(args.take.map(Choice::Take));
+    }
+    let values = match &args.with {
+        None => Map::new(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| UsageError::new(format!("{}: {error}", path.display())))?;
+            serde_json::from_str(&text).map_err(|error| {
+                UsageError::new(format!("{}: no JSON object of fields: {error}", path.display()))
+            })?
+        }
+    };
+    let sides: BTreeMap<String, Side> = args.fields.iter().cloned().collect();
+    Ok(Some(Choice::Fields { sides, values, rest: args.take }))
+}
+
+/// The conflicts that are named.
+fn chosen(state: &State, args: &ResolveArgs) -> anyhow::Result<Vec<Conflict>> {
+    if args.all {
+        let filter = ConflictFilter { doctype: args.doctype.as_deref(), open_only: true };
+        return Ok(state.conflicts(&filter)?);
+    }
+    let mut conflicts = Vec::new();
+    for id in &args.ids {
+        let found = state.conflict(*id)?;
+        conflicts.push(found.ok_or_else(|| UsageError::new(format!("there is no conflict {id}")))?);
+    }
+    Ok(conflicts)
+}
+
+fn settle(
+    run: &mut Run<'_>,
+    config: &Config,
+    conflict: &Conflict,
+    choice: &Choice,
+) -> anyhow::Result<Resolved> {
+    if conflict.resolution.is_some() {
+        return Ok(Resolved::Superseded);
+    }
+    let doctype = config.doctype(&conflict.doctype)?;
+    let mut outcome = None;
+    let (_, result) = run.with_pass(&crate::report::Progress::new(false), |pass| {
+        outcome = Some(pass.resolve(&doctype, conflict, choice)?);
+        Ok(())
+    });
+    result?;
+    outcome.context("the conflict was not looked at")
+}
+
+fn exit_of(outcomes: &[(&Conflict, Resolved)]) -> Exit {
+    let any = |is: fn(&Resolved) -> bool| outcomes.iter().any(|(_, resolved)| is(resolved));
+    if any(|resolved| matches!(resolved, Resolved::Failed(_))) {
+        Exit::Failed
+    } else if any(|resolved| matches!(resolved, Resolved::Refused(_))) {
+        Exit::Conflicts
+    } else {
+        Exit::Done
+    }
+}
+
+fn tell_outcome(report: &Report, conflict: &Conflict, resolved: &Resolved) {
+    let name =
+        format!("{}. {}/{}", conflict.id, escape(&conflict.doctype), escape(&conflict.docname));
+    match resolved {
+        Resolved::Settled => report.data(&format!("{name}: settled\n")),
+        Resolved::Superseded => report.data(&format!("{name}: was settled already\n")),
+        Resolved::Refused(reason) => report.error(&format!("{name}: not settled: {reason}")),
+        Resolved::Failed(reason) => report.error(&format!("{name}: {reason}")),
+    }
+}
+
+fn row(conflict: &Conflict, resolved: &Resolved) -> Value {
+    let (outcome, message) = match resolved {
+        Resolved::Settled => ("settled", None),
+        Resolved::Superseded => ("superseded", None),
+        Resolved::Refused(reason) => ("open", Some(reason)),
+        Resolved::Failed(reason) => ("failed", Some(reason)),
+    };
+    json!({
+        "id": conflict.id,
+        "doctype": conflict.doctype,
+        "docname": conflict.docname,
+        "outcome": outcome,
+        "message": message,
+    })
+}
+
+/// What a person answered.
+enum Wish {
+    Choice(Choice),
+    Skip,
+    Quit,
+}
+
+/// Asks field by field, shows the result, and asks once more before anything is written.
+fn ask(conflict: &Conflict) -> anyhow::Result<Wish> {
+    dialogue::say(&format!("{}. {}/{}", conflict.id, conflict.doctype, conflict.docname));
+    let mut sides = BTreeMap::new();
+    let mut values = Map::new();
+    for field in &conflict.fields {
+        let of = |side: Side| conflict.data[side].get(field).cloned().unwrap_or(Value::Null);
+        dialogue::say(&format!("\n{field}"));
+        for side in Side::BOTH {
+            dialogue::say(&format!("  {side:5}  {}", shown(&of(side))));
+        }
+        match dialogue::choose(of(Side::Cloud).is_array() || of(Side::Local).is_array())? {
+            Answer::Cloud => drop(sides.insert(field.clone(), Side::Cloud)),
+            Answer::Local => drop(sides.insert(field.clone(), Side::Local)),
+            Answer::Text(text) => {
+                values.insert(field.clone(), typed(&text, &of(Side::Cloud), &of(Side::Local)));
+            }
+            Answer::Skip => return Ok(Wish::Skip),
+            Answer::Quit => return Ok(Wish::Quit),
+        }
+    }
+    dialogue::say("\nOn both sites then:");
+    for field in &conflict.fields {
+        let value = match (values.get(field), sides.get(field)) {
+            (Some(value), _) => value.clone(),
+            (None, Some(side)) => conflict.data[*side].get(field).cloned().unwrap_or(Value::Null),
+            (None, None) => Value::Null,
+        };
+        dialogue::say(&format!("  {field}: {}", shown(&value)));
+    }
+    if dialogue::confirm("Write this?")? {
+        Ok(Wish::Choice(Choice::Fields { sides, values, rest: None }))
+    } else {
+        Ok(Wish::Skip)
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "(empty)".to_owned(),
+        Value::String(text) if text.is_empty() => "(empty)".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(rows) => format!("{} rows", rows.len()),
+        other => other.to_string(),
+    }
+}
+
+/// What a person typed, as a number where the sides hold numbers.
+fn typed(text: &str, cloud: &Value, local: &Value) -> Value {
+    let wants_number = cloud.is_number() || local.is_number();
+    if wants_number && let Ok(number) = serde_json::from_str::<serde_json::Number>(text.trim()) {
+        return Value::Number(number);
+    }
+    Value::String(text.to_owned())
+}

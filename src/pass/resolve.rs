@@ -1,0 +1,417 @@
+//! Resolve: settles one recorded conflict as a person decided.
+//!
+//! The rules kept here: both documents are read again first, and where one is no longer what
+//! the person saw, nothing is written (invariants 3 and 5); a conflict is marked as settled
+//! only by the closing of the write that settles it.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use serde_json::{Map, Value};
+
+use crate::config::DoctypeConfig;
+use crate::identity::LinkTable;
+use crate::model::{Action, ConflictKind, Direction, Doc, Role, Side, Translation};
+use crate::recon::{Decision, Observed};
+use crate::state::{Conflict, LogStatus, Resolution};
+
+use super::close::agreed;
+use super::links::docs_of;
+use super::plan::{restrained, winner};
+use super::{ActionStatus, Doctype, Forms, Operation, Pair, Pass, Step, Write};
+
+/// What a person decided.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Choice {
+    /// One side's version, whole.
+    Take(Side),
+    /// Field by field: the side to take a field from, and values of the person's own. Fields
+    /// that are not named are taken from `rest`.
+    Fields {
+        /// The side to take each named field from.
+        sides: BTreeMap<String, Side>,
+        /// Values in place of either.
+        values: Map<String, Value>,
+        /// The side to take the other fields from; without it all that differ must be named.
+        rest: Option<Side>,
+    },
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolved {
+    /// Settled, and written.
+    Settled,
+    /// It had settled itself.
+    Superseded,
+    /// Not settled, for this reason. Nothing was written.
+    Refused(String),
+    /// A write failed, for this reason.
+    Failed(String),
+}
+
+impl Pass<'_> {
+    /// Settles a conflict.
+    ///
+    /// # Errors
+    /// A site that is down, or an unusable state.
+    pub fn resolve(
+        &mut self,
+        config: &DoctypeConfig,
+        conflict: &Conflict,
+        choice: &Choice,
+    ) -> anyhow::Result<Resolved> {
+        let config = self.effective(config);
+        self.counts(&config.doctype);
+        self.settle(&config)?;
+        let doctype = self.load_doctype(config)?;
+        self.named.entry(conflict.doctype.clone()).or_default().push(conflict.record);
+        let pairs = self.fetch(&doctype, &[conflict.record])?;
+        let mut links = self.known_links(&doctype, docs_of(&pairs))?;
+        self.add_naming(&doctype, &pairs, &mut links)?;
+        let pair = pairs.into_iter().next().context("the conflict's document is not known")?;
+        let (forms, decision) = self.judge(&doctype, &pair, &links)?;
+        if let Some(reason) = cannot(&doctype, conflict, &pair, &decision) {
+            return Ok(Resolved::Refused(reason));
+        }
+        if decision.conflict.is_none() {
+            return self.moot(&doctype, &pair, &forms, &decision);
+        }
+        if let Some(side) = changed_side(&doctype, conflict, &pair) {
+            self.refresh(pair, forms, decision)?;
+            return Ok(Resolved::Refused(format!(
+                "{side}'s document is no longer what the conflict shows; it is shown as it is now, \
+                 nothing was written"
+            )));
+        }
+        match wanted_version(&doctype, &pair, &forms, &links, choice) {
+            Err(reason) => Ok(Resolved::Refused(reason)),
+            Ok(Wanted::Side(side)) => self.take(&doctype, conflict, &pair, forms, &links, side),
+            Ok(Wanted::Merged(version)) => {
+                self.write_merged(&doctype, conflict, &pair, forms, &links, &version)
+            }
+        }
+    }
+
+    /// The sides agree by themselves, or one is back at its base: what is left is an ordinary
+    /// operation.
+    fn moot(
+        &mut self,
+        doctype: &Doctype,
+        pair: &Pair,
+        forms: &Forms,
+        decision: &Decision,
+    ) -> anyhow::Result<Resolved> {
+        let record = pair.record.id;
+        if matches!(decision.action, Action::Noop | Action::Adopt) {
+            let now = self.now();
+            let mut closing = agreed(doctype, pair, forms).context("nothing to agree on")?;
+            closing.log = Some(self.entry(decision, LogStatus::Success, None));
+            self.state.close(&[closing], now)?;
+            self.report(&pair.record, decision, ActionStatus::Success, None);
+            return Ok(Resolved::Superseded);
+        }
+        let aside = self.wave_of(doctype, &[record], super::OpenLinks::Wait)?;
+        match self.failure_of(pair) {
+            Some(message) => Ok(Resolved::Failed(message)),
+            None if aside.is_empty() => Ok(Resolved::Superseded),
+            None => Ok(Resolved::Refused("edited while it was looked at".to_owned())),
+        }
+    }
+
+    /// Shows both versions as they are now.
+    fn refresh(&mut self, pair: Pair, forms: Forms, decision: Decision) -> anyhow::Result<()> {
+        let decision =
+            Decision { action: Action::Conflict, direction: Direction::None, ..decision };
+        self.record_conflict(&Operation { pair, forms, decision, step: Step::Record })
+    }
+
+    /// One side's version is written to the other.
+    fn take(
+        &mut self,
+        doctype: &Doctype,
+        conflict: &Conflict,
+        pair: &Pair,
+        forms: Forms,
+        links: &LinkTable,
+        side: Side,
+    ) -> anyhow::Result<Resolved> {
+        let source = pair.doc(side).context("nothing to take")?.clone();
+        let fields = forms.now[side].differing(&forms.now[side.opposite()]);
+        let mut write = self.update_for(doctype, pair, &source, &fields, links, side.opposite())?;
+        write.resolution = Some(winner(side));
+        write.log_as = Action::Resolve;
+        let reason = format!("a person took {side}'s version");
+        self.send_whole(doctype, conflict, pair, forms, write, &reason)
+    }
+
+    /// A version that neither side has: written to the local site first, then carried to the
+    /// cloud like any edit made there.
+    fn write_merged(
+        &mut self,
+        doctype: &Doctype,
+        conflict: &Conflict,
+        pair: &Pair,
+        forms: Forms,
+        links: &LinkTable,
+        version: &Doc,
+    ) -> anyhow::Result<Resolved> {
+        let ids = |linked: &str, name: &str| links.id(Side::Cloud, linked, name);
+        let wanted = doctype.shape.sync_form(version, &ids);
+        let for_local = wanted.differing(&forms.now.local);
+        let for_cloud = wanted.differing(&forms.now.cloud);
+        let cloud = pair.doc(Side::Cloud).context("nothing on cloud")?.clone();
+        let mut write = self.update_for(doctype, pair, version, &for_local, links, Side::Local)?;
+        write.carried = cloud.clone();
+        write.log_as = Action::Resolve;
+        write.held = for_cloud
+            .iter()
+            .map(|field| (field.clone(), cloud.0.get(field).cloned().unwrap_or(Value::Null)))
+            .collect();
+        let reason = "a person put the versions together";
+        match self.send_resolution(doctype, conflict, pair, forms, write, reason)? {
+            Sent::Half => self.carry_back(doctype, conflict),
+            Sent::Done(resolved) => Ok(resolved),
+        }
+    }
+
+    /// The second half of [`Pass::write_merged`].
+    fn carry_back(&mut self, doctype: &Doctype, conflict: &Conflict) -> anyhow::Result<Resolved> {
+        let pairs = self.fetch(doctype, &[conflict.record])?;
+        let mut links = self.known_links(doctype, docs_of(&pairs))?;
+        self.add_naming(doctype, &pairs, &mut links)?;
+        let pair = pairs.into_iter().next().context("the conflict's document is not known")?;
+        let (forms, decision) = self.judge(doctype, &pair, &links)?;
+        if decision.action != Action::Update || decision.conflict.is_some() {
+            self.refresh(pair, forms, decision)?;
+            return Ok(Resolved::Refused("edited while it was being settled".to_owned()));
+        }
+        let target = decision.direction.target().context("an update without a target")?;
+        let source = pair.doc(target.opposite()).context("nothing to carry over")?.clone();
+        let fields = forms.now[target.opposite()].differing(&forms.now[target]);
+        let mut write = self.update_for(doctype, &pair, &source, &fields, &links, target)?;
+        write.resolution = Some(Resolution::Merge);
+        write.log_as = Action::Resolve;
+        let reason = "a person put the versions together";
+        self.send_whole(doctype, conflict, &pair, forms, write, reason)
+    }
+
+    /// Sends the write that settles the conflict.
+    fn send_whole(
+        &mut self,
+        doctype: &Doctype,
+        conflict: &Conflict,
+        pair: &Pair,
+        forms: Forms,
+        write: Write,
+        reason: &str,
+    ) -> anyhow::Result<Resolved> {
+        Ok(match self.send_resolution(doctype, conflict, pair, forms, write, reason)? {
+            Sent::Done(resolved) => resolved,
+            Sent::Half => Resolved::Refused("only half of it was written; look again".to_owned()),
+        })
+    }
+
+    /// Sends the write under journal and lock.
+    fn send_resolution(
+        &mut self,
+        doctype: &Doctype,
+        conflict: &Conflict,
+        pair: &Pair,
+        forms: Forms,
+        write: Write,
+        reason: &str,
+    ) -> anyhow::Result<Sent> {
+        if let Some(reason) = unsent_links(&write) {
+            return Ok(Sent::Done(Resolved::Refused(reason)));
+        }
+        // One half of two: should the run die now, a person looks again.
+        let is_half = !write.held.is_empty();
+        let decision = Decision {
+            action: if is_half { Action::Resolve } else { Action::Update },
+            direction: Direction::to(write.side),
+            conflict: Some(conflict.kind),
+            skipped: false,
+            reason: reason.to_owned(),
+        };
+        let step = Step::Send(write.clone());
+        let operation = Operation { pair: pair.clone(), forms, decision, step };
+        let aside = self.write(doctype, vec![(operation, write)])?;
+        let now = self.state.conflict(conflict.id)?;
+        if now.is_some_and(|conflict| conflict.resolution.is_some()) {
+            return Ok(Sent::Done(Resolved::Settled));
+        }
+        Ok(match self.failure_of(pair) {
+            Some(message) => Sent::Done(Resolved::Failed(message)),
+            None if is_half && aside.is_empty() => Sent::Half,
+            None => {
+                let reason = "edited while it was being settled; look again";
+                Sent::Done(Resolved::Refused(reason.to_owned()))
+            }
+        })
+    }
+
+    /// What this run says about a failure of a document.
+    fn failure_of(&self, pair: &Pair) -> Option<String> {
+        let line =
+            self.summary.actions.iter().rev().find(|line| {
+                line.doctype == pair.record.doctype && line.name == pair.record.docname
+            })?;
+        let message = line.message.as_ref().unwrap_or(&line.reason);
+        (line.status == ActionStatus::Failed).then(|| match line.direction.target() {
+            Some(side) => format!("{side}: {message}"),
+            None => message.clone(),
+        })
+    }
+}
+
+/// What came of a write.
+enum Sent {
+    /// Written; the other half is to follow.
+    Half,
+    Done(Resolved),
+}
+
+/// Links that keep a write from being sent.
+fn unsent_links(write: &Write) -> Option<String> {
+    if !write.body.unmapped.is_empty() {
+        return Some(write.body.unmapped.join("; "));
+    }
+    let link = write.body.open.first()?;
+    Some(format!("links to {} {}, which is not synced yet", link.doctype, link.name))
+}
+
+/// A version that a conflict is to end with.
+enum Wanted {
+    Side(Side),
+    /// In the cloud's names.
+    Merged(Doc),
+}
+
+/// Which version the choice asks for.
+fn wanted_version(
+    doctype: &Doctype,
+    pair: &Pair,
+    forms: &Forms,
+    links: &LinkTable,
+    choice: &Choice,
+) -> Result<Wanted, String> {
+    let Choice::Fields { sides, values, rest } = choice else {
+        let Choice::Take(side) = choice else { return Err("nothing was chosen".to_owned()) };
+        return Ok(Wanted::Side(*side));
+    };
+    let (Some(cloud), Some(local)) = (pair.doc(Side::Cloud), pair.doc(Side::Local)) else {
+        return Err("one side has no document".to_owned());
+    };
+    let differing = forms.now.cloud.differing(&forms.now.local);
+    check_fields(doctype, sides.keys().chain(values.keys()))?;
+    let mut version = cloud.clone();
+    for field in &differing {
+        match sides.get(field).or(rest.as_ref()) {
+            _ if values.contains_key(field) => {}
+            Some(Side::Cloud) => {}
+            Some(Side::Local) => {
+                let value = in_cloud_names(doctype, links, field, local)?;
+                version.0.insert(field.clone(), value);
+            }
+            None => return Err(format!("nothing was chosen for {field}")),
+        }
+    }
+    version.0.extend(values.clone());
+    let ids = |linked: &str, name: &str| links.id(Side::Cloud, linked, name);
+    let wanted = doctype.shape.sync_form(&version, &ids);
+    Ok(if wanted == forms.now.cloud {
+        Wanted::Side(Side::Cloud)
+    } else if wanted == forms.now.local {
+        Wanted::Side(Side::Local)
+    } else {
+        Wanted::Merged(version)
+    })
+}
+
+/// Why this version cannot settle the conflict at all.
+fn cannot(
+    doctype: &Doctype,
+    conflict: &Conflict,
+    pair: &Pair,
+    decision: &Decision,
+) -> Option<String> {
+    for (side, now) in pair.now.iter() {
+        match now {
+            Observed::Present(_) => {}
+            Observed::Unknown(reason) => return Some(format!("{side}: {reason}")),
+            _ => return Some(format!("{side} does not have the document any more")),
+        }
+    }
+    if conflict.kind == ConflictKind::Collision
+        || decision.conflict == Some(ConflictKind::Collision)
+    {
+        return Some(
+            "these are two documents of one name; neither may overwrite the other. Rename one of \
+             them"
+                .to_owned(),
+        );
+    }
+    let restrained = restrained(doctype, pair, decision.clone());
+    (restrained.skipped).then_some(restrained.reason)
+}
+
+/// The side whose document is no longer what the conflict shows.
+fn changed_side(doctype: &Doctype, conflict: &Conflict, pair: &Pair) -> Option<Side> {
+    Side::BOTH.into_iter().find(|side| {
+        let shown = conflict.data[*side].as_object().map(|doc| Doc(doc.clone()));
+        let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
+        match (shown, pair.doc(*side)) {
+            (Some(shown), Some(now)) => {
+                form(&shown) != form(now) || shown.creation() != now.creation()
+            }
+            _ => true,
+        }
+    })
+}
+
+/// Only fields that are kept in step can be chosen.
+fn check_fields<'f>(
+    doctype: &Doctype,
+    fields: impl Iterator<Item = &'f String>,
+) -> Result<(), String> {
+    for field in fields {
+        let column = doctype.shape.columns.get(field);
+        if column.is_none_or(|column| column.role != Role::Content) {
+            return Err(format!(
+                "{field} is no field of {} that is synced",
+                doctype.config.doctype
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A field of the local document as the cloud would have it: links under their names there.
+fn in_cloud_names(
+    doctype: &Doctype,
+    links: &LinkTable,
+    field: &str,
+    local: &Doc,
+) -> Result<Value, String> {
+    let translate = |linked: &str, name: &str| links.translate(Side::Local, linked, name);
+    let known = |_: &str| crate::recon::RowNames::new();
+    let body = crate::recon::update_body(
+        &doctype.shape,
+        &[field.to_owned()],
+        local,
+        &Doc::default(),
+        &known,
+        &translate,
+    );
+    if let Some(link) = body.open.first() {
+        return Err(match links.translate(Side::Local, &link.doctype, &link.name) {
+            Translation::Unmapped(reason) => reason,
+            _ => format!("links to {} {}, which is not synced yet", link.doctype, link.name),
+        });
+    }
+    if !body.unmapped.is_empty() {
+        return Err(body.unmapped.join("; "));
+    }
+    Ok(body.fields.get(field).cloned().unwrap_or(Value::Null))
+}

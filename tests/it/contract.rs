@@ -1,0 +1,106 @@
+//! Contract tests: what real Frappe sites answered, replayed on the sandbox and on real sites.
+//!
+//! The cases are data (`tests/cases/contract/NN-*.json`, one file a recorded file, in our own
+//! reduced form); `docs/frappe.md` says of every recorded exchange whether a case covers it.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
+
+mod case;
+mod client;
+mod coverage;
+mod pattern;
+mod run;
+mod sums;
+mod vars;
+mod world;
+
+use world::World;
+
+/// Replays one case file; all its mismatches at once, if there are any.
+fn replay(name: &str, world: &World) -> Result<(), String> {
+    let report = run::replay(world, &case::read_ground(), &case::read(name));
+    let differences = report.differences;
+    let left_out =
+        if world.is_live() { format!(", {} left out", report.left_out) } else { String::new() };
+    println!("{name} on {}: {} exchanges replayed{left_out}", world.name(), report.replayed);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "{name} on {}: {} differences\n{}",
+        world.name(),
+        differences.len(),
+        differences.join("\n")
+    ))
+}
+
+fn check(file: &str, flavour: &str) {
+    if let Err(differences) = replay(file, &World::sandbox(flavour)) {
+        panic!("{differences}");
+    }
+}
+
+/// Two tests for every case file, one a flavour, and the list of files that have them.
+macro_rules! contract_tests {
+    ($($name:ident: $file:literal,)*) => {
+        const TESTED: &[&str] = &[$($file),*];
+        $(mod $name {
+            #[test]
+            fn on_15_55() {
+                super::check($file, "15.55");
+            }
+
+            #[test]
+            fn on_15_105() {
+                super::check($file, "15.105");
+            }
+        })*
+    };
+}
+
+contract_tests! {
+    lists: "01-list",
+    single_reads: "02-get-one",
+    creates_and_names: "03-create-naming",
+    updates_and_rows: "04-update",
+    deletes_and_renames: "05-delete",
+    bulk_reads: "06-bulk-reads",
+    time: "07-server-time",
+    rate_limits: "09-rate-limit",
+    metadata: "11-metadata",
+    series_collision: "14-series-collision",
+    row_names: "15-more",
+    rows_of_another_site: "18-si-rows-and-misc",
+    fingerprints: "20-fingerprints",
+    lost_answers: "34-lost-answer",
+    fingerprints_in_depth: "35-fingerprints",
+    permissions: "35b-fingerprints-permissions",
+    fields_of_one_side: "37-custom-fields-versions-bulk",
+    wrong_paths: "40-odds-and-ends",
+    exotic_names: "42-keyset-and-in-filters",
+    stamps_without_a_fraction: "43-crc-of-modified",
+}
+
+#[test]
+fn every_case_file_is_tested() {
+    assert_eq!(case::all_files(), TESTED);
+}
+
+/// Prints covered and total, and fails where the table and the cases disagree.
+#[test]
+fn coverage_is_what_the_documentation_says() {
+    let (text, wrong) = coverage::count();
+    println!("{text}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The same cases on two real sites; `ERPSYNC_LIVE` names a file with their addresses and keys.
+#[test]
+fn on_real_sites() {
+    let Some(world) = World::live() else {
+        println!("ERPSYNC_LIVE is not set: no real sites, nothing replayed");
+        return;
+    };
+    let failed: Vec<String> = TESTED.iter().filter_map(|file| replay(file, &world).err()).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
