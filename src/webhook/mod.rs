@@ -19,9 +19,10 @@ pub const KEPT_BYTES: usize = 4096;
 /// The beginning of a line as text, for whoever looks at why it was rejected.
 #[must_use]
 pub fn kept(line: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(&line[..line.len().min(KEPT_BYTES)]).into_owned();
-    text.truncate(text.floor_char_boundary(KEPT_BYTES));
-    text
+    let text = String::from_utf8_lossy(&line[..line.len().min(KEPT_BYTES)]);
+    // What is not UTF-8 takes more room as text.
+    let end = (0..=text.len().min(KEPT_BYTES)).rev().find(|end| text.is_char_boundary(*end));
+    text[..end.unwrap_or(0)].to_owned()
 }
 
 #[cfg(test)]

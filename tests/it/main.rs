@@ -11,4 +11,5 @@
 
 mod bench;
 mod decision_table;
+mod ingest;
 mod second_pass;
