@@ -6,7 +6,9 @@
 mod conflicts;
 mod exit;
 mod hash;
+mod ingest;
 mod init;
+mod input;
 mod log;
 mod resolve;
 mod run;
@@ -30,9 +32,8 @@ use crate::report::{Color, LogFormat, Report};
 use crate::state::StateError;
 
 /// Commands and options of later versions: refused, never accepted and ignored.
-const LATER: [&str; 16] = [
+const LATER: [&str; 15] = [
     "doctor",
-    "ingest-webhooks",
     "names",
     "listen",
     "verify",
@@ -118,6 +119,8 @@ enum Command {
     SyncDoctype(sync::SyncDoctypeArgs),
     /// Bring every configured doctype into step
     SyncAll(sync::SyncAllArgs),
+    /// Take in a queue file of webhook deliveries, and sync the documents that they tell of
+    IngestWebhooks(ingest::IngestArgs),
     /// List the conflicts that wait for a person
     Conflicts(conflicts::ConflictsArgs),
     /// Settle conflicts on both sites
@@ -159,6 +162,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Init(args) => init::cmd_init(&global, &args, &report),
         Command::SyncDoctype(args) => sync::cmd_sync_doctype(&global, &args, &report),
         Command::SyncAll(args) => sync::cmd_sync_all(&global, &args, &report),
+        Command::IngestWebhooks(args) => ingest::cmd_ingest_webhooks(&global, &args, &report),
         Command::Conflicts(args) => conflicts::cmd_conflicts(&global, &args, &report),
         Command::Resolve(args) => resolve::cmd_resolve(&global, &args, &report),
         Command::Status(args) => status::cmd_status(&global, &args, &report),

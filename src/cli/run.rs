@@ -75,6 +75,11 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Whether somebody asked the run to stop.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
     /// Runs a pass. What was done until an error is in the summary all the same.
     pub(super) fn pass(&mut self, scopes: &[Scope]) -> (Summary, anyhow::Result<()>) {
         let progress = Progress::new(self.report.progress && !self.report.json);

@@ -107,7 +107,6 @@ fn what_is_not_in_this_version() {
         hint: erpsync --help lists what is
         "#);
     for arguments in [
-        "ingest-webhooks queue.jsonl",
         "names Brand",
         "listen",
         "verify",
@@ -136,7 +135,7 @@ fn what_is_not_in_this_version() {
         let mut arguments: Vec<&str> = command.split_whitespace().collect();
         arguments.push("--help");
         let help = bench.run(&arguments).expect(0).out;
-        for word in ["doctor", "webhooks", "--csv", "--rebind", "--live", "--restore"] {
+        for word in ["doctor", "--csv", "--rebind", "--live", "--restore"] {
             assert!(!help.contains(word), "{command}: {word}");
         }
     }
