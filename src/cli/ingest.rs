@@ -94,7 +94,7 @@ pub(super) fn cmd_ingest_webhooks(
         },
         Err(error) => Exit::of_error(error),
     };
-    run.finish(summary, result.err(), exit)
+    Ok(run.finish(summary, result.err(), exit))
 }
 
 /// Looks at the documents that waiting deliveries tell of, each once.

@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
         summary: Summary,
         error: Option<anyhow::Error>,
         exit: Exit,
-    ) -> anyhow::Result<Exit> {
+    ) -> Exit {
         let requests = Sides::from_fn(|side: Side| self.sites[side].requests());
         let mut document = Document {
             run: self.id,
@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
             document.exit = Exit::Fatal;
         }
         document.show(&report, error.or(unstored).as_ref());
-        Ok(document.exit)
+        document.exit
     }
 
     /// Records how the run ended.

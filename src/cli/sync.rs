@@ -111,5 +111,5 @@ fn sync(
         Ok(()) => Exit::of(&summary, args.dry_run),
         Err(error) => Exit::of_error(error),
     };
-    run.finish(summary, result.err(), exit)
+    Ok(run.finish(summary, result.err(), exit))
 }
