@@ -32,7 +32,7 @@ use crate::report::{Color, LogFormat, Report};
 use crate::state::StateError;
 
 /// Commands and options of later versions: refused, never accepted and ignored.
-const LATER: [&str; 15] = [
+const LATER: [&str; 14] = [
     "doctor",
     "names",
     "listen",
@@ -40,7 +40,6 @@ const LATER: [&str; 15] = [
     "completions",
     "man",
     "show",
-    "--rebind",
     "--all",
     "--live",
     "--csv",

@@ -112,7 +112,6 @@ fn what_is_not_in_this_version() {
         "verify",
         "completions bash",
         "man",
-        "init --rebind",
         "conflicts show 1",
         "conflicts --doctype Brand",
         "conflicts --all",
@@ -135,7 +134,7 @@ fn what_is_not_in_this_version() {
         let mut arguments: Vec<&str> = command.split_whitespace().collect();
         arguments.push("--help");
         let help = bench.run(&arguments).expect(0).out;
-        for word in ["doctor", "--csv", "--rebind", "--live", "--restore"] {
+        for word in ["doctor", "--csv", "--live", "--restore"] {
             assert!(!help.contains(word), "{command}: {word}");
         }
     }
