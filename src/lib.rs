@@ -2,8 +2,9 @@
 //!
 //! A map of the crate. Pure: `model` (documents, metadata, the canonical form), `identity`
 //! (what a name means), `recon` (what is to be done). Edges: `site` (the network), `state`
-//! (the database), `config` (files and environment), `report` (what is printed). `pass` puts
-//! them together: scan -> fetch -> plan -> execute; `cli` is the command line.
+//! (the database), `config` (files and environment), `webhook` (signed deliveries), `report`
+//! (what is printed). `pass` puts them together: scan -> fetch -> plan -> execute; `cli` is
+//! the command line.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -19,3 +20,4 @@ pub mod report;
 pub mod secret;
 pub mod site;
 pub mod state;
+pub mod webhook;

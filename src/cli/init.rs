@@ -3,15 +3,20 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
+use super::session::{connect, interruption, load_config, now};
 use super::{Exit, Global};
 use crate::config::{Config, EXAMPLE, ProcessEnvironment};
+use crate::model::{Side, Sides};
+use crate::pass::Stop;
 use crate::report::Report;
-use crate::state::{State, StateError};
+use crate::site::Site as _;
+use crate::state::{Pair, RunLock, State, StateError};
 
 /// Arguments of `erpsync init`.
 #[derive(Debug, Args)]
@@ -19,10 +24,20 @@ pub struct InitArgs {
     /// Write sync.toml anew although it is there; never touches a state database
     #[arg(long)]
     pub force: bool,
+    /// Say that the same documents are now found under the urls and users of sync.toml
+    #[arg(long, conflicts_with = "force")]
+    pub rebind: bool,
 }
 
 /// Writes `sync.toml` and creates the state database; what is there already stays.
-pub(super) fn cmd_init(global: &Global, args: &InitArgs, report: &Report) -> anyhow::Result<Exit> {
+pub(super) fn cmd_init(
+    global: &Global,
+    args: &InitArgs,
+    report: &Arc<Report>,
+) -> anyhow::Result<Exit> {
+    if args.rebind {
+        return rebind(global, report);
+    }
     let written = write_config(&global.config, args.force)?;
     let shown = global.config.display();
     report.data(&if written {
@@ -50,6 +65,28 @@ pub(super) fn cmd_init(global: &Global, args: &InitArgs, report: &Report) -> any
     report.json(&json!({
         "config": {"path": global.config, "written": written},
         "state": {"path": state, "created": created},
+    }));
+    Ok(Exit::Done)
+}
+
+/// Ties the state to the sites that the configuration names now: they moved, or our user did.
+/// Whether they hold the same documents is for the person to know.
+fn rebind(global: &Global, report: &Arc<Report>) -> anyhow::Result<Exit> {
+    let config = load_config(global, report)?;
+    let _lock = RunLock::acquire(&config.state_path, now())?;
+    let mut state = State::open(&config.state_path)?;
+    let sites = connect(&config, report, &interruption()?)?;
+    let user = |side: Side| sites[side].user().map_err(|error| Stop::Site { side, error });
+    let users = Sides::new(user(Side::Cloud)?, user(Side::Local)?);
+    let urls = Sides::from_fn(|side| config.sides[side].url.clone());
+    let before = state.pair()?;
+    state.rebind(&urls, &users, now())?;
+    let after = state.pair()?;
+    let shown = |pair: &Option<Pair>| pair.as_ref().map_or("no sites".into(), Pair::to_string);
+    report.data(&format!("the state was of {}\nand is of {}\n", shown(&before), shown(&after)));
+    report.json(&json!({
+        "before": before.map(|pair| pair.to_string()),
+        "after": after.map(|pair| pair.to_string()),
     }));
     Ok(Exit::Done)
 }

@@ -6,7 +6,9 @@
 mod conflicts;
 mod exit;
 mod hash;
+mod ingest;
 mod init;
+mod input;
 mod log;
 mod names;
 mod reading;
@@ -34,12 +36,10 @@ use crate::state::StateError;
 /// Commands and options of later versions: refused, never accepted and ignored.
 const LATER: &[&str] = &[
     "doctor",
-    "ingest-webhooks",
     "listen",
     "verify",
     "completions",
     "man",
-    "--rebind",
     "--live",
     "--allow-deletes",
     "--restore-side",
@@ -118,6 +118,8 @@ enum Command {
     SyncDoctype(sync::SyncDoctypeArgs),
     /// Bring every configured doctype into step
     SyncAll(sync::SyncAllArgs),
+    /// Take in a queue file of webhook deliveries, and sync the documents that they tell of
+    IngestWebhooks(ingest::IngestArgs),
     /// List the conflicts that wait for a person, or show one of them
     Conflicts(conflicts::ConflictsArgs),
     /// Settle conflicts on both sites
@@ -170,6 +172,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Init(args) => init::cmd_init(&global, &args, &report),
         Command::SyncDoctype(args) => sync::cmd_sync_doctype(&global, &args, &report),
         Command::SyncAll(args) => sync::cmd_sync_all(&global, &args, &report),
+        Command::IngestWebhooks(args) => ingest::cmd_ingest_webhooks(&global, &args, &report),
         Command::Conflicts(args) => conflicts::cmd_conflicts(&global, &args, &report),
         Command::Resolve(args) => resolve::cmd_resolve(&global, &args, &report),
         Command::Status(args) => status::cmd_status(&global, &args, &report),

@@ -75,6 +75,11 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Whether somebody asked the run to stop.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
     /// Runs a pass. What was done until an error is in the summary all the same.
     pub(super) fn pass(&mut self, scopes: &[Scope]) -> (Summary, anyhow::Result<()>) {
         let progress = Progress::new(self.report.progress && !self.report.json);
@@ -121,7 +126,7 @@ impl<'a> Run<'a> {
         summary: Summary,
         error: Option<anyhow::Error>,
         exit: Exit,
-    ) -> anyhow::Result<Exit> {
+    ) -> Exit {
         let requests = Sides::from_fn(|side: Side| self.sites[side].requests());
         let mut document = Document {
             run: self.id,
@@ -138,7 +143,7 @@ impl<'a> Run<'a> {
             document.exit = Exit::Fatal;
         }
         document.show(&report, error.or(unstored).as_ref());
-        Ok(document.exit)
+        document.exit
     }
 
     /// Records how the run ended.

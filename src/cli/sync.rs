@@ -82,7 +82,7 @@ pub(super) fn cmd_sync_doctype(
     let config = load_config(global, report)?;
     let doctype = config.doctype(&args.doctype)?;
     let command = format!("sync-doctype {}", args.doctype);
-    let scope = Scope { config: doctype, names: args.names.clone() };
+    let scope = Scope::named(doctype, args.names.clone());
     sync(&config, &[scope], &args.options, &command, report)
 }
 
@@ -111,5 +111,5 @@ fn sync(
         Ok(()) => Exit::of(&summary, args.dry_run),
         Err(error) => Exit::of_error(error),
     };
-    run.finish(summary, result.err(), exit)
+    Ok(run.finish(summary, result.err(), exit))
 }

@@ -52,6 +52,12 @@ impl ConfigError {
         Self { problems: vec![first] }
     }
 
+    /// A word of the command line that does not fit.
+    pub(crate) fn usage(message: String, hint: &str) -> Self {
+        let (file, key) = (String::new(), String::new());
+        Self::new(Problem { file, line: None, key, message, hint: Some(hint.to_owned()) })
+    }
+
     /// Everything that is wrong, at least one thing.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {

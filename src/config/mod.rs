@@ -116,6 +116,20 @@ impl Config {
         folder.join(named.unwrap_or_else(|| DEFAULT_STATE.to_owned()))
     }
 
+    /// `[webhooks]`.
+    ///
+    /// # Errors
+    /// The section is not there.
+    pub fn webhooks(&self) -> Result<&WebhooksConfig, ConfigError> {
+        self.webhooks.as_ref().ok_or_else(|| {
+            let (line, key) = (None, "webhooks".to_owned());
+            let hint = "give `secret`, the text that the sites' Webhooks sign with, under it";
+            let file = source::shown(&self.file);
+            let (message, hint) = ("the section is missing".to_owned(), Some(hint.to_owned()));
+            ConfigError::new(Problem { file, line, key, message, hint })
+        })
+    }
+
     /// The rules for a doctype: its own where it is configured, otherwise `[sync]`'s.
     ///
     /// # Errors

@@ -42,7 +42,6 @@ pub(super) const NOT_YET: &[NotYet] = &[
     word("doctypes.*.submitted", "mirror", SKIP),
     whole("doctypes.*.match_on", LEAVE_OUT_KEY),
     whole("doctypes.*.child_keys", LEAVE_OUT_KEY),
-    whole("webhooks", LEAVE_OUT_SECTION),
     whole("alerts", LEAVE_OUT_SECTION),
     whole("metrics", LEAVE_OUT_SECTION),
 ];

@@ -218,10 +218,13 @@ fn read_ca_file(node: &Node, folder: &Path, report: &Report) -> Option<PathBuf> 
 
 /// Whether the section of a side holds a key or secret in plain text.
 pub(super) fn has_literal_secret(root: &Section<'_>) -> bool {
-    Side::BOTH.into_iter().any(|side| {
-        let entries = root.get(side.as_str()).and_then(Node::entries).unwrap_or_default();
+    ["cloud", "local", "webhooks"].into_iter().any(|section| {
+        let entries = root.get(section).and_then(Node::entries).unwrap_or_default();
         entries.iter().any(|(name, node)| {
-            let secret = matches!(name.as_str(), "api_key" | "api_secret");
+            let secret = matches!(
+                name.as_str(),
+                "api_key" | "api_secret" | "secret" | "cloud_secret" | "local_secret"
+            );
             secret && matches!(&node.value, Value::Text(text) if text.is_literal())
         })
     })

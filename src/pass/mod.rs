@@ -20,6 +20,7 @@ mod resolve;
 mod scan;
 mod settle;
 mod summary;
+mod told;
 mod types;
 mod workers;
 mod write;
@@ -32,7 +33,7 @@ use jiff::Timestamp;
 pub use doctype::{Doctype, Unsyncable};
 pub use resolve::{Choice, Resolved};
 pub use scan::Ambiguous;
-pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Summary};
+pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Summary, Told};
 pub use types::{
     Aside, AsideReason, Candidate, Forms, OpenLinks, Operation, Outcome, Pair, Request, Step, Write,
 };
@@ -65,15 +66,24 @@ pub struct Options {
 pub struct Scope {
     /// The doctype and its rules.
     pub config: DoctypeConfig,
-    /// Only these documents, by any of their names; none: all of them.
+    /// Only these documents, by any of their names.
     pub names: Vec<String>,
+    /// Only these documents, each by the name that this side gives it: a site told of them.
+    /// Neither `names` nor these: all of them.
+    pub told: Vec<(Side, String)>,
 }
 
 impl Scope {
     /// All documents of a doctype.
     #[must_use]
     pub fn whole(config: DoctypeConfig) -> Self {
-        Self { config, names: Vec::new() }
+        Self::named(config, Vec::new())
+    }
+
+    /// Some documents of a doctype, by any of their names.
+    #[must_use]
+    pub fn named(config: DoctypeConfig, names: Vec<String>) -> Self {
+        Self { config, names, told: Vec::new() }
     }
 }
 
@@ -213,7 +223,9 @@ impl<'a> Pass<'a> {
                 None => self.state.totals_of(&entry.doctype)?,
                 Some(named) => {
                     let mut counts = BTreeMap::new();
-                    for record in self.state.load_records(named)? {
+                    let living: Vec<i64> =
+                        named.iter().filter(|id| !self.joined.contains(id)).copied().collect();
+                    for record in self.state.load_records(&living)? {
                         *counts.entry(record.status).or_insert(0) += 1;
                     }
                     counts
@@ -234,7 +246,7 @@ impl<'a> Pass<'a> {
         let config = self.effective(&scope.config);
         let name = config.doctype.clone();
         self.counts(&name);
-        match self.try_pass_over(config.clone(), &scope.names) {
+        match self.try_pass_over(config.clone(), scope) {
             Err(error) if is_about_the_doctype(&error) => {
                 // A site says little about a single or a child table that is listed.
                 let error = match self.load_doctype(config) {
@@ -255,11 +267,16 @@ impl<'a> Pass<'a> {
     fn try_pass_over(
         &mut self,
         config: DoctypeConfig,
-        names: &[String],
+        scope: &Scope,
     ) -> anyhow::Result<Option<(Doctype, Vec<Aside>)>> {
         self.settle(&config)?;
-        let candidates =
-            if names.is_empty() { self.scan(&config)? } else { self.scan_names(&config, names)? };
+        let candidates = if !scope.told.is_empty() {
+            self.scan_told(&config, &scope.told)?
+        } else if scope.names.is_empty() {
+            self.scan(&config)?
+        } else {
+            self.scan_names(&config, &scope.names)?
+        };
         if candidates.is_empty() {
             return Ok(None);
         }

@@ -191,7 +191,7 @@ fn list_side(
     Ok(listed)
 }
 
-fn listed_as(doc: &Doc, taken_up: bool) -> Listed {
+pub(super) fn listed_as(doc: &Doc, taken_up: bool) -> Listed {
     Listed {
         name: doc.get("name").map(name_text).unwrap_or_default(),
         creation: doc.creation().to_owned(),

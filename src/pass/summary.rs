@@ -16,6 +16,22 @@ pub struct Summary {
     pub actions: Vec<ActionLine>,
     /// Candidates that `--limit` left for another run.
     pub remaining: usize,
+    /// The documents that a site told of.
+    #[serde(skip)]
+    pub told: Vec<Told>,
+}
+
+/// A document that a site told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The doctype.
+    pub doctype: String,
+    /// The side that told of it.
+    pub side: Side,
+    /// Its name there.
+    pub name: String,
+    /// Its record; `None` where the side does not have it, or the filters leave it out.
+    pub record: Option<i64>,
 }
 
 /// The counts of one doctype.

@@ -147,7 +147,7 @@ impl StateError {
                 "make the file and its directory writable for the user that runs erpsync"
             }
             Self::OtherPair { .. } => {
-                "check the configuration; for other sites, or another user, name another state under [state] path"
+                "check the configuration; where the same sites or users have new names, run `erpsync init --rebind`; for other sites name another state under [state] path"
             }
             Self::Locked { .. } => "wait for the other run to end",
             Self::Io { .. } => "check that the folder is there and that you may write to it",

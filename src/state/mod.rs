@@ -18,7 +18,7 @@
 //!
 //! Files: `open` and `pair` (whose database is it), `lock`, `migrations`, `listing` (what the
 //! sites list against what is known), `records`, `journal` (intents and their closing),
-//! `conflicts`, `log` (the audit trail, runs and totals).
+//! `conflicts`, `queue` (deliveries of webhooks), `log` (the audit trail, runs and totals).
 
 mod conflicts;
 mod error;
@@ -29,6 +29,7 @@ mod log;
 mod migrations;
 mod open;
 mod pair;
+mod queue;
 mod records;
 mod time;
 mod types;
@@ -44,6 +45,7 @@ use crate::model::Side;
 
 pub use error::{StateError, StateResult};
 pub use lock::RunLock;
+pub use queue::{DeliveryEnd, QueueLine, QueuedDocument, Stored, Verdict};
 pub use time::stamp;
 pub use types::{
     Absorbed, Base, CandidateQuery, Closing, Conflict, ConflictFilter, FailedDocument, Failure,

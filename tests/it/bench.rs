@@ -164,7 +164,9 @@ impl Bench {
                     Value::Null => "\"\"".to_owned(),
                     value => value.to_string(),
                 };
-                fields.iter().map(|field| format!("{field}={} ", shown(field))).collect::<String>()
+                let fields: Vec<String> =
+                    fields.iter().map(|field| format!("{field}={} ", shown(field))).collect();
+                fields.concat()
             })
             .collect();
         contents.sort_unstable();
@@ -174,14 +176,12 @@ impl Bench {
     /// One value out of the state database.
     pub fn query(&self, sql: &str) -> String {
         let state = rusqlite::Connection::open(self.path("sync_state.db")).unwrap();
-        state
-            .query_row(sql, [], |row| row.get::<_, rusqlite::types::Value>(0))
-            .map(|value| match value {
-                rusqlite::types::Value::Integer(number) => number.to_string(),
-                rusqlite::types::Value::Text(text) => text,
-                other => format!("{other:?}"),
-            })
-            .unwrap_or_else(|error| panic!("{sql}: {error}"))
+        let value = state.query_row(sql, [], |row| row.get::<_, rusqlite::types::Value>(0));
+        match value.unwrap_or_else(|error| panic!("{sql}: {error}")) {
+            rusqlite::types::Value::Integer(number) => number.to_string(),
+            rusqlite::types::Value::Text(text) => text,
+            other => format!("{other:?}"),
+        }
     }
 }
 

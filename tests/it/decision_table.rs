@@ -1,6 +1,7 @@
 //! The decision table over HTTP: every row of `tests/cases/decide.json` and its mirror is set
 //! up on two sites and run through the program.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use erpsync::model::{Direction, Side, Sides};
@@ -126,7 +127,7 @@ impl Row<'_> {
             ("first_meeting", self.text("first_meeting").map(str::to_owned)),
         ] {
             if let Some(word) = word {
-                text.push_str(&format!("{key} = \"{word}\"\n"));
+                let _ = writeln!(text, "{key} = \"{word}\"");
             }
         }
         if before && self.case.contains_key("new_fields") {
@@ -134,7 +135,8 @@ impl Row<'_> {
         }
         if let Some(way) = self.text("one_way") {
             let way = self.direction(way);
-            text.push_str(&format!("[doctypes.\"{}\"]\ndirection = \"{way}\"\n", self.doctype()));
+            let section = format!("[doctypes.\"{}\"]", self.doctype());
+            let _ = writeln!(text, "{section}\ndirection = \"{way}\"");
         }
         text
     }

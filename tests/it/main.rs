@@ -15,6 +15,7 @@ mod contract;
 mod decision_table;
 mod demo;
 mod exits;
+mod ingest;
 mod kill;
 mod reading;
 mod resolve;

@@ -140,7 +140,7 @@ fn a_lock_that_only_moved_is_taken_anew() {
     bench.sync().expect(0);
     bench.edit(Side::Cloud, "Probe", "Acme", &json!({"stxt": "second"}));
     bench.site(Side::Local).faults.before(Match::on("PUT", "/api/resource/Probe"), |site, now| {
-        site.edit_as(USER, "Probe", "Acme", &json!({"stxt": "first"}), now).unwrap()
+        site.edit_as(USER, "Probe", "Acme", &json!({"stxt": "first"}), now).unwrap();
     });
     bench.clear_logs();
     bench.sync().expect(0);

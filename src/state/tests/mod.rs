@@ -3,6 +3,7 @@
 
 mod absorbing;
 mod files;
+mod queue;
 mod work;
 
 use jiff::Timestamp;

@@ -114,12 +114,12 @@ fn of_other_sites() {
     let before = std::fs::read(other.path(STATE)).unwrap();
     let ran = other.run(&["sync-all"]).expect(2);
     let text = shown(&other, &ran);
-    assert_snapshot!(super::redacted(&bench, &text.replace("CLOUD", "C").replace("LOCAL", "L")), @r#"
-        exit code 2
-        --- err
-        error: the state belongs to cloud http://CLOUD.example (user sync@example.com) and local http://LOCAL.example (user sync@example.com), but the configuration gives cloud http://C.example (user sync@example.com) and local http://L.example (user sync@example.com)
-        hint: check the configuration; for other sites, or another user, name another state under [state] path
-        "#);
+    assert_snapshot!(super::redacted(&bench, &text.replace("CLOUD", "C").replace("LOCAL", "L")), @"
+    exit code 2
+    --- err
+    error: the state belongs to cloud http://CLOUD.example (user sync@example.com) and local http://LOCAL.example (user sync@example.com), but the configuration gives cloud http://C.example (user sync@example.com) and local http://L.example (user sync@example.com)
+    hint: check the configuration; where the same sites or users have new names, run `erpsync init --rebind`; for other sites name another state under [state] path
+    ");
     assert!(std::fs::read(other.path(STATE)).unwrap() == before);
     for side in Side::BOTH {
         assert_eq!(other.requests(side), 0, "nothing was contacted");
@@ -142,12 +142,12 @@ fn of_the_same_sites_exchanged() {
     reconfigure(&bench, "[other]", "[local]");
     let before = std::fs::read(bench.path(STATE)).unwrap();
     let ran = bench.run(&["sync-all"]).expect(2);
-    assert_snapshot!(shown(&bench, &ran), @r#"
-        exit code 2
-        --- err
-        error: the state belongs to cloud http://CLOUD.example (user sync@example.com) and local http://LOCAL.example (user sync@example.com), but the configuration gives cloud http://LOCAL.example (user sync@example.com) and local http://CLOUD.example (user sync@example.com); cloud and local are exchanged
-        hint: check the configuration; for other sites, or another user, name another state under [state] path
-        "#);
+    assert_snapshot!(shown(&bench, &ran), @"
+    exit code 2
+    --- err
+    error: the state belongs to cloud http://CLOUD.example (user sync@example.com) and local http://LOCAL.example (user sync@example.com), but the configuration gives cloud http://LOCAL.example (user sync@example.com) and local http://CLOUD.example (user sync@example.com); cloud and local are exchanged
+    hint: check the configuration; where the same sites or users have new names, run `erpsync init --rebind`; for other sites name another state under [state] path
+    ");
     assert!(std::fs::read(bench.path(STATE)).unwrap() == before);
     for side in Side::BOTH {
         assert_eq!(bench.requests(side), 0, "nothing was contacted");
@@ -159,12 +159,12 @@ fn of_the_same_sites_under_another_user() {
     let bench = in_step();
     reconfigure(&bench, "cloudfull", "cloudweak");
     let ran = bench.run(&["sync-all"]).expect(2);
-    assert_snapshot!(shown(&bench, &ran), @r#"
-        exit code 2
-        --- err
-        error: the state belongs to cloud http://CLOUD.example (user sync@example.com) and local http://LOCAL.example (user sync@example.com), but the configuration gives cloud http://CLOUD.example (user weak@example.com) and local http://LOCAL.example (user sync@example.com)
-        hint: check the configuration; for other sites, or another user, name another state under [state] path
-        "#);
+    assert_snapshot!(shown(&bench, &ran), @"
+    exit code 2
+    --- err
+    error: the state belongs to cloud http://CLOUD.example (user sync@example.com) and local http://LOCAL.example (user sync@example.com), but the configuration gives cloud http://CLOUD.example (user weak@example.com) and local http://LOCAL.example (user sync@example.com)
+    hint: check the configuration; where the same sites or users have new names, run `erpsync init --rebind`; for other sites name another state under [state] path
+    ");
     assert_eq!(bench.writes(), 0);
 }
 
@@ -230,4 +230,22 @@ fn opened_by_the_library_it_is_what_the_program_left() {
     let bench = in_step();
     let state = State::open(&bench.path(STATE)).unwrap();
     assert_eq!(state.pair().unwrap().unwrap().urls.cloud, bench.servers.cloud.url());
+}
+
+/// The same sites at new addresses: a person says so, and the state is used on.
+#[test]
+fn of_sites_that_moved() {
+    let bench = bench(&["Brand"]);
+    bench.insert(Side::Cloud, "Brand", &serde_json::json!({"brand": "Falk"}));
+    bench.sync().expect(0);
+    let text = std::fs::read_to_string(bench.path("sync.toml")).unwrap();
+    let moved = text.replace("http://127.0.0.1", "http://localhost");
+    std::fs::write(bench.path("sync.toml"), moved).unwrap();
+    let refused = bench.run(&["sync-all"]).expect(2);
+    assert!(refused.err.contains("init --rebind"), "{}", refused.err);
+    let ran = bench.run(&["init", "--rebind"]).expect(0);
+    assert!(ran.out.contains("and is of cloud http://localhost"), "{}", ran.out);
+    bench.clear_logs();
+    bench.run(&["sync-all"]).expect(0);
+    assert_eq!(bench.writes(), 0);
 }

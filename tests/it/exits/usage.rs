@@ -107,12 +107,10 @@ fn what_is_not_in_this_version() {
         hint: erpsync --help lists what is
         "#);
     for arguments in [
-        "ingest-webhooks queue.jsonl",
         "listen",
         "verify",
         "completions bash",
         "man",
-        "init --rebind",
         "status --live",
         "sync-all --allow-deletes 5",
         "sync-all --allow-deletes=5",
@@ -131,7 +129,7 @@ fn what_is_not_in_this_version() {
         let mut arguments: Vec<&str> = command.split_whitespace().collect();
         arguments.push("--help");
         let help = bench.run(&arguments).expect(0).out;
-        for word in ["doctor", "webhooks", "--rebind", "--live", "--restore"] {
+        for word in ["doctor", "--live", "--restore"] {
             assert!(!help.contains(word), "{command}: {word}");
         }
     }
