@@ -11,7 +11,7 @@ use crate::recon::{
     Content, Difference, Differences, Recorded, RowChange, RowDifference, RowNames, Values,
     differences,
 };
-use crate::report::{Cell, Report, Rows, render_conflict, render_conflicts};
+use crate::report::{Cell, Page, Report, Rows, render_conflict, render_conflicts};
 use crate::state::{
     Base, Conflict, ConflictFilter, Resolution, RowName, State, StateResult, stamp,
 };
@@ -67,10 +67,7 @@ fn show(global: &Global, id: i64, report: &Report) -> anyhow::Result<Exit> {
     let found = Found::load(&state, &conflict)?;
     let differences = found.differences(&conflict);
     let bases = found.bases.as_ref();
-    let text = || {
-        let modified = bases.map(|bases| bases.as_ref().map(|_, base| base.modified.as_str()));
-        render_conflict(&conflict, modified, &differences, report.page)
-    };
+    let text = || found.render(&conflict, &differences, report.page);
     let document = |mut objects: Vec<Value>| {
         for object in &mut objects {
             object["base_cloud"] = json!(bases.map(|bases| &bases.cloud.content));
@@ -81,6 +78,12 @@ fn show(global: &Global, id: i64, report: &Report) -> anyhow::Result<Exit> {
         json!({ "conflicts": objects })
     };
     give(global, report, || table(std::slice::from_ref(&conflict)), text, document)
+}
+
+/// A conflict as `conflicts show` shows it.
+pub(super) fn rendered(state: &State, conflict: &Conflict, page: Page) -> StateResult<String> {
+    let found = Found::load(state, conflict)?;
+    Ok(found.render(conflict, &found.differences(conflict), page))
 }
 
 /// What the state knows about a conflict beside the two versions.
@@ -102,6 +105,12 @@ impl Found {
             counted,
             rows: state.row_names(conflict.record)?,
         })
+    }
+
+    fn render(&self, conflict: &Conflict, differences: &Differences, page: Page) -> String {
+        let bases = self.bases.as_ref();
+        let modified = bases.map(|bases| bases.as_ref().map(|_, base| base.modified.as_str()));
+        render_conflict(conflict, modified, differences, page)
     }
 
     fn differences(&self, conflict: &Conflict) -> Differences {

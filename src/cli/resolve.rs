@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::conflicts::rendered;
 use super::run::Run;
 use super::session::load_config;
 use super::sync::SyncOptions;
@@ -79,7 +80,7 @@ pub(super) fn cmd_resolve(
     for conflict in &conflicts {
         let choice = match &choice {
             Some(choice) => choice.clone(),
-            None => match ask(conflict)? {
+            None => match ask(conflict, &rendered(&run.state, conflict, report.page)?)? {
                 Wish::Choice(choice) => choice,
                 Wish::Skip => {
                     outcomes.push((conflict, Resolved::Refused("skipped".to_owned())));
@@ -215,8 +216,8 @@ enum Wish {
 }
 
 /// Asks field by field, shows the result, and asks once more before anything is written.
-fn ask(conflict: &Conflict) -> anyhow::Result<Wish> {
-    dialogue::say(&format!("{}. {}/{}", conflict.id, conflict.doctype, conflict.docname));
+fn ask(conflict: &Conflict, rendered: &str) -> anyhow::Result<Wish> {
+    dialogue::show(rendered);
     let mut sides = BTreeMap::new();
     let mut values = Map::new();
     for field in &conflict.fields {

@@ -29,6 +29,11 @@ pub fn say(text: &str) {
     super::write_all(&mut io::stderr().lock(), &format!("{}\n", lines.join("\n")));
 }
 
+/// Shows a text that `report` has rendered.
+pub fn show(rendered: &str) {
+    super::write_all(&mut io::stderr().lock(), rendered);
+}
+
 /// Asks which value a field gets. Rows can only be taken whole.
 ///
 /// # Errors
