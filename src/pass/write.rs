@@ -313,10 +313,10 @@ impl Pass<'_> {
             Some(doc) => side_state(doc, hash(done.side, doc), Some(doc.modified().to_owned())),
             None => side_state(&done.answer, answer_hash, None),
         };
+        let rewritten = rewritten(doctype, &done.sent, &target.content);
         let target = held(doctype, links, done, target);
         let seen = Some(done.source.modified().to_owned());
         let source = side_state(&done.source, hash(from, &done.source), seen);
-        let rewritten = rewritten(doctype, &done.sent, &target.content);
         let message = (!rewritten.is_empty())
             .then(|| format!("{} stored other values for: {}", done.side, rewritten.join(", ")));
         let sides = match done.side {

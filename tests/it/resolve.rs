@@ -83,6 +83,8 @@ fn fields_that_are_not_named_come_from_the_side_taken() {
     let expected = ("by cloud".to_owned(), 7, "+91-11".to_owned());
     assert_eq!(fields(&bench, Side::Cloud), expected);
     assert_eq!(fields(&bench, Side::Local), expected);
+    let rewritten = "SELECT count(*) FROM sync_logs WHERE message LIKE '%stored other values%'";
+    assert_eq!(bench.query(rewritten), "0");
     settled(&bench, "merge");
 }
 
