@@ -31,10 +31,17 @@ pub fn render_conflicts(conflicts: &[Conflict]) -> String {
     for conflict in conflicts {
         let _ = writeln!(text, "\n{}. {}", conflict.id, label(conflict));
         for (side, word) in [(Side::Cloud, "Cloud"), (Side::Local, "Local")] {
-            let _ = match version(conflict, side) {
-                Ok(saved) => writeln!(text, "   {word} modified: {saved}"),
+            let _ = match saved_at(conflict, side) {
+                Ok(at) => writeln!(text, "   {word} modified: {at}"),
                 Err(none) => writeln!(text, "   {word}: {none}"),
             };
+        }
+        let by: Vec<String> = Side::BOTH
+            .into_iter()
+            .filter_map(|side| Some(format!("{} ({side})", escape(conflict.modified_by(side)?))))
+            .collect();
+        if !by.is_empty() {
+            let _ = writeln!(text, "   Modified by: {}", by.join(", "));
         }
         let _ = writeln!(text, "   Kind: {}", conflict.kind);
         if !conflict.fields.is_empty() {
@@ -51,12 +58,18 @@ fn label(conflict: &Conflict) -> String {
     format!("{}/{}", escape(&conflict.doctype), escape(&conflict.docname))
 }
 
-/// When a side's version was saved and by whom, or that there is none.
-fn version(conflict: &Conflict, side: Side) -> Result<String, String> {
+/// When a side's version was saved, or that there is none.
+fn saved_at(conflict: &Conflict, side: Side) -> Result<String, String> {
     let at = escape(&conflict.modified[side]);
     if conflict.data[side].is_null() {
         return Err(format!("no document (looked for at {at})"));
     }
+    Ok(at)
+}
+
+/// When a side's version was saved and by whom, or that there is none.
+fn version(conflict: &Conflict, side: Side) -> Result<String, String> {
+    let at = saved_at(conflict, side)?;
     let by = conflict.modified_by(side).map(escape);
     Ok(by.map_or_else(|| at.clone(), |user| format!("{at} by {user}")))
 }

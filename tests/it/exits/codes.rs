@@ -45,17 +45,18 @@ fn open_conflicts_are_3() {
         1 conflict waits for a person: erpsync conflicts
         "#);
     let ran = bench.run(&["conflicts"]).expect(0);
-    assert_snapshot!(shown(&bench, &ran), @r#"
-        exit code 0
-        --- out
-        Unresolved Conflicts: 1
+    assert_snapshot!(shown(&bench, &ran), @"
+    exit code 0
+    --- out
+    Unresolved Conflicts: 1
 
-        1. Brand/Acme
-           Cloud modified: TIME by Administrator
-           Local modified: TIME by Administrator
-           Kind: first_meeting
-           Fields: description
-        "#);
+    1. Brand/Acme
+       Cloud modified: TIME
+       Local modified: TIME
+       Modified by: Administrator (cloud), Administrator (local)
+       Kind: first_meeting
+       Fields: description
+    ");
     // It still waits although nothing is done this time.
     sync(&bench).expect(3);
 }
