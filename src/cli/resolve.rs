@@ -13,12 +13,12 @@ use serde_json::{Map, Value, json};
 
 use super::conflicts::rendered;
 use super::run::Run;
-use super::session::load_config;
+use super::session::{load_config, open_state};
 use super::sync::SyncOptions;
 use super::{Exit, Global, UsageError};
 use crate::config::Config;
 use crate::model::Side;
-use crate::pass::{Choice, Resolved};
+use crate::pass::{Choice, Resolved, Stop, is_about_the_doctype};
 use crate::report::dialogue::{self, Answer};
 use crate::report::{Report, escape};
 use crate::state::{Conflict, ConflictFilter, State};
@@ -73,45 +73,68 @@ pub(super) fn cmd_resolve(
         )
         .into());
     }
+    let conflicts = chosen(&open_state(&config)?, args)?;
     let mut run = Run::begin(&config, &SyncOptions::default(), "resolve", report)?;
-    let conflicts = chosen(&run.state, args)?;
     let mut outcomes = Vec::new();
     let mut end = None;
     for conflict in &conflicts {
-        let choice = match &choice {
-            Some(choice) => choice.clone(),
-            None => match ask(conflict, &rendered(&run.state, conflict, report.page)?)? {
-                Wish::Choice(choice) => choice,
-                Wish::Skip => {
-                    outcomes.push((conflict, Resolved::Refused("skipped".to_owned())));
-                    continue;
-                }
-                Wish::Quit => {
-                    outcomes.push((conflict, Resolved::Refused("left open".to_owned())));
-                    break;
-                }
-            },
-        };
-        match settle(&mut run, &config, conflict, &choice) {
-            Ok(resolved) => outcomes.push((conflict, resolved)),
+        match next(&mut run, &config, conflict, choice.as_ref(), report) {
+            Ok(Some(resolved)) => {
+                tell_outcome(report, conflict, &resolved);
+                outcomes.push((conflict, resolved));
+            }
+            Ok(None) => {
+                outcomes.push((conflict, Resolved::Refused("left open".to_owned())));
+                break;
+            }
             Err(error) => {
                 end = Some(error);
                 break;
             }
         }
     }
-    let exit = end.as_ref().map_or_else(|| exit_of(&outcomes), Exit::of_error);
-    for (conflict, resolved) in &outcomes {
-        tell_outcome(report, conflict, resolved);
-    }
-    if let Some(error) = &end {
-        super::tell(report, error);
-    }
+    let mut exit = end.as_ref().map_or_else(|| exit_of(&outcomes), Exit::of_error);
     let rows: Vec<Value> =
         outcomes.iter().map(|(conflict, resolved)| row(conflict, resolved)).collect();
-    report.json(&json!({ "exit_code": exit.code(), "resolved": rows }));
-    run.record(exit, &Value::Array(rows))?;
+    if let Err(unstored) = run.record(exit, &json!(rows))
+        && end.is_none()
+    {
+        exit = Exit::Fatal;
+        end = Some(unstored);
+    }
+    let mut document = json!({ "exit_code": exit.code(), "resolved": rows });
+    if let Some(error) = &end {
+        document["error"] = format!("{error:#}").into();
+        super::tell(report, error);
+    }
+    report.json(&document);
     Ok(exit)
+}
+
+/// Asks about one conflict, where a person is to be asked, and settles it. `None`: the person
+/// has had enough.
+fn next(
+    run: &mut Run<'_>,
+    config: &Config,
+    conflict: &Conflict,
+    choice: Option<&Choice>,
+    report: &Report,
+) -> anyhow::Result<Option<Resolved>> {
+    let wish = match choice {
+        Some(choice) => Wish::Choice(choice.clone()),
+        None => {
+            let rendered = rendered(&run.state, conflict, report.page)?;
+            ask(conflict, &rendered, &|| run.is_interrupted())?
+        }
+    };
+    if run.is_interrupted() {
+        return Err(Stop::Interrupted.into());
+    }
+    match wish {
+        Wish::Quit => Ok(None),
+        Wish::Skip => Ok(Some(Resolved::Refused("skipped".to_owned()))),
+        Wish::Choice(choice) => settle(run, config, conflict, &choice).map(Some),
+    }
 }
 
 /// What the command line asks for; `None` where a person is to be asked.
@@ -133,7 +156,12 @@ fn choice_of(args: &ResolveArgs) -> anyhow::Result<Option<Choice>> {
             })?
         }
     };
-    let sides: BTreeMap<String, Side> = args.fields.iter().cloned().collect();
+    let mut sides: BTreeMap<String, Side> = BTreeMap::new();
+    for (field, side) in &args.fields {
+        if sides.insert(field.clone(), *side).is_some_and(|before| before != *side) {
+            return Err(UsageError::new(format!("--field {field} is given for both sides")).into());
+        }
+    }
     Ok(Some(Choice::Fields { sides, values, rest: args.take }))
 }
 
@@ -166,8 +194,12 @@ fn settle(
         outcome = Some(pass.resolve(&doctype, conflict, choice)?);
         Ok(())
     });
-    result?;
-    outcome.context("the conflict was not looked at")
+    match result {
+        Ok(()) => outcome.context("the conflict was not looked at"),
+        // A doctype that a site refuses does not stop the others.
+        Err(error) if is_about_the_doctype(&error) => Ok(Resolved::Failed(format!("{error:#}"))),
+        Err(error) => Err(error),
+    }
 }
 
 fn exit_of(outcomes: &[(&Conflict, Resolved)]) -> Exit {
@@ -216,7 +248,11 @@ enum Wish {
 }
 
 /// Asks field by field, shows the result, and asks once more before anything is written.
-fn ask(conflict: &Conflict, rendered: &str) -> anyhow::Result<Wish> {
+fn ask(
+    conflict: &Conflict,
+    rendered: &str,
+    is_interrupted: &dyn Fn() -> bool,
+) -> anyhow::Result<Wish> {
     dialogue::show(rendered);
     let mut sides = BTreeMap::new();
     let mut values = Map::new();
@@ -226,7 +262,8 @@ fn ask(conflict: &Conflict, rendered: &str) -> anyhow::Result<Wish> {
         for side in Side::BOTH {
             dialogue::say(&format!("  {side:5}  {}", shown(&of(side))));
         }
-        match dialogue::choose(of(Side::Cloud).is_array() || of(Side::Local).is_array())? {
+        let is_table = of(Side::Cloud).is_array() || of(Side::Local).is_array();
+        match dialogue::choose(is_table, is_interrupted)? {
             Answer::Cloud => drop(sides.insert(field.clone(), Side::Cloud)),
             Answer::Local => drop(sides.insert(field.clone(), Side::Local)),
             Answer::Text(text) => {
@@ -245,7 +282,7 @@ fn ask(conflict: &Conflict, rendered: &str) -> anyhow::Result<Wish> {
         };
         dialogue::say(&format!("  {field}: {}", shown(&value)));
     }
-    if dialogue::confirm("Write this?")? {
+    if dialogue::confirm("Write this?", is_interrupted)? {
         Ok(Wish::Choice(Choice::Fields { sides, values, rest: None }))
     } else {
         Ok(Wish::Skip)

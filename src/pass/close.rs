@@ -25,7 +25,7 @@ pub(super) fn agreed(doctype: &Doctype, pair: &Pair, forms: &Forms) -> Option<Cl
         direction: Direction::None,
         reason: None,
         log: None,
-        rows: row_names(&doctype.shape.columns, &sides.cloud.content, &sides.local.content),
+        rows: Some(row_names(&doctype.shape.columns, &sides.cloud.content, &sides.local.content)),
         sides,
         intent: None,
         resolution: None,

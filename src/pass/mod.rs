@@ -393,7 +393,8 @@ fn at(side: Side) -> impl Fn(SiteError) -> anyhow::Error {
     move |error| Stop::Site { side, error }.into()
 }
 
-fn is_about_the_doctype(error: &anyhow::Error) -> bool {
+/// Whether an error is about one doctype only, so that the others may go on.
+pub fn is_about_the_doctype(error: &anyhow::Error) -> bool {
     match error.downcast_ref::<Stop>() {
         Some(Stop::Site { error, .. }) => !error.is_outage(),
         Some(Stop::Interrupted) => false,

@@ -235,7 +235,7 @@ impl Pass<'_> {
             request,
             resolution: None,
             log_as: Action::Update,
-            held: Map::new(),
+            owed: Map::new(),
         })
     }
 }
@@ -378,7 +378,7 @@ fn insert(doctype: &Doctype, source: &Doc, mut body: Body, target: Side) -> Writ
         request: Request::Insert { name },
         resolution: None,
         log_as: Action::Create,
-        held: Map::new(),
+        owed: Map::new(),
     }
 }
 

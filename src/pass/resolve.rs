@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::config::DoctypeConfig;
 use crate::identity::LinkTable;
 use crate::model::{Action, ConflictKind, Direction, Doc, Role, Side, Translation};
-use crate::recon::{Decision, Observed};
+use crate::recon::{Decision, Observed, check_entered};
 use crate::state::{Conflict, LogStatus, Resolution};
 
 use super::close::agreed;
@@ -61,6 +61,7 @@ impl Pass<'_> {
         conflict: &Conflict,
         choice: &Choice,
     ) -> anyhow::Result<Resolved> {
+        self.check_interrupted()?;
         let config = self.effective(config);
         self.counts(&config.doctype);
         self.settle(&config)?;
@@ -72,6 +73,10 @@ impl Pass<'_> {
         let pair = pairs.into_iter().next().context("the conflict's document is not known")?;
         let (forms, decision) = self.judge(&doctype, &pair, &links)?;
         if let Some(reason) = cannot(&doctype, conflict, &pair, &decision) {
+            if pair.now.iter().any(|(_, now)| matches!(now, Observed::Replaced(_))) {
+                let kind = Some(conflict.kind);
+                self.refresh(pair, forms, Decision { conflict: kind, ..decision })?;
+            }
             return Ok(Resolved::Refused(reason));
         }
         if decision.conflict.is_none() {
@@ -84,17 +89,23 @@ impl Pass<'_> {
                  nothing was written"
             )));
         }
-        match wanted_version(&doctype, &pair, &forms, &links, choice) {
-            Err(reason) => Ok(Resolved::Refused(reason)),
-            Ok(Wanted::Side(side)) => self.take(&doctype, conflict, &pair, forms, &links, side),
-            Ok(Wanted::Merged(version)) => {
+        let wanted = match wanted_version(&doctype, &pair, &forms, &links, choice) {
+            Err(reason) => return Ok(Resolved::Refused(reason)),
+            Ok(wanted) => wanted,
+        };
+        if let Some(reason) = against_the_rule(&doctype, &wanted) {
+            return Ok(Resolved::Refused(reason));
+        }
+        match wanted {
+            Wanted::Side(side) => self.take(&doctype, conflict, &pair, forms, &links, side),
+            Wanted::Merged(version) => {
                 self.write_merged(&doctype, conflict, &pair, forms, &links, &version)
             }
         }
     }
 
-    /// The sides agree by themselves, or one is back at its base: what is left is an ordinary
-    /// operation.
+    /// The sides agree by themselves: only the state is written. Where one is back at its
+    /// base, what follows is an ordinary update, and not what the person saw.
     fn moot(
         &mut self,
         doctype: &Doctype,
@@ -102,21 +113,33 @@ impl Pass<'_> {
         forms: &Forms,
         decision: &Decision,
     ) -> anyhow::Result<Resolved> {
-        let record = pair.record.id;
-        if matches!(decision.action, Action::Noop | Action::Adopt) {
-            let now = self.now();
-            let mut closing = agreed(doctype, pair, forms).context("nothing to agree on")?;
-            closing.log = Some(self.entry(decision, LogStatus::Success, None));
-            self.state.close(&[closing], now)?;
-            self.report(&pair.record, decision, ActionStatus::Success, None);
-            return Ok(Resolved::Superseded);
+        if !matches!(decision.action, Action::Noop | Action::Adopt) {
+            return Ok(Resolved::Refused(format!(
+                "there is no conflict any more: {}; the next sync carries it over",
+                decision.reason
+            )));
         }
-        let aside = self.wave_of(doctype, &[record], super::OpenLinks::Wait)?;
-        match self.failure_of(pair) {
-            Some(message) => Ok(Resolved::Failed(message)),
-            None if aside.is_empty() => Ok(Resolved::Superseded),
-            None => Ok(Resolved::Refused("edited while it was looked at".to_owned())),
-        }
+        let now = self.now();
+        let mut closing = agreed(doctype, pair, forms).context("nothing to agree on")?;
+        closing.log = Some(self.entry(decision, LogStatus::Success, None));
+        self.state.close(&[closing], now)?;
+        self.report(&pair.record, decision, ActionStatus::Success, None);
+        Ok(Resolved::Superseded)
+    }
+
+    /// A new conflict in place of one that has been settled by half: both versions that the
+    /// person saw stay in the old record.
+    fn renew(
+        &mut self,
+        conflict: &Conflict,
+        pair: Pair,
+        forms: Forms,
+        decision: Decision,
+    ) -> anyhow::Result<()> {
+        let now = self.now();
+        self.state.supersede_conflict(conflict.record, now)?;
+        let kind = decision.conflict.or(Some(conflict.kind));
+        self.refresh(pair, forms, Decision { conflict: kind, ..decision })
     }
 
     /// Shows both versions as they are now.
@@ -164,7 +187,7 @@ impl Pass<'_> {
         let mut write = self.update_for(doctype, pair, version, &for_local, links, Side::Local)?;
         write.carried = cloud.clone();
         write.log_as = Action::Resolve;
-        write.held = for_cloud
+        write.owed = for_cloud
             .iter()
             .map(|field| (field.clone(), cloud.0.get(field).cloned().unwrap_or(Value::Null)))
             .collect();
@@ -183,7 +206,7 @@ impl Pass<'_> {
         let pair = pairs.into_iter().next().context("the conflict's document is not known")?;
         let (forms, decision) = self.judge(doctype, &pair, &links)?;
         if decision.action != Action::Update || decision.conflict.is_some() {
-            self.refresh(pair, forms, decision)?;
+            self.renew(conflict, pair, forms, decision)?;
             return Ok(Resolved::Refused("edited while it was being settled".to_owned()));
         }
         let target = decision.direction.target().context("an update without a target")?;
@@ -225,12 +248,13 @@ impl Pass<'_> {
         if let Some(reason) = unsent_links(&write) {
             return Ok(Sent::Done(Resolved::Refused(reason)));
         }
-        // One half of two: should the run die now, a person looks again.
-        let is_half = !write.held.is_empty();
+        let is_half = !write.owed.is_empty();
+        // The second half shows what the first has written: what the person saw is recorded.
+        let is_second_half = write.resolution == Some(Resolution::Merge);
         let decision = Decision {
             action: if is_half { Action::Resolve } else { Action::Update },
             direction: Direction::to(write.side),
-            conflict: Some(conflict.kind),
+            conflict: (!is_second_half).then_some(conflict.kind),
             skipped: false,
             reason: reason.to_owned(),
         };
@@ -305,6 +329,7 @@ fn wanted_version(
     };
     let differing = forms.now.cloud.differing(&forms.now.local);
     check_fields(doctype, sides.keys().chain(values.keys()))?;
+    check_entered(&doctype.shape, values)?;
     let mut version = cloud.clone();
     for field in &differing {
         match sides.get(field).or(rest.as_ref()) {
@@ -368,6 +393,17 @@ fn changed_side(doctype: &Doctype, conflict: &Conflict, pair: &Pair) -> Option<S
             _ => true,
         }
     })
+}
+
+/// Why a one-way rule forbids what was chosen.
+fn against_the_rule(doctype: &Doctype, wanted: &Wanted) -> Option<String> {
+    let target = doctype.config.direction.target()?;
+    let writes_elsewhere = match wanted {
+        Wanted::Side(side) => side.opposite() != target,
+        Wanted::Merged(_) => true,
+    };
+    writes_elsewhere
+        .then(|| format!("by its rule {} is carried to {target} only", doctype.config.doctype))
 }
 
 /// Only fields that are kept in step can be chosen.

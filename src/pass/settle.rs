@@ -15,6 +15,9 @@ use crate::state::Intent;
 use super::write::Done;
 use super::{ActionStatus, Doctype, Pass, at};
 
+/// Why an update did not happen, as far as anybody can tell.
+const EDITED: &str = "the target was edited by somebody else";
+
 /// What became of a request.
 #[derive(Debug)]
 enum Verdict {
@@ -43,12 +46,10 @@ impl Pass<'_> {
     }
 
     fn settle_one(&mut self, doctype: &Doctype, intent: Intent) -> anyhow::Result<Option<Done>> {
-        if let Some(answer) = intent.answer.clone().filter(|_| intent.action != Action::Resolve) {
+        if let Some(answer) = intent.answer.clone() {
             return self.settle_answered(doctype, intent, answer);
         }
         let verdict = match intent.action {
-            // One half of a conflict settled field by field: a person looks again.
-            Action::Resolve => Ok(Verdict::DidNot("only half of it was done")),
             Action::Create => self.find_created(doctype, &intent),
             _ => find_updated(self.sites[intent.side], doctype, &intent),
         };
@@ -57,6 +58,11 @@ impl Pass<'_> {
             Verdict::Happened(target) => Ok(Some(done(intent, target))),
             Verdict::DidNot(why) => {
                 self.state.void_intent(intent.id, why, now)?;
+                if intent.action == Action::Resolve && why == EDITED {
+                    // Half of what a person chose, and somebody's edit: a new conflict. Both
+                    // versions that the person saw stay in the old one.
+                    self.state.supersede_conflict(intent.record, now)?;
+                }
                 Ok(None)
             }
             Verdict::Open => {
@@ -135,7 +141,7 @@ fn find_updated(site: &dyn Site, doctype: &Doctype, intent: &Intent) -> Result<V
     if holds(doctype, &intent.sent, &doc) {
         return Ok(Verdict::Happened(doc));
     }
-    Ok(Verdict::DidNot("the target was edited by somebody else"))
+    Ok(Verdict::DidNot(EDITED))
 }
 
 /// Whether a document holds every field that was sent.
@@ -159,6 +165,12 @@ fn read_one(
 }
 
 fn done(intent: Intent, answer: Doc) -> Done {
+    // Of one half of a settlement, the fields left out are owed to the source.
+    let is_half = intent.action == Action::Resolve;
+    let left_out = |field: &String| {
+        (field.clone(), intent.source.0.get(field).cloned().unwrap_or(Value::Null))
+    };
+    let owed = if is_half { intent.omitted.iter().map(left_out).collect() } else { Map::new() };
     Done {
         record: intent.record,
         intent: intent.id,
@@ -168,9 +180,9 @@ fn done(intent: Intent, answer: Doc) -> Done {
         source: intent.source,
         answer,
         sent: intent.sent,
-        has_more: !intent.omitted.is_empty(),
+        has_more: !is_half && !intent.omitted.is_empty(),
         resolution: intent.resolution,
         log_as: intent.action,
-        held: Map::new(),
+        owed,
     }
 }

@@ -93,7 +93,7 @@ pub struct Write {
     pub log_as: Action,
     /// Fields of the target that are still to be carried back to the source, with the values
     /// that its base gets in place of what is there (a conflict settled field by field).
-    pub held: Map<String, Value>,
+    pub owed: Map<String, Value>,
 }
 
 /// What is asked of the site.

@@ -40,7 +40,7 @@ pub(super) struct Done {
     /// What the log calls it.
     pub log_as: Action,
     /// Fields that are still to be carried back, as the target's base is to hold them.
-    pub held: Map<String, Value>,
+    pub owed: Map<String, Value>,
 }
 
 impl Pass<'_> {
@@ -94,7 +94,7 @@ impl Pass<'_> {
             target: pair.doc(write.side).cloned(),
             source: write.carried.clone(),
             sent: sent_fields(write),
-            omitted: write.body.omitted.iter().cloned().collect(),
+            omitted: write.body.omitted.iter().chain(write.owed.keys()).cloned().collect(),
             resolution: write.resolution,
             reason: decision.reason.clone(),
             site_time: self.site_time(write.side),
@@ -175,7 +175,7 @@ impl Pass<'_> {
             has_more: !write.body.omitted.is_empty(),
             resolution: write.resolution,
             log_as: write.log_as,
-            held: write.held.clone(),
+            owed: write.owed.clone(),
         }))
     }
 
@@ -314,7 +314,7 @@ impl Pass<'_> {
             None => side_state(&done.answer, answer_hash, None),
         };
         let rewritten = rewritten(doctype, &done.sent, &target.content);
-        let target = held(doctype, links, done, target);
+        let target = less_owed(doctype, links, done, target);
         let seen = Some(done.source.modified().to_owned());
         let source = side_state(&done.source, hash(from, &done.source), seen);
         let message = (!rewritten.is_empty())
@@ -323,7 +323,7 @@ impl Pass<'_> {
             Side::Cloud => Sides::new(target, source),
             Side::Local => Sides::new(source, target),
         };
-        let status = if !done.held.is_empty() {
+        let status = if !done.owed.is_empty() {
             RecordStatus::Conflict
         } else if done.has_more || ours.is_none() {
             RecordStatus::Pending
@@ -337,7 +337,11 @@ impl Pass<'_> {
             direction: Direction::to(done.side),
             reason: done.has_more.then(|| "some fields are still to follow".to_owned()),
             log: None,
-            rows: row_names(&doctype.shape.columns, &sides.cloud.content, &sides.local.content),
+            // After one half of a settlement the rows still owed stand in both bases: what is
+            // known of them stays.
+            rows: done.owed.is_empty().then(|| {
+                row_names(&doctype.shape.columns, &sides.cloud.content, &sides.local.content)
+            }),
             sides,
             intent: Some(done.intent),
             resolution: done.resolution,
@@ -379,9 +383,14 @@ impl Pass<'_> {
 
 /// The target's side of a closing, less what is still to be carried back to the source: of
 /// those fields its base holds other values, so that they count as changed (invariant 1).
-fn held(doctype: &Doctype, links: &LinkTable, done: &Done, mut target: SideState) -> SideState {
-    if !done.held.is_empty() {
-        target.content.0.extend(done.held.clone());
+fn less_owed(
+    doctype: &Doctype,
+    links: &LinkTable,
+    done: &Done,
+    mut target: SideState,
+) -> SideState {
+    if !done.owed.is_empty() {
+        target.content.0.extend(done.owed.clone());
         target.hash = hash_of(doctype, links, done.side, &target.content);
         target.seen = None;
     }

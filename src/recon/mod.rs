@@ -6,6 +6,7 @@
 mod clock;
 mod decide;
 mod differences;
+mod entered;
 mod guard;
 mod patch;
 mod rows;
@@ -15,6 +16,7 @@ pub use decide::{Change, Decision, Observed, Rules, Situation, Version, classify
 pub use differences::{
     Content, Difference, Differences, Recorded, RowChange, RowDifference, Values, differences,
 };
+pub use entered::check_entered;
 pub use guard::went_back;
 pub use patch::{Body, Translate, create_body, update_body};
 pub use rows::{RowNames, match_rows, row_name};

@@ -4,8 +4,14 @@
 //! consent.
 
 use std::io::{self, BufRead as _, Write as _};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use super::escape;
+
+/// How often an open question looks whether the run is to end.
+const WAKE: Duration = Duration::from_millis(50);
 
 /// An answer about one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,18 +44,18 @@ pub fn show(rendered: &str) {
 ///
 /// # Errors
 /// Standard input cannot be read.
-pub fn choose(is_table: bool) -> io::Result<Answer> {
+pub fn choose(is_table: bool, is_interrupted: &dyn Fn() -> bool) -> io::Result<Answer> {
     let edit = if is_table { "" } else { "e edit, " };
     loop {
         let question = format!("  c cloud, l local, {edit}s skip, q quit: ");
-        let Some(answer) = ask(&question)? else { return Ok(Answer::Quit) };
-        match answer.trim() {
+        let Some(answer) = ask(&question, is_interrupted)? else { return Ok(Answer::Quit) };
+        match answer.trim().to_lowercase().as_str() {
             "c" | "cloud" => return Ok(Answer::Cloud),
             "l" | "local" => return Ok(Answer::Local),
             "s" | "skip" => return Ok(Answer::Skip),
             "q" | "quit" => return Ok(Answer::Quit),
             "e" | "edit" if !is_table => {
-                let value = ask("  new value: ")?;
+                let value = ask("  new value: ", is_interrupted)?;
                 return Ok(value.map_or(Answer::Quit, Answer::Text));
             }
             _ => {}
@@ -61,19 +67,33 @@ pub fn choose(is_table: bool) -> io::Result<Answer> {
 ///
 /// # Errors
 /// Standard input cannot be read.
-pub fn confirm(question: &str) -> io::Result<bool> {
-    let answer = ask(&format!("{question} [y/N] "))?;
-    Ok(answer.is_some_and(|answer| ["y", "yes"].contains(&answer.trim())))
+pub fn confirm(question: &str, is_interrupted: &dyn Fn() -> bool) -> io::Result<bool> {
+    let answer = ask(&format!("{question} [y/N] "), is_interrupted)?;
+    Ok(answer.is_some_and(|answer| ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())))
 }
 
-/// One line; `None` at the end of input.
-fn ask(question: &str) -> io::Result<Option<String>> {
+/// One line; `None` at the end of input and where the run is to end. The line is read on a
+/// thread of its own, so that a signal is noticed while nobody types.
+fn ask(question: &str, is_interrupted: &dyn Fn() -> bool) -> io::Result<Option<String>> {
     let mut terminal = io::stderr().lock();
     terminal.write_all(question.as_bytes())?;
     terminal.flush()?;
-    let mut line = String::new();
-    if io::stdin().lock().read_line(&mut line)? == 0 {
-        return Ok(None);
+    let (answers, answered) = mpsc::channel();
+    thread::spawn(move || {
+        let mut line = Vec::new();
+        let read = io::stdin().lock().read_until(b'\n', &mut line);
+        // Nobody waits for an answer after an interruption.
+        let _ = answers.send(read.map(|length| (length > 0).then_some(line)));
+    });
+    loop {
+        match answered.recv_timeout(WAKE) {
+            Ok(line) => {
+                let text = line?.map(|line| String::from_utf8_lossy(&line).into_owned());
+                return Ok(text.map(|text| text.trim_end_matches(['\n', '\r']).to_owned()));
+            }
+            Err(RecvTimeoutError::Timeout) if is_interrupted() => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(None),
+        }
     }
-    Ok(Some(line.trim_end_matches(['\n', '\r']).to_owned()))
 }

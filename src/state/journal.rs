@@ -114,7 +114,9 @@ fn begin(transaction: &Transaction, intent: &NewIntent, now: Timestamp) -> State
 
 fn close(transaction: &Transaction, closing: &Closing, now: Timestamp) -> StateResult<()> {
     save_sides(transaction, closing, now)?;
-    save_rows(transaction, closing.record, &closing.rows)?;
+    if let Some(rows) = &closing.rows {
+        save_rows(transaction, closing.record, rows)?;
+    }
     if let Some(intent) = closing.intent {
         let changed = transaction
             .prepare_cached(

@@ -415,8 +415,8 @@ pub struct Closing {
     pub reason: Option<String>,
     /// The log row; none where nothing happened.
     pub log: Option<LogEntry>,
-    /// The row names; they replace those known.
-    pub rows: Vec<RowName>,
+    /// The row names; they replace those known. Without it those stay.
+    pub rows: Option<Vec<RowName>>,
     /// The intent that this closes.
     pub intent: Option<i64>,
     /// How an open conflict is settled; without it, it is superseded.

@@ -262,6 +262,150 @@ fn the_outcome_as_json() {
     assert_eq!(row["message"], Value::Null);
 }
 
+/// Whatever became of a settlement: what the person saw on both sides is kept.
+fn both_versions_are_kept(bench: &Bench) {
+    let all = "SELECT group_concat(cloud_data || local_data) FROM conflict_records";
+    let kept = bench.query(all);
+    for seen in ["by cloud", "by local", "+91-11"] {
+        assert!(kept.contains(seen), "{seen} is lost: {kept}");
+    }
+}
+
+const MERGE: [&str; 7] =
+    ["resolve", "1", "--field", "phone=local", "--field", "stxt=cloud", "--field=i=cloud"];
+
+#[test]
+fn both_versions_are_kept_whatever_becomes_of_a_settlement() {
+    let cases: [(Side, fn() -> Action); 4] = [
+        (Side::Local, || Action::CutAfter),
+        (Side::Local, || Action::RefuseAfter(Refusal::BadGateway)),
+        (Side::Cloud, || Action::CutAfter),
+        (Side::Cloud, || Action::Refuse(Refusal::Internal)),
+    ];
+    for (side, fault) in cases {
+        let bench = in_conflict();
+        bench.site(side).faults.once(Match::on("PUT", "/Probe"), fault());
+        bench.run(&MERGE);
+        both_versions_are_kept(&bench);
+        bench.run(&["sync-all", "--retry-failed"]);
+        bench.run(&["sync-all", "--retry-failed"]);
+        both_versions_are_kept(&bench);
+        let expected = ("by cloud".to_owned(), 7, "+91-11".to_owned());
+        assert_eq!(fields(&bench, Side::Cloud), expected, "{side}");
+        assert_eq!(fields(&bench, Side::Local), expected, "{side}");
+    }
+    let bench = in_conflict();
+    bench.run(&MERGE).expect(0);
+    both_versions_are_kept(&bench);
+}
+
+/// Killed between the two writes: the next run carries on with what the person chose.
+#[test]
+fn a_settlement_that_is_killed_half_way_is_carried_on() {
+    let bench = in_conflict();
+    // The second write is held up, so that the program is at it when it is killed.
+    let hold = Action::Stall { time: Duration::from_secs(3), commit: false };
+    bench.site(Side::Cloud).faults.once(Match::on("PUT", "/Probe"), hold);
+    let mut program = bench.command(&MERGE).spawn().unwrap();
+    while bench.site(Side::Cloud).faults.waiting() > 0 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    program.kill().unwrap();
+    program.wait().unwrap();
+    bench.sync();
+    bench.sync().expect(0);
+    both_versions_are_kept(&bench);
+    let expected = ("by cloud".to_owned(), 7, "+91-11".to_owned());
+    assert_eq!(fields(&bench, Side::Cloud), expected);
+    assert_eq!(fields(&bench, Side::Local), expected);
+}
+
+/// Rows that are taken from the local site keep their names on the cloud: other documents
+/// refer to them.
+#[test]
+fn rows_keep_their_names_when_they_are_taken() {
+    let bench = Bench::default();
+    bench.configure(MANUAL);
+    let rows = json!([{"item": "A", "qty": 1}, {"item": "A", "qty": 1}, {"item": "B", "qty": 2}]);
+    let acme = json!({"title": "Acme", "stxt": "base", "tm": "04:05:06", "rows": rows});
+    bench.insert(Side::Cloud, "Probe", &acme);
+    bench.sync().expect(0);
+    let names = |side: Side| -> Vec<Value> {
+        let rows = bench.doc(side, "Probe", "Acme").unwrap()["rows"].clone();
+        rows.as_array().unwrap().iter().map(|row| row["name"].clone()).collect()
+    };
+    let before = names(Side::Cloud);
+    let mut local = bench.doc(Side::Local, "Probe", "Acme").unwrap()["rows"].clone();
+    local[0]["qty"] = json!(9);
+    bench.edit(Side::Local, "Probe", "Acme", &json!({"stxt": "by local", "rows": local}));
+    bench.edit(Side::Cloud, "Probe", "Acme", &json!({"stxt": "by cloud"}));
+    bench.sync().expect(3);
+    bench.run(&["resolve", "1", "--take", "cloud", "--field", "rows=local"]).expect(0);
+    assert_eq!(names(Side::Cloud), before);
+    let doc = bench.doc(Side::Cloud, "Probe", "Acme").unwrap();
+    assert_eq!((&doc["rows"][0]["qty"], &doc["stxt"]), (&json!(9.0), &json!("by cloud")));
+}
+
+/// What a site would turn into something else without a word is refused.
+#[test]
+fn values_that_make_no_sense_are_refused() {
+    let bench = in_conflict();
+    for (values, says) in [
+        (r#"{"rows": "oops"}"#, "rows is a table"),
+        (r#"{"rows": {"item": "Z"}}"#, "rows is a table"),
+        (r#"{"rows": [1, 2]}"#, "rows, row 1: give an object"),
+        (r#"{"rows": [{"item": "A", "qyt": 5}]}"#, "rows, row 1: qyt is no field"),
+        (r#"{"rows": [{"item": "A", "qty": "many"}]}"#, "qty: \"many\" is not a number"),
+        (r#"{"i": "abc"}"#, "i: \"abc\" is not a whole number"),
+        (r#"{"i": 1.7}"#, "i: \"1.7\" is not a whole number"),
+        (r#"{"d": "tomorrow"}"#, "d: \"tomorrow\" is not a date"),
+        (r#"{"stxt": 5}"#, "stxt: \"5\" is not a text"),
+        (r#"{"stxt": "***"}"#, "asterisks alone"),
+        (r#"{"stxt": {"a": 1}}"#, "give a single value"),
+    ] {
+        std::fs::write(bench.path("mine.json"), values).unwrap();
+        let ran = bench.run(&["resolve", "1", "--with", "mine.json", "--take", "cloud"]).expect(3);
+        assert!(ran.err.contains(says), "{values}: {}", ran.err);
+    }
+    assert_eq!(bench.writes(), 0);
+}
+
+#[test]
+fn a_side_that_is_back_at_its_base_leaves_nothing_to_take() {
+    let bench = in_conflict();
+    bench.edit(Side::Local, "Probe", "Acme", &json!({"stxt": "base", "phone": ""}));
+    let ran = bench.run(&["resolve", "1", "--take", "local"]).expect(3);
+    assert!(ran.err.contains("no conflict any more"), "{}", ran.err);
+    assert_eq!(bench.writes(), 0);
+    bench.sync().expect(0);
+    assert_eq!(fields(&bench, Side::Local).0, "by cloud");
+}
+
+#[test]
+fn a_one_way_rule_holds_for_a_person_too() {
+    let bench = in_conflict();
+    let rule = "[doctypes.Probe]\ndirection = \"cloud_to_local\"\n";
+    bench.configure(&format!("{MANUAL}{rule}"));
+    let ran = bench.run(&["resolve", "1", "--take", "local"]).expect(3);
+    assert!(ran.err.contains("carried to local only"), "{}", ran.err);
+    assert_eq!(bench.writes(), 0);
+}
+
+/// A signal ends it before the next conflict is touched; at a question it is an answer.
+#[test]
+fn a_signal_ends_it() {
+    let bench = in_conflict();
+    let timeout = Duration::from_secs(30).as_millis().try_into().ok();
+    let mut session = spawn_command(bench.command(&["resolve", "1"]), timeout).unwrap();
+    session.exp_string("q quit:").unwrap();
+    session.send_control('c').unwrap();
+    session.exp_eof().unwrap();
+    let status = session.process().wait().unwrap();
+    assert!(matches!(status, WaitStatus::Exited(_, 130)), "{status:?}");
+    assert_eq!(bench.writes(), 0);
+    assert_eq!(bench.query("SELECT exit_code FROM runs ORDER BY id DESC LIMIT 1"), "130");
+}
+
 /// A person at a terminal.
 fn at_terminal(bench: &Bench, answers: &[(&str, &str)]) -> i32 {
     let timeout = Duration::from_secs(30).as_millis().try_into().ok();

@@ -81,11 +81,11 @@ fn closing(record: &Record) -> Closing {
         direction: Direction::CloudToLocal,
         reason: None,
         log: Some(entry(Action::Update, LogStatus::Success)),
-        rows: vec![RowName {
+        rows: Some(vec![RowName {
             table: "items".to_owned(),
             position: 0,
             names: Sides::new(Some("rc".to_owned()), Some("rl".to_owned())),
-        }],
+        }]),
         intent: None,
         resolution: None,
     }

@@ -49,7 +49,7 @@ fn a_closing_stores_both_sides_and_everything_that_goes_with_it() {
     assert_eq!(bases.cloud.content, done.sides.cloud.content);
     assert_eq!(bases.local.modified, "m1");
     assert_eq!(record.hashes.local.as_deref(), Some("hash-local"));
-    assert_eq!(state.row_names(record.id).unwrap(), done.rows);
+    assert_eq!(Some(state.row_names(record.id).unwrap()), done.rows);
     assert_eq!(state.open_intents(None).unwrap(), []);
     let log = state.log(&LogFilter { run: Some(run), ..LogFilter::default() }).unwrap();
     assert_eq!(log.len(), 1);
