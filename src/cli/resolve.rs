@@ -120,12 +120,11 @@ fn next(
     choice: Option<&Choice>,
     report: &Report,
 ) -> anyhow::Result<Option<Resolved>> {
-    let wish = match choice {
-        Some(choice) => Wish::Choice(choice.clone()),
-        None => {
-            let rendered = rendered(&run.state, conflict, report.page)?;
-            ask(conflict, &rendered, &|| run.is_interrupted())?
-        }
+    let wish = if let Some(choice) = choice {
+        Wish::Choice(choice.clone())
+    } else {
+        let rendered = rendered(&run.state, conflict, report.page)?;
+        ask(conflict, &rendered, &|| run.is_interrupted())?
     };
     if run.is_interrupted() {
         return Err(Stop::Interrupted.into());
