@@ -164,3 +164,15 @@ fn nothing_is_lost_and_nothing_is_done_twice() {
         assert!(missing.is_empty(), "never happened: {missing:?}");
     }
 }
+#[test]
+fn ttt() {
+    let t = Instant::now();
+    let mut w = World::new(3);
+    println!("new {:?}", t.elapsed());
+    let t = Instant::now();
+    w.play(&history::steps(3));
+    println!("play {:?}", t.elapsed());
+    let t = Instant::now();
+    w.finish();
+    println!("finish {:?}", t.elapsed());
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use erpsync::config::Config;
@@ -47,7 +48,7 @@ pub enum Ended {
 impl World {
     pub fn new(seed: u64) -> Self {
         let mut random = Random(seed ^ 0xA11C_E000);
-        let mut sites = Sides::new(site("cloud", "Asia/Kolkata"), site("local", "America/New_York"));
+        let mut sites = sites();
         if random.chance(15) {
             sites[random.side()].clock_offset_ms = *random.pick(&[-200_000, -900, 4_000, 70_000]);
         }
@@ -289,8 +290,13 @@ impl World {
     }
 }
 
-fn site(name: &str, zone: &str) -> frappe_sandbox::Site {
-    let mut site = frappe_sandbox::Site::new(name, Flavour::V15_105, zone, 7).unwrap();
-    site.log.clear();
-    site
+/// Two sites as they come; made once, because that takes long.
+fn sites() -> Sides<frappe_sandbox::Site> {
+    static MADE: OnceLock<Mutex<Sides<frappe_sandbox::Site>>> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let (cloud, local) = frappe_sandbox::sites::pair(Flavour::V15_105, 7).unwrap();
+        Mutex::new(Sides::new(cloud, local))
+    });
+    let made = made.lock().unwrap();
+    Sides::from_fn(|side| made[side].twin())
 }
