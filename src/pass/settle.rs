@@ -55,7 +55,10 @@ impl Pass<'_> {
         };
         let now = self.now();
         match verdict.map_err(at(intent.side))? {
-            Verdict::Happened(target) => Ok(Some(done(intent, target))),
+            Verdict::Happened(target) => {
+                let answer = self.as_we_left_it(doctype, &intent, target);
+                Ok(Some(done(intent, answer)))
+            }
             Verdict::DidNot(why) => {
                 self.state.void_intent(intent.id, why, now)?;
                 if intent.action == Action::Resolve && why == EDITED {
@@ -73,6 +76,26 @@ impl Pass<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// What our request left behind, of a target as it stands now. Where somebody else saved
+    /// it since, that is the target as it was with what was sent over it: what came later is
+    /// an edit, and never goes into a base (invariant 1).
+    fn as_we_left_it(&self, doctype: &Doctype, intent: &Intent, now: Doc) -> Doc {
+        if now.text("modified_by") == Some(self.users[intent.side].as_str()) {
+            return now;
+        }
+        let mut left = now;
+        for field in doctype.shape.columns.keys() {
+            let before = || intent.target.as_ref()?.0.get(field);
+            match intent.sent.0.get(field).or_else(before) {
+                Some(value) => drop(left.0.insert(field.clone(), value.clone())),
+                None => drop(left.0.remove(field)),
+            }
+        }
+        let stamp = intent.target_modified.clone().unwrap_or_else(|| left.creation().to_owned());
+        left.0.insert("modified".to_owned(), stamp.into());
+        left
     }
 
     fn settle_answered(

@@ -20,3 +20,4 @@ mod kill;
 mod reading;
 mod resolve;
 mod second_pass;
+mod simulation;

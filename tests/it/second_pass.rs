@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use erpsync::model::Side;
-use frappe_sandbox::faults::Match;
+use frappe_sandbox::faults::{Action, Match};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, USER};
@@ -111,6 +111,42 @@ fn an_edit_between_put_and_reread_reaches_the_other_side() {
 #[test]
 fn an_edit_between_post_and_reread_reaches_the_other_side() {
     edited_before_the_reread("POST");
+}
+
+/// Invariant 1, where the answer was lost: what a user entered on the target since our write
+/// is not taken for our own content when the write is found to have happened.
+fn edited_after_a_lost_answer(method: &'static str) {
+    let bench = bench();
+    bench.insert(Side::Cloud, "Probe", &probe("Acme", "first"));
+    if method == "PUT" {
+        bench.sync().expect(0);
+        bench.edit(Side::Cloud, "Probe", "Acme", &json!({"stxt": "second"}));
+    }
+    let lost = Match::on(method, "/api/resource/Probe");
+    bench.site(Side::Local).faults.once(lost, Action::CutAfter);
+    bench.sync().expect(4);
+    let later = json!({"phone": "+91-11", "rows": [{"item": "C", "qty": 3}]});
+    bench.edit(Side::Local, "Probe", "Acme", &later);
+    bench.sync().expect(0);
+    for side in Side::BOTH {
+        let doc = bench.doc(side, "Probe", "Acme").unwrap();
+        assert_eq!(doc["phone"], "+91-11", "{side}");
+        assert_eq!(doc["stxt"], if method == "PUT" { "second" } else { "first" }, "{side}");
+        assert_eq!(doc["rows"].as_array().unwrap().len(), 1, "{side}");
+    }
+    bench.clear_logs();
+    bench.sync().expect(0);
+    assert_eq!(bench.writes(), 0);
+}
+
+#[test]
+fn an_edit_after_a_put_without_an_answer_reaches_the_other_side() {
+    edited_after_a_lost_answer("PUT");
+}
+
+#[test]
+fn an_edit_after_a_post_without_an_answer_reaches_the_other_side() {
+    edited_after_a_lost_answer("POST");
 }
 
 /// Invariant 3: an edit between our read and our write is not overwritten.

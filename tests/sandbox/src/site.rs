@@ -142,6 +142,32 @@ impl Site {
         })
     }
 
+    /// Another site with the same data, users and clock; without hooks, faults, anything
+    /// scheduled, and without a log.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            flavour: self.flavour,
+            hooks: Hooks::default(),
+            faults: Faults::default(),
+            log: RequestLog::default(),
+            save_time: self.save_time,
+            clock_offset_ms: self.clock_offset_ms,
+            rate: None,
+            users: self.users.clone(),
+            store: self.store.clone(),
+            scheduled: Vec::new(),
+            locked: self.locked.clone(),
+            base: self.base.clone(),
+            metas: self.metas.clone(),
+            zone: self.zone.clone(),
+            zone_name: self.zone_name.clone(),
+            random: self.random,
+            issued: self.issued.clone(),
+        }
+    }
+
     /// True for the newer of the two versions.
     pub fn is_newer(&self) -> bool {
         self.flavour == Flavour::V15_105

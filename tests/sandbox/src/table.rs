@@ -213,6 +213,7 @@ fn int_key(number: i64) -> SortKey {
     (number.cast_unsigned() ^ (1 << 63)).to_be_bytes().into()
 }
 
+#[derive(Clone)]
 enum Undo {
     Row { doctype: String, key: SortKey, before: Option<Row> },
     Series(String, Option<u64>),
@@ -220,7 +221,7 @@ enum Undo {
 }
 
 /// All tables of a site.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Store {
     tables: HashMap<String, Table>,
     singles: HashMap<String, Map<String, Value>>,
