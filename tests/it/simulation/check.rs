@@ -88,17 +88,16 @@ impl World {
             }
         }
         for one in known {
-            let label = format!("{}/{} is {}: {}", one.doctype, one.docname, one.status, one.reason);
+            let label =
+                format!("{}/{} is {}: {}", one.doctype, one.docname, one.status, one.reason);
             let name = |side: Side| one.names[side].clone().unwrap_or_default();
-            let is_unusual = Side::BOTH.into_iter().any(|side| {
-                core.ledger.unusual.contains(&(one.doctype.clone(), name(side)))
-            });
+            let is_unusual = Side::BOTH
+                .into_iter()
+                .any(|side| core.ledger.unusual.contains(&(one.doctype.clone(), name(side))));
             let is_fine = match one.status.as_str() {
                 "synced" => true,
                 "conflict" => one.conflicts > 0,
-                "skipped" => {
-                    is_unusual || one.reason.contains("carried")
-                }
+                "skipped" => is_unusual || one.reason.contains("carried"),
                 _ => known.iter().any(|other| {
                     // Waits for one that is not to be carried over, or that waits itself.
                     let waits = format!("waits for {} {},", other.doctype, other.docname);
@@ -211,9 +210,9 @@ impl World {
         faults: &mut Vec<String>,
     ) {
         let (doctype, name) = (&doc["doctype"], &doc["name"]);
-        let record = known.iter().find(|one| {
-            json!(one.doctype) == *doctype && json!(one.names[side]) == *name
-        });
+        let record = known
+            .iter()
+            .find(|one| json!(one.doctype) == *doctype && json!(one.names[side]) == *name);
         let Some(record) = record else { return };
         if record.conflicts > 0 || record.status != "synced" || !self.ever_private.is_empty() {
             return;
@@ -323,8 +322,19 @@ fn plain(
 fn is_own(field: &str) -> bool {
     field.starts_with('_')
         || [
-            "name", "modified", "creation", "owner", "modified_by", "parent", "parenttype",
-            "parentfield", "idx", "doctype", "docstatus", "lft", "rgt",
+            "name",
+            "modified",
+            "creation",
+            "owner",
+            "modified_by",
+            "parent",
+            "parenttype",
+            "parentfield",
+            "idx",
+            "doctype",
+            "docstatus",
+            "lft",
+            "rgt",
         ]
         .contains(&field)
 }

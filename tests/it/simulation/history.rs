@@ -270,13 +270,7 @@ fn act(random: &mut Random, kinds: &[(Kind, usize)]) -> Act {
     });
     let doctype = *random.pick(&["Brand", "Customer Group", "Customer", "Item", "Probe", "Probe"]);
     let name = format!("{} {}", doctype.split(' ').next_back().unwrap(), random.below(4));
-    Act {
-        side: random.side(),
-        doctype,
-        name,
-        kind: kind.unwrap(),
-        random: Random(random.next()),
-    }
+    Act { side: random.side(), doctype, name, kind: kind.unwrap(), random: Random(random.next()) }
 }
 
 /// How many parts of a history can be left out.

@@ -180,7 +180,8 @@ impl InProcess {
     fn call(&self, call: Call<'_>) -> SiteResult<Value> {
         let mut core = self.shared.lock();
         core.requests[self.side] += 1;
-        let pause = SignedDuration::from_millis(5 + i64::try_from(core.requests.cloud % 7).unwrap());
+        let pause =
+            SignedDuration::from_millis(5 + i64::try_from(core.requests.cloud % 7).unwrap());
         core.wait(pause);
         let is_write = call.writes.is_some();
         let moments: &[On] = if is_write { &[On::Request, On::Write] } else { &[On::Request] };
@@ -257,7 +258,12 @@ impl InProcess {
     }
 
     /// Carries a request out, or not, as the fault has it.
-    fn exchange(&self, core: &mut Core, call: &Call<'_>, fault: Option<Fault>) -> SiteResult<Value> {
+    fn exchange(
+        &self,
+        core: &mut Core,
+        call: &Call<'_>,
+        fault: Option<Fault>,
+    ) -> SiteResult<Value> {
         let unanswered = || SiteError::new(ErrorKind::Unanswered, "no answer came");
         if let Some(fault) = fault {
             core.tell(&format!("fault on {} {}: {fault:?}", self.side, call.request.path));
@@ -311,11 +317,8 @@ impl InProcess {
         let delivery = site.exchange(&call.request, now);
         site.log.clear();
         let Delivery::Answer(response) = delivery else { return Err(unanswered()) };
-        let answer = RawAnswer {
-            status: response.status,
-            headers: &response.headers,
-            body: &response.body,
-        };
+        let answer =
+            RawAnswer { status: response.status, headers: &response.headers, body: &response.body };
         let result = answer.read(call.key, call.document);
         if let Ok(value) = &result
             && meta.1.ends_with("/meta")
@@ -382,7 +385,8 @@ impl Site for InProcess {
 
     fn insert(&self, doctype: &str, body: &Map<String, Value>) -> SiteResult<Doc> {
         let request = self.request("POST", &resource(doctype, None)).json(&json!(body));
-        let naming = ["name", "title", "brand", "customer_group_name", "customer_name", "item_code"];
+        let naming =
+            ["name", "title", "brand", "customer_group_name", "customer_name", "item_code"];
         let name = naming.iter().find_map(|field| body.get(*field)?.as_str());
         let writes = Some((doctype, name.unwrap_or_default().to_owned()));
         self.call(Call { request, key: Some("data"), document: Some((doctype, "")), writes })

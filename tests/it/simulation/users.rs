@@ -56,8 +56,19 @@ impl Ledger {
 
 /// Fields that hold no content of users.
 const SYSTEM: &[&str] = &[
-    "name", "modified", "creation", "owner", "modified_by", "parent", "parenttype", "parentfield",
-    "idx", "doctype", "docstatus", "lft", "rgt",
+    "name",
+    "modified",
+    "creation",
+    "owner",
+    "modified_by",
+    "parent",
+    "parenttype",
+    "parentfield",
+    "idx",
+    "doctype",
+    "docstatus",
+    "lft",
+    "rgt",
 ];
 
 /// The numbers of users in a document.
@@ -114,7 +125,9 @@ fn fields_of(doctype: &str) -> (&'static [&'static str], &'static [&'static str]
     match doctype {
         "Brand" => (&["description"], &[]),
         "Customer Group" => (&["payment_terms"], &[]),
-        "Customer" => (&["customer_details", "website", "market_segment"], &["default_commission_rate"]),
+        "Customer" => {
+            (&["customer_details", "website", "market_segment"], &["default_commission_rate"])
+        }
         "Item" => (&["description"], &["weight_per_unit", "valuation_rate"]),
         _ => (&["stxt", "txt", "ltxt", "phone"], &["i", "f", "cur"]),
     }
@@ -230,7 +243,9 @@ impl Core {
         let mut values = Map::new();
         values.insert(naming_field(doctype).to_owned(), json!(name));
         let fixed = match doctype {
-            "Customer Group" => json!({"is_group": 1, "parent_customer_group": "All Customer Groups"}),
+            "Customer Group" => {
+                json!({"is_group": 1, "parent_customer_group": "All Customer Groups"})
+            }
             "Customer" => json!({"customer_type": "Company", "customer_group": "Commercial",
                 "territory": "All Territories"}),
             "Item" => json!({"item_group": "Products", "stock_uom": "Nos"}),
