@@ -1,8 +1,6 @@
 # What can be done here. `make` alone lists it.
 
-SEEDS ?= 240
-
-.PHONY: help demo test test-live simulate check bench install fmt lint doc
+.PHONY: help demo test test-live check bench install fmt lint doc
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -23,9 +21,6 @@ test-live: ## the contract tests against real sites: ERPSYNC_LIVE=keys.json make
 	@cargo test --quiet --locked --test it -- --list live real_sites | grep -q ': test$$' || { \
 	  echo "make test-live: not in this version: there are no contract tests yet" >&2; exit 1; }
 	cargo test --locked --test it -- --nocapture live real_sites
-
-simulate: ## random histories with faults and kills: make simulate SEEDS=2000
-	ERPSYNC_SEEDS=$(SEEDS) cargo test --locked --test it -- --nocapture simulation
 
 check: fmt lint test doc ## everything that a change must pass
 

@@ -20,4 +20,3 @@ mod kill;
 mod reading;
 mod resolve;
 mod second_pass;
-mod simulation;

@@ -25,8 +25,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use jiff::Timestamp;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -62,44 +60,6 @@ pub struct RequestNote {
     pub attempt: u32,
     /// The class of error, where it was one.
     pub error: Option<ErrorKind>,
-}
-
-/// An answer that came otherwise than over the network, as from a model of a site in this
-/// process. It means what it would mean there.
-#[derive(Debug, Clone, Copy)]
-pub struct RawAnswer<'a> {
-    /// The HTTP status.
-    pub status: u16,
-    /// Header names and values.
-    pub headers: &'a [(String, String)],
-    /// The body, unpacked.
-    pub body: &'a [u8],
-}
-
-impl RawAnswer<'_> {
-    /// The value under `key` of a good answer, or the error. `document` is the doctype and the
-    /// name that a 404 has to name to be about it.
-    ///
-    /// # Errors
-    /// Every class of [`ErrorKind`] that an answer can show.
-    pub fn read(&self, key: Option<&str>, document: Option<(&str, &str)>) -> SiteResult<Value> {
-        let headers = self.header_map();
-        let answer = Answer { status: self.status, headers: &headers, body: self.body };
-        answer::read(&answer, Asked { key, document })
-    }
-
-    /// The site's clock, from the `Date` header.
-    #[must_use]
-    pub fn date(&self) -> Option<Timestamp> {
-        answer::date(&self.header_map())
-    }
-
-    fn header_map(&self) -> HeaderMap {
-        let parsed = self.headers.iter().filter_map(|(name, value)| {
-            Some((name.parse::<HeaderName>().ok()?, value.parse::<HeaderValue>().ok()?))
-        });
-        parsed.collect()
-    }
 }
 
 /// Called after every request, from the thread that sent it.
