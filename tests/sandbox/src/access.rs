@@ -27,7 +27,7 @@ pub(crate) enum Reach {
 pub(crate) struct Visibility {
     user: String,
     own_only: bool,
-    allowed: Vec<(String, BTreeSet<SortKey>)>,
+    pub(crate) allowed: Vec<(String, BTreeSet<SortKey>)>,
     rule: Option<&'static str>,
 }
 
@@ -114,6 +114,16 @@ impl Site {
         reach
     }
 
+    /// The documents of a doctype that are shared with a user, to read.
+    pub(crate) fn shared(&self, user: &str, doctype: &str) -> BTreeSet<SortKey> {
+        let shares = self.documents("DocShare").into_iter().filter(|share| {
+            share.text("user") == user
+                && share.text("share_doctype") == doctype
+                && value::is_truthy(share.get("read"))
+        });
+        shares.map(|share| collate::key(&share.text("share_name"))).collect()
+    }
+
     /// The newer version looks at the right on the doctype before anything else.
     pub(crate) fn check_doctype_access(
         &self,
@@ -124,7 +134,9 @@ impl Site {
         if ctx.ignore_permissions || meta.istable {
             return Ok(());
         }
-        if self.reach(&ctx.user, meta, right).is_some() {
+        if self.reach(&ctx.user, meta, right).is_some()
+            || right == "read" && !self.shared(&ctx.user, &meta.name).is_empty()
+        {
             return Ok(());
         }
         let mut failure = Self::list_refusal(ctx, &meta.name);
@@ -182,6 +194,12 @@ impl Site {
                 Some(_) => None,
                 None => Some(no_access(user, &parenttype, "")),
             };
+        }
+        if right == "read"
+            && doc.is_set("name")
+            && self.shared(user, &meta.name).contains(&collate::key(&doc.name()))
+        {
+            return None;
         }
         let Some(reach) = self.reach(user, meta, right) else {
             let first = no_role(user, &meta.name);

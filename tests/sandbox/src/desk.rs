@@ -190,14 +190,20 @@ impl Site {
             out.push(json!({ "owner": user, "name": todo.name() }));
         }
         self.set_hidden(&text("doctype"), &text("name"), "_assign", &users.to_string());
-        self.tell_of_sharing(ctx, &text("doctype"), &text("name"), &users);
+        self.share(ctx, &text("doctype"), &text("name"), &users)?;
         Ok(Reply::Value(json!(out)))
     }
 
-    /// Says with whom a document is shared because they could not see it before.
-    fn tell_of_sharing(&self, ctx: &mut Context, doctype: &str, name: &str, users: &Value) {
+    /// Shares a document with those who could not see it before, and says so.
+    fn share(
+        &mut self,
+        ctx: &mut Context,
+        doctype: &str,
+        name: &str,
+        users: &Value,
+    ) -> Outcome<()> {
         let (Some(meta), Some(doc)) = (self.meta(doctype), self.load(doctype, name)) else {
-            return;
+            return Ok(());
         };
         let hidden_from = |user: &str| {
             let mut theirs = ctx.clone();
@@ -206,10 +212,20 @@ impl Site {
         };
         let users = users.as_array().into_iter().flatten().map(value::to_text);
         let shared: Vec<String> = users.filter(|user| hidden_from(user)).collect();
+        for user in &shared {
+            let mut share = Doc::new("DocShare");
+            share.set("user", user.as_str());
+            share.set("share_doctype", doctype);
+            share.set("share_name", name);
+            share.set("read", 1);
+            let options = InsertOptions::default();
+            self.insert(ctx, share, &options)?;
+        }
         if !shared.is_empty() {
             let text = "Shared with the following Users with Read access:<br><br>";
             ctx.messages.push(Message::note(format!("{text}{}", shared.join("<br>"))));
         }
+        Ok(())
     }
 
     /// The rights of a user on a document, as a form is told.

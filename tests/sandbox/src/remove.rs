@@ -11,9 +11,10 @@ use crate::validate::link_target;
 use crate::value;
 
 /// Doctypes whose links keep nobody from being deleted.
-const WEAK_REFERRERS: [&str; 8] = [
+const WEAK_REFERRERS: [&str; 9] = [
     "Comment",
     "Version",
+    "DocShare",
     "ToDo",
     "Deleted Document",
     "Custom Field",
@@ -140,7 +141,8 @@ impl Site {
                     };
                     let own = parenttype.as_deref().unwrap_or(&meta.name) == doctype
                         && collate::key(&owner) == wanted;
-                    if !own {
+                    // A dynamic link counts also where a document links to itself.
+                    if !own || field.fieldtype == "Dynamic Link" {
                         found.push(Referrer {
                             doctype: meta.name.clone(),
                             name: doc.name(),

@@ -89,19 +89,26 @@ impl Site {
         };
         let mut system_only = false;
         let mut reach = None;
+        let mut shared = None;
         if meta.istable && !ctx.ignore_permissions {
             let parent = self.meta(&query.parent).ok_or_else(Failure::forbidden)?;
             let fits = parent.tables().any(|(_, child)| child == query.doctype);
             if !fits || ctx.user == "Guest" {
                 return Err(Failure::forbidden());
             }
-            // Without a right on the parent the older version shows the system columns only.
             let is_stranger = self.reach(&ctx.user, &parent, "read").is_none();
+            // One shared parent opens the rows of all; the older version shows system columns only.
+            if is_stranger && self.shared(&ctx.user, &parent.name).is_empty() {
+                return Err(Self::list_refusal(ctx, &parent.name));
+            }
             system_only = is_stranger && !self.is_newer();
         } else if !ctx.ignore_permissions {
             reach = self.reach(&ctx.user, &meta, "read");
             if reach.is_none() {
-                return Err(Self::list_refusal(ctx, &query.doctype));
+                shared = Some(self.shared(&ctx.user, &meta.name)).filter(|names| !names.is_empty());
+                if shared.is_none() {
+                    return Err(Self::list_refusal(ctx, &query.doctype));
+                }
             }
         }
         if meta.is_virtual {
@@ -111,7 +118,8 @@ impl Site {
             let text = format!("('DocType', '{}')", query.doctype);
             return Err(Failure::internal("pymysql.err", "ProgrammingError", &text));
         }
-        let plan = self.plan(ctx, query, reach, system_only)?;
+        let mut plan = self.plan(ctx, query, reach, system_only)?;
+        plan.visibility.allowed.extend(shared.map(|names| ("name".to_owned(), names)));
         Ok(run(&plan, query))
     }
 
