@@ -8,6 +8,7 @@
 mod case;
 mod client;
 mod coverage;
+mod live;
 mod pattern;
 mod run;
 mod sums;
@@ -16,26 +17,25 @@ mod world;
 
 use world::World;
 
-/// Replays one case file; all its mismatches at once, if there are any.
-fn replay(name: &str, world: &World) -> Result<(), String> {
+/// Replays a case file and says how much of it.
+fn replay(name: &str, world: &World) -> run::Report {
     let report = run::replay(world, &case::read_ground(), &case::read(name));
-    let differences = report.differences;
     let left_out =
         if world.is_live() { format!(", {} left out", report.left_out) } else { String::new() };
     println!("{name} on {}: {} exchanges replayed{left_out}", world.name(), report.replayed);
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(format!(
-        "{name} on {}: {} differences\n{}",
-        world.name(),
-        differences.len(),
-        differences.join("\n")
-    ))
+    report
+}
+
+/// All mismatches of a case file at once, if there are any.
+fn complaint(name: &str, world: &World, report: &run::Report) -> Option<String> {
+    let differences = &report.differences;
+    let head = format!("{name} on {}: {} differences", world.name(), differences.len());
+    (!differences.is_empty()).then(|| format!("{head}\n{}", differences.join("\n")))
 }
 
 fn check(file: &str, flavour: &str) {
-    if let Err(differences) = replay(file, &World::sandbox(flavour)) {
+    let world = World::sandbox(flavour);
+    if let Some(differences) = complaint(file, &world, &replay(file, &world)) {
         panic!("{differences}");
     }
 }
@@ -101,6 +101,14 @@ fn on_real_sites() {
         println!("ERPSYNC_LIVE is not set: no real sites, nothing replayed");
         return;
     };
-    let failed: Vec<String> = TESTED.iter().filter_map(|file| replay(file, &world).err()).collect();
+    let (mut replayed, mut left_out, mut failed) = (0, 0, Vec::new());
+    for file in TESTED {
+        let report = replay(file, &world);
+        replayed += report.replayed;
+        left_out += report.left_out;
+        failed.extend(complaint(file, &world, &report));
+    }
+    world.tidy(&case::read_ground());
+    println!("together: {replayed} exchanges replayed, {left_out} left out");
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }

@@ -26,12 +26,17 @@ pub struct CaseFile {
     pub file: String,
     /// The doctypes it uses; a live run empties them first.
     pub doctypes: Vec<String>,
-    /// True where a real site would have to be configured by hand.
+    /// The roles of our own that the weak user has here.
     #[serde(default)]
-    pub sandbox_only: bool,
+    pub weak_roles: Vec<String>,
+    /// Why no case of it can be replayed on a real site.
+    pub sandbox_only: Option<String>,
     #[serde(default)]
     pub setup: Vec<Case>,
     pub cases: Vec<Case>,
+    /// What takes away again what was made outside the doctypes of our own; on real sites only.
+    #[serde(default)]
+    pub cleanup: Vec<Case>,
 }
 
 /// One exchange, or (without a method) something done to the sandbox itself.
@@ -46,7 +51,8 @@ pub struct Case {
     #[serde(rename = "as")]
     pub user: Option<String>,
     pub site: Option<String>,
-    pub sandbox_only: bool,
+    /// Why it cannot be replayed on a real site.
+    pub sandbox_only: Option<String>,
     pub method: String,
     /// Percent-encoded, as it goes over the wire.
     pub path: String,

@@ -34,7 +34,7 @@ pub fn replay(world: &World, ground: &Ground, file: &CaseFile) -> Report {
     let client = Client::new();
     let mut run =
         Run { world, client: &client, ground, vars: Vars::default(), report: Report::default() };
-    if file.sandbox_only && world.is_live() {
+    if file.sandbox_only.is_some() && world.is_live() {
         run.report.left_out = file.titles().len();
         return run.report;
     }
@@ -42,6 +42,10 @@ pub fn replay(world: &World, ground: &Ground, file: &CaseFile) -> Report {
     world.prepare(&client, ground, file);
     for case in file.setup.iter().chain(&file.cases) {
         run.every(case);
+    }
+    if world.is_live() {
+        let cleanup = file.cleanup.iter().cloned();
+        cleanup.for_each(|case| run.every(&Case { may_fail: true, ..case }));
     }
     run.report
 }
@@ -70,7 +74,7 @@ impl Run<'_> {
 
     /// A case, once or for each of its values.
     fn every(&mut self, case: &Case) {
-        if case.sandbox_only && self.world.is_live() {
+        if case.sandbox_only.is_some() && self.world.is_live() {
             self.report.left_out += case.titles().len();
             return;
         }

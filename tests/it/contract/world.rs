@@ -5,11 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use frappe_sandbox::http::Server;
 use frappe_sandbox::rate::RateLimit;
 use frappe_sandbox::sites;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::case::{Case, CaseFile, Ground};
 use super::client::{Client, Site};
+use super::live;
 use super::vars::{Vars, at, plain};
 
 /// Two sites.
@@ -121,7 +123,8 @@ impl World {
         if self.is_live() { format!("{seconds:x}") } else { "1".to_owned() }
     }
 
-    /// Makes the doctypes of a case file where they are missing, and empties them on real sites.
+    /// Makes the doctypes of a case file where they are missing, empties them on real sites, and
+    /// gives the weak user the roles that the file says.
     pub fn prepare(&self, client: &Client, ground: &Ground, file: &CaseFile) {
         let needed = closure(ground, &file.doctypes);
         for site in [&self.cloud, &self.local] {
@@ -132,13 +135,51 @@ impl World {
                     &post("/api/resource/Role", json!({"role_name": role, "desk_access": 1})),
                 );
             }
-            for doctype in ground.doctypes.iter().filter(|d| needed.contains(&name_of(d))) {
-                make(client, site, doctype);
-            }
+            // Emptying a real site needs them all: a removed doctype keeps its documents.
+            let wanted = |d: &&Value| self.is_live() || needed.contains(&name_of(d));
+            self.make(client, site, ground.doctypes.iter().filter(wanted));
             if self.is_live() {
-                empty_all(client, site, ground);
+                live::empty(client, site, ground);
+            }
+            live::give_roles(client, site, ground, &file.weak_roles);
+        }
+    }
+
+    /// Takes away what was made on real sites.
+    pub fn tidy(&self, ground: &Ground) {
+        let client = Client::new();
+        for site in [&self.cloud, &self.local] {
+            self.make(&client, site, ground.doctypes.iter());
+            live::tidy(&client, site, ground);
+        }
+    }
+
+    /// Makes the doctypes that are missing.
+    fn make<'a>(&self, client: &Client, site: &Site, doctypes: impl Iterator<Item = &'a Value>) {
+        let known = live::list(client, site, "DocType", &json!({"custom": 1}));
+        let known: Vec<String> = known.iter().map(name_of).collect();
+        for doctype in doctypes.filter(|d| !known.contains(&name_of(d))) {
+            let posted = post("/api/resource/DocType", self.flavoured(doctype));
+            let (status, answer) = send(client, site, &posted);
+            let name = name_of(doctype);
+            assert_eq!(status, 200, "{}: the doctype {name} could not be made: {answer}", site.url);
+        }
+    }
+
+    /// The doctype as the flavour of the site has it: what a field says `at_15_105` counts there.
+    fn flavoured(&self, doctype: &Value) -> Value {
+        let mut doctype = doctype.clone();
+        for field in doctype["fields"].as_array_mut().into_iter().flatten() {
+            let Some(Value::Object(other)) =
+                field.as_object_mut().and_then(|f| f.remove("at_15_105"))
+            else {
+                continue;
+            };
+            if self.flavour == "15.105" {
+                field.as_object_mut().into_iter().for_each(|f| f.extend(other.clone()));
             }
         }
+        doctype
     }
 
     fn server(&self, case: &Case) -> Option<&Server> {
@@ -182,7 +223,7 @@ fn address(server: &Server) -> Site {
     Site { url: server.url(), full: keys(sites::FULL_USER), weak: keys(sites::WEAK_USER) }
 }
 
-fn name_of(doctype: &Value) -> String {
+pub fn name_of(doctype: &Value) -> String {
     doctype["name"].as_str().unwrap_or_default().to_owned()
 }
 
@@ -207,51 +248,30 @@ fn closure(ground: &Ground, wanted: &[String]) -> Vec<String> {
     needed
 }
 
-fn get(path: &str) -> Case {
+pub fn get(path: &str) -> Case {
     Case { method: "GET".to_owned(), path: path.to_owned(), ..Case::default() }
 }
 
-fn post(path: &str, body: Value) -> Case {
-    Case { method: "POST".to_owned(), path: path.to_owned(), body: Some(body), ..Case::default() }
+pub fn post(path: &str, body: Value) -> Case {
+    Case { method: "POST".to_owned(), body: Some(body), ..get(path) }
 }
 
-fn send(client: &Client, site: &Site, case: &Case) -> (u16, Value) {
+pub fn put(path: &str, body: Value) -> Case {
+    Case { method: "PUT".to_owned(), ..post(path, body) }
+}
+
+pub fn delete(path: &str) -> Case {
+    Case { method: "DELETE".to_owned(), ..get(path) }
+}
+
+/// The path of a document.
+pub fn resource(doctype: &str, name: &str) -> String {
+    let [doctype, name] = [doctype, name].map(|t| utf8_percent_encode(t, NON_ALPHANUMERIC));
+    format!("/api/resource/{doctype}/{name}")
+}
+
+pub fn send(client: &Client, site: &Site, case: &Case) -> (u16, Value) {
     let answer =
         client.send(site, case, &Vars::default()).unwrap_or_else(|e| panic!("{}: {e}", site.url));
     (answer.status, answer.json)
-}
-
-fn make(client: &Client, site: &Site, doctype: &Value) {
-    let name = name_of(doctype);
-    let path = format!("/api/resource/DocType/{}", name.replace(' ', "%20"));
-    if send(client, site, &get(&path)).0 == 200 {
-        return;
-    }
-    let (status, answer) = send(client, site, &post("/api/resource/DocType", doctype.clone()));
-    assert_eq!(status, 200, "{}: the doctype {name} could not be made: {answer}", site.url);
-}
-
-/// Deletes what earlier runs left, those that link before those that are linked; dynamic links make
-/// a second round necessary.
-fn empty_all(client: &Client, site: &Site, ground: &Ground) {
-    let plain = |d: &&Value| d["istable"].is_null() && d["issingle"].is_null();
-    for _ in 0..2 {
-        for doctype in ground.doctypes.iter().rev().filter(plain) {
-            empty(client, site, &name_of(doctype));
-        }
-    }
-}
-
-/// Deletes every document; a submitted one is cancelled first.
-fn empty(client: &Client, site: &Site, doctype: &str) {
-    let listing =
-        json!({"doctype": doctype, "fields": ["name", "docstatus"], "limit_page_length": 0});
-    let (_, answer) = send(client, site, &post("/api/method/frappe.client.get_list", listing));
-    for row in answer["message"].as_array().into_iter().flatten() {
-        let named = json!({"doctype": doctype, "name": row["name"]});
-        if row["docstatus"] == 1 {
-            send(client, site, &post("/api/method/frappe.client.cancel", named.clone()));
-        }
-        send(client, site, &post("/api/method/frappe.client.delete", named));
-    }
 }

@@ -1,15 +1,78 @@
 //! What some of Frappe's own doctypes do by themselves.
 //!
-//! What lives here: completing a posted doctype, files. What may not: rules
+//! What lives here: checking and completing a posted doctype, files. What may not: rules
 //! that hold for every doctype, and `ERPNext`'s doctypes (`controllers`).
 
 use serde_json::Value;
 
 use crate::doc::Doc;
+use crate::failure::{Failure, Outcome};
 use crate::meta::DocType;
 use crate::query::md5;
 use crate::site::Site;
 use crate::value;
+
+/// The types that a field may have; the newer version has "Long Int" too.
+const FIELD_TYPES: [&str; 43] = [
+    "Autocomplete",
+    "Attach",
+    "Attach Image",
+    "Barcode",
+    "Button",
+    "Check",
+    "Code",
+    "Color",
+    "Column Break",
+    "Currency",
+    "Data",
+    "Date",
+    "Datetime",
+    "Duration",
+    "Dynamic Link",
+    "Float",
+    "Fold",
+    "Geolocation",
+    "Heading",
+    "HTML",
+    "HTML Editor",
+    "Icon",
+    "Image",
+    "Int",
+    "JSON",
+    "Link",
+    "Long Text",
+    "Markdown Editor",
+    "Password",
+    "Percent",
+    "Phone",
+    "Read Only",
+    "Rating",
+    "Section Break",
+    "Select",
+    "Signature",
+    "Small Text",
+    "Tab Break",
+    "Table",
+    "Table MultiSelect",
+    "Text",
+    "Text Editor",
+    "Time",
+];
+
+/// Refuses a field of a type that there is not.
+pub fn check_fieldtype(fieldtype: &str, row: usize, is_newer: bool) -> Outcome<()> {
+    if fieldtype.is_empty()
+        || FIELD_TYPES.contains(&fieldtype)
+        || is_newer && fieldtype == "Long Int"
+    {
+        return Ok(());
+    }
+    let choices: Vec<String> = FIELD_TYPES.iter().map(|choice| format!("\"{choice}\"")).collect();
+    Err(Failure::validation(&format!(
+        "Row #{row}: Type cannot be \"{fieldtype}\". It should be one of {}",
+        choices.join(", ")
+    )))
+}
 
 impl Site {
     /// Completes the document of a new doctype: what its naming rule and its kind bring along.

@@ -247,7 +247,8 @@ impl Site {
         if self.exists("DocType", &doc.name()) {
             return Err(Failure::duplicate("DocType", &doc.name()));
         }
-        for row in doc.tables.get_mut("fields").into_iter().flatten() {
+        for (at, row) in doc.tables.get_mut("fields").into_iter().flatten().enumerate() {
+            crate::core::check_fieldtype(&row.text("fieldtype"), at + 1, self.is_newer())?;
             if !row.is_set("label") {
                 let label = row.text("fieldname");
                 row.set("label", label);

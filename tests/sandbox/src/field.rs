@@ -22,6 +22,8 @@ pub struct Field {
     pub default: Option<String>,
     /// `link.field` to copy from.
     pub fetch_from: Option<String>,
+    /// How many characters or digits it may have, 0 for the usual.
+    pub length: i64,
     /// Flags that are set: `reqd`, `read_only`, `hidden`, `no_copy`, `unique`, `set_only_once`,
     /// `allow_on_submit`, `is_virtual`, `fetch_if_empty`, `in_list_view`.
     pub flags: Vec<String>,
@@ -45,6 +47,7 @@ impl Field {
                 Some(("options", text)) => field.options = Some(text.to_owned()),
                 Some(("default", text)) => field.default = Some(text.to_owned()),
                 Some(("fetch_from", text)) => field.fetch_from = Some(text.to_owned()),
+                Some(("length", text)) => field.length = text.parse().unwrap_or(0),
                 Some(("label", text)) => text.clone_into(&mut field.label),
                 _ => field.flags.push(part.to_owned()),
             }
@@ -64,6 +67,7 @@ impl Field {
             options: text("options"),
             default: text("default"),
             fetch_from: text("fetch_from"),
+            length: document.get("length").map_or(0, value::to_int),
             ..Self::default()
         };
         for flag in FIELD_FLAGS {
@@ -108,7 +112,10 @@ impl Field {
         if self.has("is_virtual") {
             return None;
         }
-        Kind::of_fieldtype(&self.fieldtype)
+        match Kind::of_fieldtype(&self.fieldtype) {
+            Some(Kind::Int) if self.fieldtype == "Int" && self.length > 11 => Some(Kind::BigInt),
+            kind => kind,
+        }
     }
 
     /// The values of the field as a document, nulls left out.
@@ -129,6 +136,7 @@ impl Field {
         for flag in FIELD_FLAGS {
             out.insert(flag.into(), json!(u8::from(self.has(flag))));
         }
+        out.insert("length".into(), json!(self.length));
         for (key, number) in FIELD_ZEROS {
             out.entry(key).or_insert_with(|| json!(number));
         }
@@ -153,7 +161,7 @@ pub const FIELD_FLAGS: [&str; 12] = [
 ];
 
 /// Further number properties of a field, all zero here.
-const FIELD_ZEROS: [(&str, u8); 26] = [
+const FIELD_ZEROS: [(&str, u8); 25] = [
     ("show_dashboard", 0),
     ("allow_in_quick_entry", 0),
     ("print_hide", 0),
@@ -172,7 +180,6 @@ const FIELD_ZEROS: [(&str, u8); 26] = [
     ("allow_bulk_edit", 0),
     ("in_standard_filter", 0),
     ("in_preview", 0),
-    ("length", 0),
     ("hide_border", 0),
     ("hide_days", 0),
     ("hide_seconds", 0),

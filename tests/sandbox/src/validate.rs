@@ -353,7 +353,9 @@ fn check_lengths(meta: &DocType, doc: &Doc, parent: &Doc) -> Outcome<()> {
         let (too_big, limit) = match field.fieldtype.as_str() {
             "Data" | "Link" | "Dynamic Link" | "Select" | "Password" | "Read Only" | "Phone"
             | "Autocomplete" | "Color" => (value::to_text(value).chars().count() > 140, 140),
-            "Int" | "Check" => (value::to_int(value).abs() > 2_147_483_647, 2_147_483_647),
+            _ if field.kind() == Some(Kind::Int) => {
+                (value::to_int(value).abs() > 2_147_483_647, 2_147_483_647)
+            }
             _ => continue,
         };
         if !too_big {
