@@ -18,9 +18,9 @@ test-live: ## the contract tests against real sites: ERPSYNC_LIVE=keys.json make
 	  echo "make test-live writes to real sites: name the file with their addresses and keys,"; \
 	  echo "ERPSYNC_LIVE=keys.json make test-live (CONTRIBUTING.md says what stands in it)"; \
 	  exit 1; } >&2
-	@cargo test --quiet --locked --test it -- --list live real_sites | grep -q ': test$$' || { \
+	@cargo test --quiet --locked --test it -- --list real_sites | grep -q ': test$$' || { \
 	  echo "make test-live: not in this version: there are no contract tests yet" >&2; exit 1; }
-	cargo test --locked --test it -- --nocapture live real_sites
+	cargo test --locked --test it -- --nocapture real_sites
 
 check: fmt lint test doc ## everything that a change must pass
 
