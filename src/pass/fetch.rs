@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::identity::fold_name;
 use crate::model::{Doc, Side, Sides};
-use crate::recon::Observed;
+use crate::recon::{Observed, went_back};
 use crate::site::bulk;
 use crate::state::Record;
 
@@ -109,7 +109,11 @@ impl Pass<'_> {
         match self.state.record_by_name(&doctype.config.doctype, side, &doc.name())? {
             None => Ok(Observed::Present(doc.clone())),
             // Known on this side alone and never in step: the same document, seen twice.
-            Some(other) if other.id != record.id && other.names[side.opposite()].is_none() => {
+            Some(other)
+                if other.id != record.id
+                    && !other.is_syncing
+                    && other.names[side.opposite()].is_none() =>
+            {
                 let now = self.now();
                 self.state.join_records(record.id, other.id, now)?;
                 self.joined.insert(other.id);
@@ -128,6 +132,10 @@ fn known_document(record: &Record, side: Side, doc: Option<Doc>) -> Observed<Doc
     };
     match &record.creations[side] {
         Some(creation) if creation != doc.creation() => Observed::Replaced(doc),
+        // Asked for by name, there was no listing to tell (`looks_wrong`).
+        _ if record.seen[side].as_deref().is_some_and(|seen| went_back(seen, doc.modified())) => {
+            Observed::Unknown("older than when it was last seen: a restored backup?".to_owned())
+        }
         _ => Observed::Present(doc),
     }
 }

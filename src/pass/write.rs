@@ -191,7 +191,16 @@ impl Pass<'_> {
     ) -> anyhow::Result<()> {
         let copy = answer.name();
         let now = self.now();
-        let outcome = match self.sites[side].delete(&doctype.config.doctype, &copy) {
+        let site = self.sites[side];
+        let deleted = site.delete(&doctype.config.doctype, &copy).or_else(|error| {
+            // An earlier try may have done it without an answer.
+            let is_gone = error.kind == ErrorKind::NoSuchPath
+                && site
+                    .get(&doctype.config.doctype, &copy)
+                    .is_err_and(|error| error.kind == ErrorKind::NotFound);
+            if is_gone { Ok(()) } else { Err(error) }
+        });
+        let outcome = match deleted {
             Ok(()) => {
                 self.state.void_intent(intent, "the copy was taken back", now)?;
                 "the copy was taken back".to_owned()

@@ -12,8 +12,8 @@ use super::error::{StateError, StateResult};
 use super::types::{
     Base, CandidateQuery, Failure, KnownName, NamedDocument, Record, RowName, StatusChange,
 };
-use super::words::{RecordStatus, Word};
-use super::{State, collect, for_side, from_json_some, log, time};
+use super::words::{RecordStatus, Resolution, Word};
+use super::{State, collect, conflicts, for_side, from_json_some, log, time};
 use crate::model::{Side, Sides};
 
 const COLUMNS: &str = "id, doctype, docname, cloud_name, local_name, cloud_creation,
@@ -79,8 +79,11 @@ impl State {
                 })
             };
             let known = Sides::new(read(Side::Cloud)?, read(Side::Local)?);
-            transaction
-                .execute("UPDATE sync_logs SET record = ? WHERE record = ?", [keep, other])?;
+            conflicts::settle(transaction, other, Resolution::Superseded, now)?;
+            for table in ["sync_logs", "journal", "conflict_records"] {
+                let sql = format!("UPDATE {table} SET record = ? WHERE record = ?");
+                transaction.execute(&sql, [keep, other])?;
+            }
             transaction.execute("DELETE FROM sync_records WHERE id = ?", [other])?;
             for (side, [name, creation, seen]) in known.iter() {
                 let sql = for_side(

@@ -286,3 +286,31 @@ fn a_hash_of_another_form_is_no_edit() {
     assert_eq!(ran.json()["actions"], json!([]));
     assert_ne!(bench.query("SELECT form_digest FROM sync_records"), "older");
 }
+
+/// What must not come with a create follows in an update: it is not taken for carried.
+#[test]
+fn what_is_held_back_from_a_create_follows() {
+    let bench = Bench::default();
+    bench.configure("[sync]\ndoctypes = [\"Item\"]\n");
+    let item = json!({"item_code": "BOLT", "item_group": "Products", "stock_uom": "Nos",
+        "opening_stock": 7, "valuation_rate": 2});
+    bench.insert(Side::Cloud, "Item", &item);
+    bench.sync().expect(0);
+    let stock = |side| bench.doc(side, "Item", "BOLT").unwrap()["opening_stock"].as_f64();
+    assert_eq!(stock(Side::Local), stock(Side::Cloud));
+    assert_eq!(stock(Side::Local), Some(7.0));
+}
+
+/// An update holds what the source changed, not all in which the sides differ.
+#[test]
+fn what_the_target_keeps_in_its_own_way_is_left_alone() {
+    let bench = bench();
+    bench.insert(Side::Cloud, "Probe", &probe("Acme", "quiet"));
+    bench.site(Side::Local).hooks.upper_case("Probe", "stxt");
+    bench.sync().expect(0);
+    bench.site(Side::Local).hooks.clear();
+    bench.edit(Side::Cloud, "Probe", "Acme", &json!({"phone": "+91-5"}));
+    bench.sync().expect(0);
+    assert_eq!(bench.doc(Side::Local, "Probe", "Acme").unwrap()["phone"], "+91-5");
+    assert_eq!(text(&bench, Side::Local, "Acme"), "QUIET");
+}
