@@ -12,7 +12,7 @@ use crate::recon::Decision;
 use crate::site::{Site, SiteError, bulk};
 use crate::state::Intent;
 
-use super::write::Done;
+use super::reread::Done;
 use super::{ActionStatus, Doctype, Pass, at};
 
 /// Why an update did not happen, as far as anybody can tell.

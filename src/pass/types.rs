@@ -69,6 +69,8 @@ pub enum Step {
     Skip,
     /// It waits for another document.
     Wait(OpenLink),
+    /// Its turn comes when everything else is done.
+    Last,
     /// It cannot be done, for this reason.
     Fail(String),
     /// A request goes out.
@@ -146,6 +148,17 @@ pub enum AsideReason {
     Taken(String),
     /// It was written without some fields, which follow.
     Rest,
+    /// Its turn comes when everything else is done.
+    Last,
+}
+
+/// The two halves of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Everything that adds or changes.
+    Main,
+    /// What takes something away, in reverse order, and what may settle itself by the rest.
+    Last,
 }
 
 /// What to do with links whose targets are still to be written.
