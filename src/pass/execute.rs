@@ -109,7 +109,8 @@ impl Pass<'_> {
         let Operation { pair, decision, .. } = operation;
         let record = &pair.record;
         let now = self.now();
-        if record.is_syncing {
+        // What is waited for stays pending.
+        if record.is_syncing || self.may_be_awaited(pair) {
             self.report(record, decision, ActionStatus::Skipped, None);
             return Ok(());
         }

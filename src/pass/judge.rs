@@ -25,6 +25,10 @@ impl Pass<'_> {
             let reason = "an earlier request has no answer yet; its outcome is waited for";
             return Ok((forms, Decision::skip(reason)));
         }
+        if self.may_be_awaited(pair) {
+            let reason = "may be what an earlier request made whose outcome is waited for";
+            return Ok((forms, Decision::skip(reason)));
+        }
         let new_fields = self.new_fields(doctype, pair)?;
         let decision = judge_with(doctype, pair, &forms, links, &new_fields, None);
         if decision.conflict.is_none() || doctype.config.policy != Policy::LatestTimestamp {
@@ -140,7 +144,7 @@ fn meet(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Meeting {
 }
 
 /// What this version does not do is left alone.
-pub(super) fn restrained(doctype: &Doctype, pair: &Pair, decision: Decision) -> Decision {
+pub(super) fn restrained(_doctype: &Doctype, pair: &Pair, decision: Decision) -> Decision {
     if decision.skipped || matches!(decision.action, Action::Noop) {
         return decision;
     }
@@ -152,12 +156,6 @@ pub(super) fn restrained(doctype: &Doctype, pair: &Pair, decision: Decision) -> 
     }
     if docs.iter().any(|doc| doc.docstatus() != 0) {
         return Decision::skip("submitted documents are left alone in this version");
-    }
-    let is_named_here = has_natural_name(doctype.config.names, &doctype.naming, &docs);
-    if is_write(&decision) && !is_named_here {
-        return Decision::skip(
-            "its name is given by each site; this version only compares such documents",
-        );
     }
     decision
 }

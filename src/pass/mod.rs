@@ -16,6 +16,7 @@ mod fetch;
 mod inspect;
 mod judge;
 mod links;
+mod lost;
 mod named;
 mod options;
 mod plan;
@@ -48,7 +49,7 @@ pub use workers::Workers;
 
 use crate::config::{Config, DoctypeConfig};
 use crate::identity::Naming;
-use crate::model::Sides;
+use crate::model::{Side, Sides};
 use crate::recon::SiteClock;
 use crate::site::Site;
 use crate::state::{RecordStatus, State};
@@ -70,6 +71,8 @@ pub struct Pass<'a> {
     phase: Phase,
     /// Doctypes of this run that have not been looked at yet.
     ahead: Vec<String>,
+    /// Where documents may still turn up that requests of earlier runs have made.
+    awaited: BTreeSet<(String, Side)>,
     /// Records that turned out to be another one's other side.
     joined: BTreeSet<i64>,
     /// The records of doctypes of which only some documents were asked for.
@@ -112,6 +115,7 @@ impl<'a> Pass<'a> {
             naming: BTreeMap::new(),
             phase: Phase::Main,
             ahead: Vec::new(),
+            awaited: BTreeSet::new(),
             joined: BTreeSet::new(),
             named: BTreeMap::new(),
             left: options.limit,

@@ -3,13 +3,14 @@
 //!
 //! The rule kept here: of one document no second copy stays behind (invariant 3).
 
-use crate::model::{Doc, Side};
+use crate::identity::{fold_name, has_natural_name};
+use crate::model::{Doc, NamesRule, Side};
 use crate::recon::Decision;
 use crate::site::ErrorKind;
 
 use super::requests::sent_fields;
 use super::reread::Done;
-use super::{Doctype, Operation, Pass, Request, Write};
+use super::{Doctype, Operation, Pass, Request, Write, at};
 
 impl Pass<'_> {
     /// A new document must have got the name that it was to get. One that did not is a second
@@ -22,8 +23,8 @@ impl Pass<'_> {
         intent: i64,
         answer: Doc,
     ) -> anyhow::Result<Option<Done>> {
-        if let Request::Insert { name } = &write.request
-            && answer.name() != *name
+        if let Request::Insert { name: Some(name) } = &write.request
+            && is_second_copy(doctype, name, &answer.name())
         {
             self.take_back(doctype, operation.pair.record.id, write.side, name, &answer, intent)?;
             return Ok(None);
@@ -38,11 +39,29 @@ impl Pass<'_> {
             source: write.carried.clone(),
             answer,
             sent: sent_fields(write),
+            form_digest: doctype.shape.digest().to_owned(),
             has_more: !write.body.omitted.is_empty(),
             resolution: write.resolution,
             log_as: write.log_as,
             owed: write.owed.clone(),
         }))
+    }
+
+    /// Whether a copy that was taken back is still as the site answered it, or gone. One that
+    /// somebody has edited since is not ours to delete.
+    pub(super) fn is_as_answered(
+        &self,
+        doctype: &Doctype,
+        side: Side,
+        answer: &Doc,
+    ) -> anyhow::Result<bool> {
+        match self.sites[side].get(&doctype.config.doctype, &answer.name()) {
+            Ok(now) => {
+                Ok(now.creation() == answer.creation() && now.modified() == answer.modified())
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(at(side)(error)),
+        }
     }
 
     /// Deletes the copy that a site has just made for us under another name than asked for.
@@ -84,4 +103,34 @@ impl Pass<'_> {
         }
         Ok(())
     }
+}
+
+/// The name that the copy of a document must have; `None` where the other site gives it one
+/// of its own. An amendment is always called after what it amends.
+pub(super) fn wanted_name(doctype: &Doctype, source: &Doc) -> Option<String> {
+    let natural = has_natural_name(doctype.config.names, &doctype.naming, &[source]);
+    let is_amendment = source.text("amended_from").is_some_and(|name| !name.is_empty());
+    (natural && !is_amendment).then(|| source.name())
+}
+
+/// Why the other site cannot give the copy of a document its name: the configuration calls
+/// names natural that the sites count.
+pub(super) fn cannot_be_named(doctype: &Doctype, source: &Doc) -> Option<String> {
+    let by_rule = doctype.config.names == NamesRule::Natural;
+    let by_itself = has_natural_name(NamesRule::Auto, &doctype.naming, &[source]);
+    (by_rule && !by_itself).then(|| {
+        format!(
+            "names = \"natural\", but the sites give a new {} names of their own; use names = \
+             \"auto\"",
+            doctype.config.doctype
+        )
+    })
+}
+
+/// Whether the name that a site gave means a second document beside one of the wanted name. A
+/// site that counts, although the other names such documents by their title, gives a name of
+/// quite another kind: that one is kept.
+pub(super) fn is_second_copy(doctype: &Doctype, wanted: &str, given: &str) -> bool {
+    let by_title = doctype.config.names == NamesRule::Auto && !doctype.naming.is_natural();
+    given != wanted && (!by_title || fold_name(given).starts_with(&fold_name(wanted)))
 }

@@ -13,6 +13,7 @@ use crate::recon::Decision;
 
 use super::judge::{is_write, restrained};
 use super::links::docs_of;
+use super::named::cannot_be_named;
 use super::requests::ready;
 use super::{Candidate, Doctype, Forms, OpenLinks, Operation, Pair, Pass, Phase, Step};
 
@@ -90,6 +91,10 @@ impl Pass<'_> {
             Action::Conflict => Ok(Step::Record),
             Action::Create | Action::Update => {
                 let target = decision.direction.target().context("a write without a target")?;
+                let new = pair.doc(target.opposite()).filter(|_| decision.action == Action::Create);
+                if let Some(reason) = new.and_then(|source| cannot_be_named(doctype, source)) {
+                    return Ok(Step::Fail(reason));
+                }
                 let write = self.write_for(doctype, pair, forms, decision, links, target)?;
                 Ok(ready(write, decision.action, open, among))
             }

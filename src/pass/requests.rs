@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
-use crate::identity::LinkTable;
+use crate::identity::{LinkTable, Naming};
 use crate::model::{Action, Doc, OpenLink, Side};
 use crate::recon::{Body, Decision, RowNames, create_body, update_body};
 use crate::state::Resolution;
 
+use super::named::wanted_name;
 use super::{Doctype, Forms, OpenLinks, Pair, Pass, Request, Step, Write};
 
 /// Fields that make a site create other documents when they come with a create, and are
@@ -123,10 +124,11 @@ fn changed_fields(forms: &Forms, decision: &Decision, target: Side) -> Vec<Strin
 }
 
 fn insert(doctype: &Doctype, source: &Doc, mut body: Body, target: Side) -> Write {
-    let name = source.name();
-    if doctype.naming.is_prompted() {
-        body.fields.insert("name".to_owned(), name.clone().into());
+    // Nowhere else: a name inside a site's own series blocks the series.
+    if Naming::of(&doctype.schemas[target]).is_prompted() {
+        body.fields.insert("name".to_owned(), source.name().into());
     }
+    let name = wanted_name(doctype, source);
     let carried = without(source, &body.omitted);
     Write {
         side: target,

@@ -29,6 +29,8 @@ pub(super) struct Done {
     pub answer: Doc,
     /// The fields sent.
     pub sent: Doc,
+    /// The form under which it was decided.
+    pub form_digest: String,
     /// Whether fields are still to follow.
     pub has_more: bool,
     pub resolution: Option<Resolution>,
@@ -112,10 +114,15 @@ impl Pass<'_> {
         let source = side_state(&done.source, hash(from, &done.source), seen);
         let message = (!rewritten.is_empty())
             .then(|| format!("{} stored other values for: {}", done.side, rewritten.join(", ")));
-        let sides = match done.side {
+        let mut sides = match done.side {
             Side::Cloud => Sides::new(target, source),
             Side::Local => Sides::new(source, target),
         };
+        if done.form_digest != doctype.shape.digest() {
+            // Hashes of today's form are none under that of the request: the bases are put
+            // through the form again at the next look.
+            sides = sides.map(|_, side| SideState { hash: String::new(), ..side });
+        }
         let status = if !done.owed.is_empty() {
             RecordStatus::Conflict
         } else if done.has_more || ours.is_none() {
@@ -125,7 +132,7 @@ impl Pass<'_> {
         };
         let closing = Closing {
             record: done.record,
-            form_digest: doctype.shape.digest().to_owned(),
+            form_digest: done.form_digest.clone(),
             status,
             direction: Direction::to(done.side),
             reason: done.has_more.then(|| "some fields are still to follow".to_owned()),

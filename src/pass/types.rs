@@ -101,10 +101,10 @@ pub struct Write {
 /// What is asked of the site.
 #[derive(Debug, Clone)]
 pub enum Request {
-    /// A new document, which must get this name.
+    /// A new document.
     Insert {
-        /// The name that the document must have afterwards.
-        name: String,
+        /// The name that it must have afterwards; `None`: whatever name the site gives it.
+        name: Option<String>,
     },
     /// Fields of an existing document.
     Update {

@@ -5,9 +5,10 @@
 
 use crate::model::{Doc, Side, Sides};
 use crate::site::{ErrorKind, ServerClock, Site, SiteError, bulk};
-use crate::state::NewIntent;
+use crate::state::{NewIntent, State};
 
 use super::requests::sent_fields;
+use super::workers::{Lane, Turn};
 use super::{Aside, AsideReason, Doctype, Operation, Outcome, Pass, Request, Stop, Write};
 
 impl Pass<'_> {
@@ -20,13 +21,13 @@ impl Pass<'_> {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
-        let intents = self.begin(&writes)?;
-        let (outcomes, outage) = self.send(doctype, &writes, &intents)?;
+        let (sent, outage) = self.send(doctype, &writes)?;
         let mut aside = Vec::new();
         let mut done = Vec::new();
-        for (((operation, write), intent), outcome) in writes.into_iter().zip(intents).zip(outcomes)
-        {
-            match outcome {
+        for ((operation, write), sent) in writes.into_iter().zip(sent) {
+            // Without an intent its turn never came.
+            let Some(intent) = sent.intent else { continue };
+            match sent.outcome {
                 Some(Outcome::Written(answer)) => {
                     done.extend(self.named_right(doctype, &operation, &write, intent, answer)?);
                 }
@@ -37,80 +38,74 @@ impl Pass<'_> {
         outage.map_or(Ok(aside), |stop| Err(stop.into()))
     }
 
-    /// Commits the intents, with both versions of what is about to be overwritten.
-    fn begin(&mut self, writes: &[(Operation, Write)]) -> anyhow::Result<Vec<i64>> {
-        let now = self.now();
-        let new: Vec<NewIntent> =
-            writes.iter().map(|(operation, write)| self.intent(operation, write)).collect();
-        Ok(self.state.begin_intents(&new, now)?)
-    }
-
-    fn intent(&self, operation: &Operation, write: &Write) -> NewIntent {
+    fn intent(&self, doctype: &Doctype, operation: &Operation, write: &Write) -> NewIntent {
         let Operation { pair, decision, .. } = operation;
         let (target_name, target_modified) = match &write.request {
             Request::Insert { name } => (name.clone(), None),
-            Request::Update { name, modified } => (name.clone(), Some(modified.clone())),
+            Request::Update { name, modified } => (Some(name.clone()), Some(modified.clone())),
         };
         NewIntent {
             record: pair.record.id,
             run: self.run,
             side: write.side,
             action: decision.action,
-            target_name: Some(target_name),
+            target_name,
             target_modified,
             target: pair.doc(write.side).cloned(),
             source: write.carried.clone(),
             sent: sent_fields(write),
+            form_digest: doctype.shape.digest().to_owned(),
             omitted: write.body.omitted.iter().chain(write.owed.keys()).cloned().collect(),
             resolution: write.resolution,
             reason: decision.reason.clone(),
-            site_time: self.site_time(write.side),
+            site_time: site_time(self.sites[write.side], self.now()),
             conflict: self.conflict_of(operation),
         }
     }
 
-    /// The site's own time now, by its last answer.
-    fn site_time(&self, side: Side) -> Option<jiff::Timestamp> {
-        let ServerClock { date, received } = self.sites[side].clock()?;
-        date.checked_add(self.now().duration_since(received)).ok()
-    }
-
-    /// Sends the requests. An answer is committed as it arrives; once a site turns out to be
-    /// down nothing more is begun, and what was not begun has no outcome.
+    /// Sends the requests, each under its intent, with both versions of what it overwrites
+    /// stored. An answer is committed as it arrives; once a site turns out to be down nothing
+    /// more is begun, and what was not begun has no outcome.
+    ///
+    /// Documents whose names a site counts are created one at a time on each side, in the
+    /// order in which they were created on the other, and the intent of each is committed
+    /// when its turn comes: at most one of them is ever in flight.
     fn send(
         &mut self,
         doctype: &Doctype,
         writes: &[(Operation, Write)],
-        intents: &[i64],
-    ) -> anyhow::Result<(Vec<Option<Outcome>>, Option<Stop>)> {
-        let sites = self.sites;
+    ) -> anyhow::Result<(Vec<Sent>, Option<Stop>)> {
+        let new: Vec<NewIntent> = writes
+            .iter()
+            .map(|(operation, write)| self.intent(doctype, operation, write))
+            .collect();
+        let mut sent: Vec<Sent> = writes.iter().map(|_| Sent::default()).collect();
+        let (counted, beside): (Vec<usize>, Vec<usize>) =
+            (0..writes.len()).partition(|i| is_counted(&writes[*i].1));
+        let at_once: Vec<NewIntent> = beside.iter().map(|i| new[*i].clone()).collect();
+        let begun = self.state.begin_intents(&at_once, self.now())?;
+        for (i, intent) in beside.iter().zip(begun) {
+            sent[*i].intent = Some(intent);
+        }
+        let lanes = lanes(writes, &beside, counted);
+        let (sites, state, time) = (self.sites, &mut *self.state, self.around.now);
         let max_attempts = self.config.retry.max_attempts;
-        let mut outcomes: Vec<Option<Outcome>> = writes.iter().map(|_| None).collect();
-        let mut outage = None;
-        let items = writes.iter().map(|(operation, write)| (write.side, (operation, write)));
-        let state = &mut *self.state;
-        let result = self.workers.run(
-            items.collect(),
+        let result = self.workers.in_lanes(
+            lanes,
             |_, (operation, write)| send_one(sites, doctype, operation, write, max_attempts),
-            |i, outcome| {
-                if let Outcome::Written(answer) = &outcome {
-                    state.answer_intent(intents[i], answer)?;
+            |i, turn| match turn {
+                Turn::Begins => {
+                    let now = time();
+                    let site_time = site_time(sites[new[i].side], now);
+                    let intent = NewIntent { site_time, ..new[i].clone() };
+                    sent[i].intent = state.begin_intents(&[intent], now)?.pop();
+                    Ok(())
                 }
-                let stop = match &outcome {
-                    Outcome::Failed(error) if ends_the_run(error) => Some(error.clone()),
-                    _ => None,
-                };
-                outcomes[i] = Some(outcome);
-                match stop {
-                    Some(error) => Err(Stop::Site { side: writes[i].1.side, error }.into()),
-                    None => Ok(()),
-                }
+                Turn::Done(outcome) => arrived(state, &mut sent[i], outcome, new[i].side),
             },
         );
-        if let Err(error) = result {
-            outage = Some(error.downcast::<Stop>()?);
-        }
-        Ok((outcomes, outage))
+        let outage = result.err().map(anyhow::Error::downcast::<Stop>).transpose()?;
+        Ok((sent, outage))
     }
 
     /// A write that did not happen, or of which nobody knows whether it did.
@@ -148,6 +143,58 @@ impl Pass<'_> {
             Some(Outcome::Written(_)) => Ok(None),
         }
     }
+}
+
+/// What became of a write.
+#[derive(Default)]
+struct Sent {
+    /// Its intent; `None` where its turn never came.
+    intent: Option<i64>,
+    /// What came back; `None` where nothing was sent.
+    outcome: Option<Outcome>,
+}
+
+/// Stores an answer as it arrives.
+fn arrived(state: &mut State, sent: &mut Sent, outcome: Outcome, side: Side) -> anyhow::Result<()> {
+    if let (Outcome::Written(answer), Some(intent)) = (&outcome, sent.intent) {
+        state.answer_intent(intent, answer)?;
+    }
+    let stop = match &outcome {
+        Outcome::Failed(error) if ends_the_run(error) => Some(error.clone()),
+        _ => None,
+    };
+    sent.outcome = Some(outcome);
+    stop.map_or(Ok(()), |error| Err(Stop::Site { side, error }.into()))
+}
+
+/// Whether the site gives the new document a name of its own counting.
+fn is_counted(write: &Write) -> bool {
+    matches!(write.request, Request::Insert { name: None })
+}
+
+/// One lane a side for documents whose names are counted; everything else on its own.
+fn lanes<'w>(
+    writes: &'w [(Operation, Write)],
+    beside: &[usize],
+    mut counted: Vec<usize>,
+) -> Vec<Lane<(&'w Operation, &'w Write)>> {
+    let item = |i: usize| (&writes[i].0, &writes[i].1);
+    counted.sort_by_cached_key(|i| {
+        let source = &writes[*i].1.carried;
+        (source.creation().to_owned(), source.name())
+    });
+    let in_turn = Side::BOTH.into_iter().map(|side| {
+        let places = counted.iter().copied().filter(|i| writes[*i].1.side == side);
+        Lane { side, items: places.map(|i| (i, item(i))).collect(), is_announced: true }
+    });
+    let alone = beside.iter().map(|i| Lane::of_one(writes[*i].1.side, *i, item(*i)));
+    in_turn.chain(alone).collect()
+}
+
+/// A site's own time now, by its last answer.
+fn site_time(site: &dyn Site, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+    let ServerClock { date, received } = site.clock()?;
+    date.checked_add(now.duration_since(received)).ok()
 }
 
 /// The site as a whole is out of order. A single write without an answer may be a slow
