@@ -128,6 +128,7 @@ impl Site {
     ) -> Outcome<()> {
         match doc.doctype.as_str() {
             "File" if stored.is_none() => Self::take_content(doc),
+            "Webhook" => self.check_webhook(doc)?,
             "DocType" if stored.is_none() => self.begin_doctype(ctx, doc)?,
             "Contact" => {
                 let mut parts = vec![doc.text("first_name"), doc.text("last_name")];

@@ -1,10 +1,12 @@
 //! Unit tests of the model.
 
+mod clocks;
 mod http;
 mod lists;
 mod names;
 mod rows;
 mod saves;
+mod webhooks;
 
 use jiff::Timestamp;
 use serde_json::Value;
