@@ -1,9 +1,12 @@
 //! Unit tests of the model.
 
 mod clocks;
+mod gone;
 mod http;
+mod interleaving;
 mod lists;
 mod names;
+mod renames;
 mod rows;
 mod saves;
 mod webhooks;

@@ -37,6 +37,11 @@ fn event(call: &WebhookCall) -> &str {
     call.url.rsplit('/').next().unwrap()
 }
 
+fn rename(bench: &mut Bench, doctype: &str, old: &str, new: &str, merge: u8) {
+    let body = json!({"doctype": doctype, "old_name": old, "new_name": new, "merge": merge});
+    bench.ok("POST", "/api/method/frappe.client.rename_doc", body);
+}
+
 #[test]
 fn a_secret_is_kept_though_the_document_shows_a_mask() {
     let mut bench = bench(&[("Customer", "after_insert")]);
@@ -86,6 +91,28 @@ fn submitting_tells_and_an_update_after_it_only_as_a_change() {
     let at_once = json!({"name": "T", "title": "t", "docstatus": 1});
     bench.ok("POST", "/api/resource/N Submit", at_once);
     assert_eq!(sent(&mut bench), ["on_update T", "on_submit T"]);
+}
+
+#[test]
+fn a_rename_tells_only_where_the_name_is_written_into_a_field() {
+    let mut bench = bench(&[
+        ("Customer", "on_change"),
+        ("Item", "on_change"),
+        ("Probe", "on_change"),
+        ("Customer", "on_trash"),
+    ]);
+    let item = json!({"item_code": "I", "item_group": "Products", "stock_uom": "Nos"});
+    bench.ok("POST", "/api/resource/Item", item);
+    bench.ok("POST", "/api/resource/Probe", json!({"title": "P"}));
+    bench.ok("POST", "/api/resource/Customer", json!({"customer_name": "C"}));
+    bench.ok("POST", "/api/resource/Customer", json!({"customer_name": "D"}));
+    rename(&mut bench, "Item", "I", "I2", 0);
+    rename(&mut bench, "Probe", "P", "P2", 0);
+    assert_eq!(sent(&mut bench), [""; 0]);
+    rename(&mut bench, "Customer", "C", "C2", 0);
+    assert_eq!(sent(&mut bench), ["on_change C2"]);
+    rename(&mut bench, "Customer", "C2", "D", 1);
+    assert_eq!(sent(&mut bench), ["on_change D", "on_trash C2", "on_change C2"]);
 }
 
 #[test]
