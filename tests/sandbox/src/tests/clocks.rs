@@ -58,6 +58,9 @@ fn saving_system_settings_moves_later_stamps_and_leaves_earlier_ones() {
     assert_eq!(&new["modified"].as_str().unwrap()[..16], "2026-11-22 04:30");
     assert_eq!(bench.ok("GET", "/api/resource/Probe/A", json!(null))["modified"], old["modified"]);
     assert_eq!(bench.site.zone_name(), "America/New_York");
+    // Who has no zone of their own is told the new one from now on.
+    let told = bench.ask_as("nobody", "GET", "/api/method/frappe.client.get_time_zone", None);
+    assert_eq!(told, (200, json!({"message": {"time_zone": "America/New_York"}})));
     assert_eq!(bench.refused("PUT", path, json!({"time_zone": "Nowhere"})).0, 417);
     assert_eq!(bench.site.zone_name(), "America/New_York");
 }

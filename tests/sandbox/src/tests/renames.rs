@@ -100,6 +100,21 @@ fn a_document_that_links_to_itself_follows_too() {
 }
 
 #[test]
+fn a_plain_link_to_itself_follows_and_keeps_nobody_from_deleting() {
+    let mut bench = bench();
+    let rights = json!({"role": "System Manager", "read": 1, "write": 1, "create": 1, "delete": 1});
+    let field = json!({"fieldname": "up", "label": "Up", "fieldtype": "Link", "options": "Node"});
+    let doctype = json!({"name": "Node", "module": "Custom", "custom": 1, "autoname": "prompt",
+        "fields": [field], "permissions": [rights]});
+    bench.ok("POST", "/api/resource/DocType", doctype);
+    bench.ok("POST", "/api/resource/Node", json!({"name": "A"}));
+    bench.ok("PUT", "/api/resource/Node/A", json!({"up": "A"}));
+    bench.ok("POST", RENAME, body("Node", "A", "B", 0));
+    assert_eq!(get(&mut bench, "Node", "B")["up"], "B");
+    bench.ok("DELETE", "/api/resource/Node/B", json!(null));
+}
+
+#[test]
 fn a_merge_leaves_a_copy_of_the_one_that_went() {
     let mut bench = bench();
     let kept = customer(&mut bench, "Kept");

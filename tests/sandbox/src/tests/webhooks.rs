@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::Bench;
+use crate::request::Request;
 use crate::sites::FULL_USER;
 use crate::webhooks::signature;
 use crate::{Flavour, WebhookCall};
@@ -131,6 +132,51 @@ fn what_is_rolled_back_tells_nothing() {
     let twice = json!({"title": "R"});
     bench.site.insert_as(FULL_USER, "Probe", &twice, bench.now).unwrap_err();
     assert_eq!(sent(&mut bench), [""; 0]);
+}
+
+#[test]
+fn a_deletion_that_fails_half_way_tells_nothing_of_what_went_along() {
+    let mut bench = bench(&[("Contact", "on_trash")]);
+    let customer = json!({"customer_name": "C", "email_id": "c@example.com"});
+    bench.ok("POST", "/api/resource/Customer", customer);
+    bench.ok("POST", "/api/resource/Probe", json!({"title": "P", "cust": "C"}));
+    assert_eq!(bench.refused("DELETE", "/api/resource/Customer/C", json!(null)).0, 417);
+    bench.site.delete_as(FULL_USER, "Customer", "C", bench.now).unwrap_err();
+    bench.ok("PUT", "/api/resource/Probe/P", json!({}));
+    assert_eq!(sent(&mut bench), [""; 0]);
+    bench.ok("DELETE", "/api/resource/Probe/P", json!(null));
+    bench.ok("DELETE", "/api/resource/Customer/C", json!(null));
+    assert_eq!(sent(&mut bench), ["on_trash C-C"]);
+}
+
+#[test]
+fn nothing_is_sent_before_the_commit() {
+    let mut bench = bench(&[("Probe", "after_insert")]);
+    let user = bench.site.user(FULL_USER).cloned().unwrap();
+    let request = Request::new("POST", "/api/resource/Probe")
+        .token(&user.api_key, &user.api_secret)
+        .json(&json!({"title": "P"}));
+    let mut pending = bench.site.arrive(request, bench.now);
+    bench.site.begin(&mut pending, bench.now);
+    assert_eq!(bench.site.due_webhooks(later(&bench, 60)), []);
+    let end = later(&bench, 2);
+    bench.site.commit(&mut pending, end);
+    assert_eq!(bench.site.due_webhooks(later(&bench, 1)), []);
+    assert_eq!(bench.site.due_webhooks(end).len(), 1);
+}
+
+#[test]
+fn a_body_is_a_template_or_fields_and_not_both() {
+    let mut bench = bench(&[("Probe", "after_insert")]);
+    let path = "/api/resource/Webhook/Probe after_insert";
+    let rows = json!([{"fieldname": "txt", "key": "t"}]);
+    let json_only = bench.ok("PUT", path, json!({"webhook_data": rows}));
+    assert_eq!(json_only["webhook_data"], json!([]));
+    let form = json!({"webhook_data": rows, "request_structure": "Form URL-Encoded"});
+    assert_eq!(bench.ok("PUT", path, form).get("webhook_json"), None);
+    bench.ok("POST", "/api/resource/Probe", json!({"title": "P", "txt": "ä"}));
+    let call = bench.site.due_webhooks(bench.now).remove(0);
+    assert_eq!(String::from_utf8(call.body).unwrap(), "{\"t\": \"\\u00e4\"}");
 }
 
 #[test]
