@@ -66,6 +66,15 @@ fn saving_system_settings_moves_later_stamps_and_leaves_earlier_ones() {
 }
 
 #[test]
+fn a_zone_that_is_set_is_what_system_settings_say() {
+    let mut bench = Bench::new(Flavour::V15_55);
+    bench.site.set_zone("Europe/Berlin").unwrap();
+    let path = "/api/method/frappe.client.get_value?doctype=System Settings&fieldname=time_zone";
+    assert_eq!(bench.ok("GET", path, json!(null)), json!({"time_zone": "Europe/Berlin"}));
+    assert!(bench.site.set_zone("Nowhere").is_err());
+}
+
+#[test]
 fn get_time_zone_tells_the_callers_zone_and_not_the_sites() {
     let mut site = Site::new("local", Flavour::V15_55, "America/New_York", 1).unwrap();
     let mut ask = |user: Option<&str>| {
