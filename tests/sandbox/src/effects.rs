@@ -33,14 +33,8 @@ impl Site {
                 self.make_address(ctx, doc)?;
                 self.make_contact(ctx, doc)?;
             }
-            "Item" if stored.is_none() && doc.number("standard_rate") != 0.0 => {
-                let mut price = Doc::new("Item Price");
-                price.set("item_code", doc.name());
-                price.set("price_list", "Standard Selling");
-                price.set("price_list_rate", doc.get("standard_rate").clone());
-                self.insert(ctx, price, &InsertOptions::default())?;
-            }
-            _ => {}
+            "Item" if stored.is_none() => self.after_new_item(ctx, doc)?,
+            _ => self.settle_voucher(ctx, doc, stored)?,
         }
         let is_child_row = meta.istable && stored.is_some();
         if is_child_row {
@@ -61,6 +55,22 @@ impl Site {
         }
         for later in self.hooks.later(&doc.doctype) {
             self.schedule_change(ctx, doc, later);
+        }
+        Ok(())
+    }
+
+    /// A new item with a rate gets a price, one with stock is put into the warehouse; a later save
+    /// does neither.
+    fn after_new_item(&mut self, ctx: &mut Context, doc: &Doc) -> Outcome<()> {
+        if doc.number("standard_rate") != 0.0 {
+            let mut price = Doc::new("Item Price");
+            price.set("item_code", doc.name());
+            price.set("price_list", "Standard Selling");
+            price.set("price_list_rate", doc.get("standard_rate").clone());
+            self.insert(ctx, price, &InsertOptions::default())?;
+        }
+        if doc.number("opening_stock") != 0.0 {
+            self.enter_opening_stock(ctx, doc)?;
         }
         Ok(())
     }
