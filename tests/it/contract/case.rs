@@ -24,6 +24,8 @@ pub struct Ground {
 #[serde(deny_unknown_fields)]
 pub struct CaseFile {
     pub file: String,
+    /// The recorded file, where several case files share one.
+    pub recording: Option<String>,
     /// The doctypes it uses; a live run empties them first.
     pub doctypes: Vec<String>,
     /// The roles of our own that the weak user has here.
@@ -139,6 +141,11 @@ impl Case {
 }
 
 impl CaseFile {
+    /// The recorded file that its titles are of.
+    pub fn recording(&self) -> &str {
+        self.recording.as_deref().unwrap_or(&self.file)
+    }
+
     /// All recorded titles it covers.
     pub fn titles(&self) -> Vec<String> {
         self.cases.iter().flat_map(Case::titles).collect()
