@@ -65,8 +65,8 @@ impl Vars {
         self.replace(text, |v| utf8_percent_encode(v, NON_ALPHANUMERIC).to_string())
     }
 
-    /// A value with variables replaced and the two abbreviations written out:
-    /// `{"$times": [text, n]}` and `{"$each": n, "of": ...}` with `${n}`.
+    /// A value with variables replaced and the abbreviations written out:
+    /// `{"$times": [text, n]}`, `{"$each": n, "of": ...}` with `${n}`, and `{"$join": [lists]}`.
     pub fn expand(&self, value: &Value) -> Value {
         match value {
             Value::String(s) => self.expand_text(s),
@@ -90,6 +90,11 @@ impl Vars {
             return Value::String(
                 text.repeat(parts[1].as_u64().unwrap_or(0).try_into().unwrap_or(0)),
             );
+        }
+        if let Some(Value::Array(lists)) = map.get("$join") {
+            let lists = lists.iter().map(|list| self.expand(list));
+            let joined = lists.flat_map(|list| list.as_array().cloned().unwrap_or_default());
+            return Value::Array(joined.collect());
         }
         if let (Some(times), Some(of)) = (map.get("$each").and_then(Value::as_u64), map.get("of")) {
             return Value::Array((0..times).map(|n| self.with("n", n.into()).expand(of)).collect());
