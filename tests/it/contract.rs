@@ -73,6 +73,8 @@ contract_tests! {
     row_names: "15-more",
     rows_of_another_site: "18-si-rows-and-misc",
     fingerprints: "20-fingerprints",
+    copies_of_selling: "30-copy-per-doctype-selling",
+    ways_of_copying: "32-copy-traps-selling",
     submit_cancel_pay: "33-submit-cancel-amend-pay",
     lost_answers: "34-lost-answer",
     fingerprints_in_depth: "35-fingerprints",

@@ -85,6 +85,7 @@ impl Site {
         }
         self.fill_head(rules, doc);
         self.fill_rows(rules, doc);
+        self.check_whole(doc)?;
         self.check_origins(rules, doc)?;
         totals::total(doc);
         // The older version does not work it out for what is submitted at once, or has been a draft.

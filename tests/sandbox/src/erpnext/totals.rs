@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::book::Rules;
+use super::refusal;
 use super::words::in_words;
 use crate::collate;
 use crate::doc::Doc;
@@ -101,6 +102,25 @@ impl Site {
                 && price.text("valid_from").as_str() <= date
         });
         valid.map_or(0.0, |price| price.number("price_list_rate"))
+    }
+
+    /// Some units are not divided.
+    pub(super) fn check_whole(&self, doc: &Doc) -> Outcome<()> {
+        for row in doc.rows("items") {
+            let (unit, quantity) = (row.text("uom"), row.number("qty"));
+            if quantity.fract() != 0.0
+                && value::is_truthy(&self.value_of("UOM", &unit, "must_be_whole_number"))
+            {
+                let text = format!(
+                    "Row {}: Quantity ({}) cannot be a fraction. To allow this, disable '<strong>Must be Whole Number</strong>' in UOM <strong>{unit}</strong>.",
+                    row.text("idx"),
+                    value::python_float(quantity)
+                );
+                let class = "UOMMustBeIntegerError";
+                return Err(refusal("utilities.transaction_base", class, &text, "Message"));
+            }
+        }
+        Ok(())
     }
 
     /// What the site's own stock says of a row: these fields differ between any two sites.
