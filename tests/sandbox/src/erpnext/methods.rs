@@ -87,7 +87,7 @@ impl Site {
         }
         self.fill_rows(rules, &mut doc);
         totals::total(&mut doc);
-        self.fill_schedule(ctx, rules, &mut doc)?;
+        self.fill_schedule(ctx, rules, &mut doc);
         self.write_anew(ctx, &mut doc)?;
         self.restate_shares(ctx, doctype, name);
         Ok(Reply::Nothing)

@@ -289,19 +289,18 @@ impl Site {
     }
 }
 
-/// The remarks of a payment: they contain the names of what it pays.
+/// The remarks of a payment: they contain the names of what it pays, and amounts as they were sent.
 fn remarks(currency: &str, doc: &Doc) -> String {
-    let amount = |number: f64| format!("Amount {currency} {}", value::python_float(number));
+    let amount = |from: &Doc, field: &str| format!("Amount {currency} {}", from.text(field));
     let way = if doc.text("payment_type") == "Receive" { "received from" } else { "paid to" };
-    let mut lines =
-        vec![format!("{} {way} {}", amount(doc.number("paid_amount")), doc.text("party"))];
+    let mut lines = vec![format!("{} {way} {}", amount(doc, "paid_amount"), doc.text("party"))];
     if doc.is_set("reference_no") {
         let (number, date) = (doc.text("reference_no"), doc.text("reference_date"));
         lines.push(format!("Transaction reference no {number} dated {date}"));
     }
     for row in doc.rows("references").iter().filter(|row| row.is_set("allocated_amount")) {
         let (kind, name) = (row.text("reference_doctype"), row.text("reference_name"));
-        lines.push(format!("{} against {kind} {name}", amount(row.number("allocated_amount"))));
+        lines.push(format!("{} against {kind} {name}", amount(row, "allocated_amount")));
     }
     lines.join("\n")
 }

@@ -141,26 +141,26 @@ impl Site {
         }
     }
 
-    /// A document without a payment schedule gets one row; amounts follow the total.
-    pub(super) fn fill_schedule(
-        &mut self,
-        ctx: &Context,
-        rules: &Rules,
-        doc: &mut Doc,
-    ) -> Outcome<()> {
-        if rules.due_from.is_empty() {
-            return Ok(());
+    /// An invoice is not due before it is posted.
+    pub(super) fn check_due(rules: &Rules, doc: &Doc) -> Outcome<()> {
+        let is_early = rules.due_from == "due_date"
+            && doc.is_set("due_date")
+            && doc.text("due_date") < doc.text(rules.date);
+        if is_early {
+            let text = "Due Date cannot be before Posting / Supplier Invoice Date";
+            return Err(Failure::validation(text));
         }
-        if rules.due_from == "due_date" {
-            if !doc.is_set("due_date") {
-                let date = doc.get(rules.date).clone();
-                doc.set("due_date", date);
-            }
-            if doc.text("due_date") < doc.text(rules.date) {
-                return Err(Failure::validation(
-                    "Due Date cannot be before Posting / Supplier Invoice Date",
-                ));
-            }
+        Ok(())
+    }
+
+    /// A document without a payment schedule gets one row; amounts follow the total.
+    pub(super) fn fill_schedule(&mut self, ctx: &Context, rules: &Rules, doc: &mut Doc) {
+        if rules.due_from.is_empty() {
+            return;
+        }
+        if rules.due_from == "due_date" && !doc.is_set("due_date") {
+            let date = doc.get(rules.date).clone();
+            doc.set("due_date", date);
         }
         if doc.rows("payment_schedule").is_empty() {
             let due = doc.get(rules.due_from).clone();
@@ -176,7 +176,6 @@ impl Site {
                 row.set(field, value::float(amount));
             }
         }
-        Ok(())
     }
 }
 

@@ -171,6 +171,19 @@ fn a_closed_order_is_not_delivered_and_its_rows_are_not_exceeded() {
 }
 
 #[test]
+fn a_due_date_that_passes_stops_a_draft() {
+    for (flavour, statuses) in [(Flavour::V15_55, [200, 417]), (Flavour::V15_105, [417, 404])] {
+        let mut bench = Bench::stocked(flavour);
+        let invoice = json!({"customer": "Acme", "company": "Bench Co", "due_date": "2026-11-10",
+            "posting_date": "2026-11-01", "items": [{"item_code": "STK", "qty": 1, "rate": 5}]});
+        let first = bench.ask("POST", "/api/resource/Sales Invoice", Some(&invoice)).0;
+        let path = "/api/resource/Sales Invoice/ACC-SINV-2026-00001";
+        let second = bench.ask("PUT", path, Some(&json!({}))).0;
+        assert_eq!([first, second], statuses, "{flavour:?}");
+    }
+}
+
+#[test]
 fn the_queue_submits_when_its_worker_is_through() {
     for flavour in FLAVOURS {
         let mut bench = Bench::new(flavour);
