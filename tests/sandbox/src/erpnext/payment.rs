@@ -92,7 +92,7 @@ impl Site {
     }
 
     /// A line for each reference, one for what is not allocated, one for the money.
-    pub(super) fn payment_entries(&self, doc: &Doc) -> Entries {
+    pub(super) fn payment_entries(doc: &Doc) -> Entries {
         let received = doc.text("payment_type") == "Receive";
         let (party_account, money_account) =
             if received { ("paid_from", "paid_to") } else { ("paid_to", "paid_from") };
@@ -127,6 +127,8 @@ impl Site {
     /// Sums and the other side's accounts of a journal entry.
     pub(super) fn prepare_journal(&self, doc: &mut Doc) -> Outcome<()> {
         let center = self.of_company(doc, "Main");
+        // What is submitted at once is not told its other side.
+        let is_draft = doc.docstatus() == 0;
         let (mut debits, mut credits) = (Vec::new(), Vec::new());
         for row in doc.rows("accounts") {
             let is_debit = row.number("debit_in_account_currency") != 0.0;
@@ -150,8 +152,10 @@ impl Site {
                 row.set(field, value::float(amount));
                 *sum += amount;
             }
-            let others = if row.number("debit") != 0.0 { &credits } else { &debits };
-            row.set("against_account", others.join(", "));
+            let others = if row.number("debit") == 0.0 { &debits } else { &credits };
+            if is_draft {
+                row.set("against_account", others.join(", "));
+            }
         }
         let difference = cents(debit - credit);
         if difference != 0.0 {
