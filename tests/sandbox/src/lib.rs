@@ -9,8 +9,8 @@
 //! * [`site`] the site and its state; [`sites`] furnished sites; [`seed`] many documents
 //! * [`request`] requests and answers; `exchange` the life of a request; `route` paths and the two
 //!   REST interfaces; `methods`, `desk` method calls
-//! * `load`, `save`, `validate`, `naming`, `remove`, `rename` what documents obey; `controllers`,
-//!   `effects`, `core` what some doctypes do by themselves
+//! * `load`, `save`, `validate`, `naming`, `remove`, `rename`, `tree` what documents obey; `controllers`,
+//!   `effects`, `core` what some doctypes do by themselves, `erpnext` those of `ERPNext`
 //! * `query` lists; `access` permissions; [`failure`] refusals and their bodies
 //! * [`meta`] doctypes and [`field`] their fields; [`doc`] documents; [`table`] rows; [`value`] cells; [`collate`] text order
 //! * [`faults`] misbehaviour on order; [`log`] the request log; [`rate`] the rate limit
@@ -28,6 +28,7 @@ mod desk;
 mod direct;
 pub mod doc;
 mod effects;
+mod erpnext;
 mod exchange;
 pub mod failure;
 pub mod faults;
@@ -49,6 +50,7 @@ pub mod seed;
 pub mod site;
 pub mod sites;
 pub mod table;
+mod tree;
 mod validate;
 pub mod value;
 
