@@ -11,6 +11,7 @@ mod coverage;
 mod live;
 mod pattern;
 mod run;
+mod same;
 mod sums;
 mod vars;
 mod world;
@@ -72,6 +73,8 @@ contract_tests! {
     row_names: "15-more",
     rows_of_another_site: "18-si-rows-and-misc",
     fingerprints: "20-fingerprints",
+    copies_of_masters: "30-copy-masters",
+    traps_of_masters: "32-copy-masters",
     lost_answers: "34-lost-answer",
     fingerprints_in_depth: "35-fingerprints",
     permissions: "35b-fingerprints-permissions",

@@ -99,16 +99,17 @@ pub fn compare(file: &str, lines: &[Line], titles: &[String]) -> (usize, usize, 
 /// The whole count, printed, and every disagreement.
 pub fn count() -> (String, Vec<String>) {
     let tables = table();
-    let files = case::all_files();
+    let files: Vec<case::CaseFile> = case::all_files().iter().map(|f| case::read(f)).collect();
     let mut text = vec!["recorded exchanges covered by cases".to_owned()];
     let mut wrong: Vec<String> = files
         .iter()
-        .filter(|f| !tables.contains_key(*f))
-        .map(|f| format!("{f} has no table in docs/frappe.md"))
+        .filter(|f| !tables.contains_key(f.recording()))
+        .map(|f| format!("{} has no table in docs/frappe.md", f.recording()))
         .collect();
     let (mut covered, mut total) = (0, 0);
     for (file, lines) in &tables {
-        let titles = if files.contains(file) { case::read(file).titles() } else { Vec::new() };
+        let of = files.iter().filter(|f| f.recording() == file);
+        let titles: Vec<String> = of.flat_map(case::CaseFile::titles).collect();
         let (c, t, w) = compare(file, lines, &titles);
         text.push(format!("  {file:44} {c:4} of {t:4}"));
         covered += c;

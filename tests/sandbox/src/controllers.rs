@@ -59,6 +59,7 @@ impl Site {
         doc: &mut Doc,
         stored: Option<&Doc>,
     ) -> Outcome<()> {
+        self.check_party(meta, doc)?;
         match doc.doctype.as_str() {
             "File" if stored.is_none() => Self::take_content(doc),
             "DocType" if stored.is_none() => self.begin_doctype(ctx, doc)?,

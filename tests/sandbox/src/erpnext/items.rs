@@ -82,8 +82,12 @@ impl Site {
         prices
     }
 
-    /// Refuses a second price for the same.
+    /// Refuses a price of nothing, and a second price for the same.
     pub(crate) fn check_price(&self, doc: &Doc) -> Outcome<()> {
+        let item = doc.text("item_code");
+        if !self.exists("Item", &item) {
+            return Err(Failure::validation(&format!("Item {item} not found.")));
+        }
         let is_same = |other: &Doc| {
             let fields = IDENTITY_OF_PRICE.iter();
             other.name() != doc.name()

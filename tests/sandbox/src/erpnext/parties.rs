@@ -6,6 +6,7 @@
 use crate::collate;
 use crate::doc::Doc;
 use crate::failure::{Failure, Message, Outcome};
+use crate::meta::DocType;
 use crate::save::InsertOptions;
 use crate::site::{Context, Site};
 use crate::value::Cell;
@@ -70,6 +71,18 @@ impl Site {
             count += 1;
         }
         format!("{name}-{count}")
+    }
+
+    /// Whom a voucher is for must exist: its customer or supplier is not seen to by the check of links,
+    /// because values are fetched through it.
+    pub(crate) fn check_party(&self, meta: &DocType, doc: &Doc) -> Outcome<()> {
+        for (field, doctype) in [("customer", "Customer"), ("supplier", "Supplier")] {
+            let party = doc.text(field);
+            if meta.is_submittable && !party.is_empty() && !self.exists(doctype, &party) {
+                return Err(Failure::validation(&format!("{doctype}: {party} does not exists")));
+            }
+        }
+        Ok(())
     }
 
     /// What a contact derives from its rows.
