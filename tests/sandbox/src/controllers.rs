@@ -1,7 +1,8 @@
 //! What some doctypes do by themselves.
 //!
-//! What lives here: names made from fields, derived values, documents made on the side, trees. It
-//! is a small likeness of what `ERPNext` does. What may not: rules that hold for every doctype.
+//! What lives here: names made from fields, derived values of masters and of Frappe's own
+//! doctypes. What may not: rules that hold for every doctype; documents that are submitted
+//! (`erpnext`).
 
 use serde_json::Value;
 
@@ -9,7 +10,6 @@ use crate::doc::Doc;
 use crate::failure::{Failure, Outcome};
 use crate::meta::DocType;
 use crate::site::{Context, Site};
-use crate::value;
 
 impl Site {
     /// A name that the doctype's own code gives.
@@ -30,6 +30,10 @@ impl Site {
             "Supplier" if doc.is_set("supplier_name") => Some(doc.text("supplier_name")),
             "Address" if doc.is_set("address_title") => Some(self.address_name(doc)),
             "Contact" => Some(self.contact_name(doc)),
+            "Account" | "Cost Center" | "Warehouse" => {
+                let label = doc.doctype.to_lowercase().replace(' ', "_");
+                Some(self.of_company(doc, &doc.text(&format!("{label}_name"))))
+            }
             "Custom Field" => Some(format!("{}-{}", doc.text("dt"), doc.text("fieldname"))),
             "Property Setter" => {
                 let field = match doc.text("field_name") {
@@ -69,19 +73,7 @@ impl Site {
             "Item" => self.complete_item(ctx, doc, stored.is_none())?,
             "Item Price" => self.check_price(doc)?,
             "Note" | "Event" | "Opportunity" | "Employee" => self.complete_desk_document(doc),
-            "Sales Invoice" | "Sales Order" if doc.docstatus() < 2 => {
-                if stored.is_none_or(|stored| stored.docstatus() == 0) {
-                    self.reckon(ctx, doc);
-                }
-                let status = match (doc.docstatus(), doc.doctype.as_str()) {
-                    (0, _) => "Draft",
-                    (_, "Sales Invoice") => "Unpaid",
-                    _ => "To Deliver and Bill",
-                };
-                doc.set("status", status);
-            }
-            "Sales Invoice" | "Sales Order" => doc.set("status", "Cancelled"),
-            _ => {}
+            _ => self.prepare_voucher(ctx, doc, stored)?,
         }
         if stored.is_none() {
             self.find_parent_node(meta, doc);
@@ -89,6 +81,7 @@ impl Site {
         Ok(())
     }
 
+    /// Adds a row that the site itself makes.
     pub(crate) fn add_row(
         &mut self,
         ctx: &Context,
@@ -120,54 +113,4 @@ impl Site {
         }
         doc.tables.entry(table.to_owned()).or_default().push(row);
     }
-
-    /// Amounts, totals and the posting time of a sales document.
-    fn reckon(&mut self, ctx: &Context, doc: &mut Doc) {
-        if doc.doctype == "Sales Invoice" && !doc.is_set("set_posting_time") {
-            let now = self.local(ctx.started);
-            doc.set("posting_date", &now[..10]);
-            doc.set("posting_time", &now[11..]);
-        }
-        let (mut total, mut total_qty) = (0.0, 0.0);
-        for row in doc.tables.get_mut("items").into_iter().flatten() {
-            let item = row.text("item_code");
-            for (field, source) in
-                [("item_name", "item_name"), ("description", "description"), ("uom", "stock_uom")]
-            {
-                if !row.is_set(field) {
-                    let value = self.value_of("Item", &item, source);
-                    row.set(field, value);
-                }
-            }
-            let amount = cents(row.number("qty") * row.number("rate"));
-            row.set("amount", value::float(amount));
-            total += amount;
-            total_qty += row.number("qty");
-        }
-        let mut taxes = 0.0;
-        for row in doc.tables.get_mut("taxes").into_iter().flatten() {
-            let amount = cents(total * row.number("rate") / 100.0);
-            row.set("tax_amount", value::float(amount));
-            taxes += amount;
-        }
-        for (field, number) in [
-            ("total_qty", total_qty),
-            ("total", cents(total)),
-            ("total_taxes_and_charges", cents(taxes)),
-            ("grand_total", cents(total + taxes)),
-        ] {
-            doc.set(field, value::float(number));
-        }
-        if doc.doctype == "Sales Invoice" {
-            let total = doc.get("grand_total").clone();
-            doc.set("outstanding_amount", total);
-        }
-        if !doc.is_set("title") {
-            doc.set("title", doc.get("customer_name").clone());
-        }
-    }
-}
-
-fn cents(number: f64) -> f64 {
-    format!("{number:.2}").parse().unwrap_or(number)
 }

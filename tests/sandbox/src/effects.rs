@@ -33,11 +33,11 @@ impl Site {
             }
             "Contact" => self.tell_lead(ctx, doc),
             "Lead" if stored.is_none() => self.link_contact_of_lead(ctx, doc)?,
-            "Item" if stored.is_none() => self.make_standard_price(ctx, doc)?,
+            "Item" if stored.is_none() => self.after_new_item(ctx, doc)?,
             "Item" => self.retitle_prices(doc),
             "ToDo" => self.note_assignment(ctx, doc, stored)?,
             "Event" => self.keep_communications(ctx, doc)?,
-            _ => {}
+            _ => self.settle_voucher(ctx, doc, stored)?,
         }
         let is_child_row = meta.istable && stored.is_some();
         if is_child_row {

@@ -10,7 +10,7 @@
 //! * [`request`] requests and answers; `exchange` the life of a request; `route` paths and the two
 //!   REST interfaces; `methods`, `desk` method calls
 //! * `load`, `save`, `validate`, `naming`, `remove`, `rename`, `tree` what documents obey; `controllers`,
-//!   `effects`, `core` what some doctypes do by themselves, `erpnext` those of `ERPNext`
+//!   `effects`, `core` what some doctypes do by themselves, `erpnext` `ERPNext`'s documents
 //! * `query` lists; `access` permissions; [`failure`] refusals and their bodies
 //! * [`meta`] doctypes and [`field`] their fields; [`doc`] documents; [`table`] rows; [`value`] cells; [`collate`] text order
 //! * [`faults`] misbehaviour on order; [`log`] the request log; [`rate`] the rate limit

@@ -5,6 +5,7 @@
 
 use crate::collate;
 use crate::doc::{self, Doc};
+use crate::erpnext::LEDGERS;
 use crate::failure::{Failure, Message, Outcome};
 use crate::site::{Context, Site};
 use crate::validate::link_target;
@@ -163,7 +164,10 @@ impl Site {
     /// A cancelled document may not be linked by a submitted one.
     pub(crate) fn check_no_back_links(&self, ctx: &Context, doc: &Doc) -> Outcome<()> {
         let referrer = self.referrers(&doc.doctype, &doc.name()).into_iter().find(|found| {
-            found.docstatus == 1 && !WEAK_REFERRERS.contains(&found.doctype.as_str())
+            let doctype = found.doctype.as_str();
+            found.docstatus == 1
+                && !WEAK_REFERRERS.contains(&doctype)
+                && !LEDGERS.contains(&doctype)
         });
         match referrer {
             Some(referrer) => Err(self.link_failure(ctx, doc, &referrer)),

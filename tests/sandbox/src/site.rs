@@ -102,6 +102,8 @@ pub struct Site {
     pub clock_offset_ms: i64,
     /// The rate limit, if one is set.
     pub rate: Option<RateLimit>,
+    /// How long the queue's worker takes; without one what is queued stays locked.
+    pub worker_delay: Option<Duration>,
     pub(crate) users: Vec<User>,
     pub(crate) store: Store,
     pub(crate) scheduled: Vec<Scheduled>,
@@ -129,6 +131,7 @@ impl Site {
             save_time: Duration::ZERO,
             clock_offset_ms: 0,
             rate: None,
+            worker_delay: Some(Duration::from_secs(2)),
             users: Vec::new(),
             store: Store::default(),
             scheduled: Vec::new(),
@@ -155,6 +158,7 @@ impl Site {
             save_time: self.save_time,
             clock_offset_ms: self.clock_offset_ms,
             rate: None,
+            worker_delay: self.worker_delay,
             users: self.users.clone(),
             store: self.store.clone(),
             scheduled: Vec::new(),
@@ -390,6 +394,14 @@ impl Site {
             self.locked.insert(entry);
         } else {
             self.locked.remove(&entry);
+        }
+    }
+
+    /// Refuses to touch a document that waits in the queue.
+    pub(crate) fn check_unlocked(&self, doctype: &str, name: &str) -> Outcome<()> {
+        match self.locked.contains(&(doctype.to_owned(), crate::collate::key(name))) {
+            true => Err(Failure::locked(self.is_newer())),
+            false => Ok(()),
         }
     }
 

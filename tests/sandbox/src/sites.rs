@@ -10,10 +10,11 @@ use crate::meta::DocType;
 use crate::site::{Context, Flavour, Site, User};
 
 /// The definitions, compact; see `field::Field::from_spec`.
-const DOCTYPES: [&str; 5] = [
+const DOCTYPES: [&str; 6] = [
     include_str!("../doctypes/core.json"),
     include_str!("../doctypes/probes.json"),
     include_str!("../doctypes/masters.json"),
+    include_str!("../doctypes/ledgers.json"),
     include_str!("../doctypes/sales.json"),
     include_str!("../doctypes/desk.json"),
 ];

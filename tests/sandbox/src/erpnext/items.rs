@@ -50,11 +50,19 @@ impl Site {
         self.add_row(ctx, doc, "item_defaults", "Item Default", &values);
     }
 
-    /// A new item with a standard rate makes a price of it.
-    pub(crate) fn make_standard_price(&mut self, ctx: &mut Context, item: &Doc) -> Outcome<()> {
-        if item.number("standard_rate") == 0.0 {
-            return Ok(());
+    /// A new item with a rate gets a price, one with stock is put into the warehouse; a later save
+    /// does neither.
+    pub(crate) fn after_new_item(&mut self, ctx: &mut Context, item: &Doc) -> Outcome<()> {
+        if item.number("standard_rate") != 0.0 {
+            self.make_standard_price(ctx, item)?;
         }
+        if item.number("opening_stock") != 0.0 {
+            self.enter_opening_stock(ctx, item)?;
+        }
+        Ok(())
+    }
+
+    fn make_standard_price(&mut self, ctx: &mut Context, item: &Doc) -> Outcome<()> {
         let mut price = Doc::new("Item Price");
         price.set("item_code", item.name());
         price.set("uom", item.get("stock_uom").clone());

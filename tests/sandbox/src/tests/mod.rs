@@ -1,5 +1,6 @@
 //! Unit tests of the model.
 
+mod chain;
 mod http;
 mod lists;
 mod names;
