@@ -26,7 +26,7 @@ pub struct Ground {
 #[serde(deny_unknown_fields)]
 pub struct CaseFile {
     pub file: String,
-    /// The recorded file, where it has another name: several case files may share one.
+    /// The recorded file, where several case files share one.
     pub recording: Option<String>,
     /// The doctypes it uses; a live run empties them first.
     pub doctypes: Vec<String>,
@@ -153,7 +153,7 @@ impl Case {
 }
 
 impl CaseFile {
-    /// The recorded file that it is about.
+    /// The recorded file that its titles are of.
     pub fn recording(&self) -> &str {
         self.recording.as_deref().unwrap_or(&self.file)
     }

@@ -63,8 +63,8 @@ pub(crate) enum Status {
     Offer,
     /// By two shares: the word while only the first, only the second, or both are short of 100.
     Order { shares: [&'static str; 2], short: [&'static str; 3] },
-    /// `To Bill`, until all of it is billed.
-    Billed,
+    /// `To Bill`, until all of it is billed; the answer is read again, or only its head is new.
+    Billed { is_reread: bool },
     /// By what is still to be paid, and since when.
     Invoice,
 }
@@ -137,7 +137,7 @@ const SELLING: &[Rules] = &[
                 measure: None,
             },
         ],
-        status: Status::Billed,
+        status: Status::Billed { is_reread: true },
     },
     Rules {
         doctype: "Sales Invoice",

@@ -109,12 +109,16 @@ impl Site {
         }
     }
 
-    fn before_cancel(&mut self, ctx: &Context, doc: &mut Doc) {
+    fn before_cancel(&mut self, ctx: &mut Context, doc: &mut Doc) {
         if doc.fields.contains_key("status") {
             doc.set("status", "Cancelled");
         }
         if matches!(doc.doctype.as_str(), "Sales Invoice" | "Purchase Invoice") {
-            self.unlink_payments(ctx, doc);
+            let unlinked = self.unlink_payments(ctx, doc);
+            if !unlinked.is_empty() {
+                let text = format!("Payment Entries {} are un-linked", unlinked.join(", "));
+                ctx.messages.push(Message::note(text));
+            }
         }
     }
 

@@ -232,8 +232,10 @@ impl Site {
         }
     }
 
-    /// Payments of an invoice that is cancelled stay submitted and lose their reference to it.
-    pub(super) fn unlink_payments(&mut self, ctx: &Context, doc: &Doc) {
+    /// Payments of an invoice that is cancelled stay submitted and lose their reference to it; gives
+    /// their names.
+    pub(super) fn unlink_payments(&mut self, ctx: &Context, doc: &Doc) -> Vec<String> {
+        let mut unlinked = Vec::new();
         let (doctype, name) = (doc.doctype.as_str(), doc.name());
         let is_valid = |row: &Doc, kind: &str| row.docstatus() == 1 && row.text(kind) == doctype;
         for row in self.rows_with("Payment Entry Reference", "reference_name", &name) {
@@ -255,6 +257,7 @@ impl Site {
             ];
             self.set_columns("Payment Entry", &parent, &values);
             self.touch(ctx, "Payment Entry", &parent);
+            unlinked.push(parent);
         }
         for row in self.rows_with("Journal Entry Account", "reference_name", &name) {
             if is_valid(&row, "reference_type") {
@@ -272,6 +275,7 @@ impl Site {
                 self.set_columns(&entry.doctype, &entry.name(), &values);
             }
         }
+        unlinked
     }
 }
 

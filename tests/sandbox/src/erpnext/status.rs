@@ -3,7 +3,7 @@
 //! What lives here: finding it, and storing it where a submission moves it. What may not: the
 //! quantities it is found from (`origins`), outstanding amounts (`payment`).
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Turn;
 use super::book::{self, Rules, Status};
@@ -45,8 +45,8 @@ impl Site {
                     [false, false] => short[2],
                 }
             }
-            Status::Billed if doc.is_set("is_return") => "Return",
-            Status::Billed => {
+            Status::Billed { .. } if doc.is_set("is_return") => "Return",
+            Status::Billed { .. } => {
                 let is_done = doc.number("per_billed") >= 100.0 || doc.number("grand_total") == 0.0;
                 if is_done { "Completed" } else { "To Bill" }
             }
@@ -92,27 +92,36 @@ impl Site {
     /// Stores the status of a document just submitted or cancelled.
     ///
     /// An invoice is stated anew in the database alone, so that the answer of its insert is stale;
-    /// a save does not move its `modified` again. A delivery note is stated anew in the answer too.
+    /// a save does not move its `modified` again. A delivery note is read again for the answer.
     pub(super) fn restate(&mut self, ctx: &Context, doc: &mut Doc, turn: Turn) {
         let (doctype, name) = (doc.doctype.clone(), doc.name());
         let Some(rules) = book::rules(&doctype) else {
             return;
         };
-        if !matches!(rules.status, Status::Billed | Status::Invoice) {
+        if !matches!(rules.status, Status::Billed { .. } | Status::Invoice) {
             return;
         }
         if turn == Turn::Submit {
             let status = self.submitted_status(ctx, rules, doc);
             self.set_columns(&doctype, &name, &[("status", json!(status))]);
-            if rules.status == Status::Billed {
-                doc.set("status", status);
-            }
         }
-        if rules.status == Status::Billed {
-            let stamp = self.touch(ctx, &doctype, &name);
-            doc.set("modified", Value::from(stamp));
-        } else if turn == Turn::Submit && doc.is_new {
-            self.touch(ctx, &doctype, &name);
+        if rules.status == Status::Invoice {
+            if turn == Turn::Submit && doc.is_new {
+                self.touch(ctx, &doctype, &name);
+            }
+            return;
+        }
+        self.touch(ctx, &doctype, &name);
+        let Some(stored) = self.load(&doctype, &name) else {
+            return;
+        };
+        if rules.status == (Status::Billed { is_reread: true }) {
+            doc.fields = stored.fields;
+            doc.tables = stored.tables;
+        } else {
+            for field in ["status", "modified"] {
+                doc.set(field, stored.get(field).clone());
+            }
         }
     }
 }
