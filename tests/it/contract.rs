@@ -74,6 +74,7 @@ contract_tests! {
     rows_of_another_site: "18-si-rows-and-misc",
     fingerprints: "20-fingerprints",
     copies_of_masters: "30-copy-masters",
+    copies_of_buying: "30-copy-stock-and-buying",
     edits_of_masters: "31-edit-masters",
     traps_of_masters: "32-copy-masters",
     lost_answers: "34-lost-answer",

@@ -42,6 +42,21 @@ fn stripped(document: &Value, table: &str, without: &[String]) -> Map<String, Va
     out
 }
 
+/// The document with every value that is the first of a pair replaced by the second: the names of
+/// documents and rows on the other side.
+pub fn swapped(value: Value, pairs: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            Value::Object(map.into_iter().map(|(k, v)| (k, swapped(v, pairs))).collect())
+        }
+        Value::Array(list) => list.into_iter().map(|v| swapped(v, pairs)).collect(),
+        other => {
+            let mut known = pairs.as_array().into_iter().flatten();
+            known.find(|pair| pair[0] == other).map_or(other, |pair| pair[1].clone())
+        }
+    }
+}
+
 /// Every field in which two versions differ, apart from `but`; empty and absent are the same.
 pub fn differences(wanted: &Value, found: &Value, but: &[String]) -> Vec<String> {
     let flat = |document: &Value| {

@@ -71,6 +71,34 @@ impl Site {
         self.insert(ctx, price, &InsertOptions::default()).map(|_| ())
     }
 
+    /// A row with a rate, for an item that the price list does not have, makes its price.
+    pub(super) fn make_missing_prices(
+        &mut self,
+        ctx: &mut Context,
+        party: &str,
+        doc: &Doc,
+    ) -> Outcome<()> {
+        let field = if party == "supplier" { "buying_price_list" } else { "selling_price_list" };
+        let list = doc.text(field);
+        for row in doc.rows("items").iter().filter(|row| row.is_new && row.number("rate") > 0.0) {
+            let item = row.text("item_code");
+            let is_listed = self
+                .prices_of(&item)
+                .iter()
+                .any(|price| collate::same(&price.text("price_list"), &list));
+            if list.is_empty() || is_listed || !self.exists("Item", &item) {
+                continue;
+            }
+            let mut price = Doc::new("Item Price");
+            price.set("item_code", item);
+            price.set("price_list", list.as_str());
+            price.set("uom", row.get("stock_uom").clone());
+            price.set("price_list_rate", row.get("rate").clone());
+            self.insert(ctx, price, &InsertOptions::default())?;
+        }
+        Ok(())
+    }
+
     /// The prices of an item carry its name and description; their `modified` does not move.
     pub(crate) fn retitle_prices(&mut self, item: &Doc) {
         for price in self.prices_of(&item.name()) {

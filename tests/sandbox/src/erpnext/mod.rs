@@ -6,12 +6,13 @@
 //!
 //! * `book` the doctypes made of items, as data; `totals` rows, amounts, schedule; `words` money
 //! * `origins` rows made from rows of other documents; `status` what a status says
-//! * `ledger` entries of the three ledgers and stock; `selling`, `stock`, `payment` what each
+//! * `ledger` entries of the three ledgers and stock; `selling`, `buying`, `stock`, `payment` what each
 //!   doctype enters
 //! * `parties`, `items`, `desk_documents` masters, people and appointments
 //! * `methods` what users change after submission, submission by the queue
 
 mod book;
+mod buying;
 mod desk_documents;
 mod items;
 mod ledger;
@@ -83,17 +84,26 @@ impl Site {
         }
     }
 
-    fn prepare_items(&mut self, ctx: &Context, doc: &mut Doc, stored: Option<&Doc>) -> Outcome<()> {
+    fn prepare_items(
+        &mut self,
+        ctx: &mut Context,
+        doc: &mut Doc,
+        stored: Option<&Doc>,
+    ) -> Outcome<()> {
         let Some(rules) = book::rules(&doc.doctype) else {
             return Ok(());
         };
         if rules.is_posted {
             self.set_posting_now(ctx, doc);
         }
+        self.check_delivery_dates(doc, stored)?;
         self.fill_head(rules, doc);
+        self.fill_purchase_rows(doc);
         self.fill_rows(rules, doc);
         self.check_origins(rules, doc)?;
+        self.make_missing_prices(ctx, rules.party, doc)?;
         totals::total(doc);
+        Self::complete_purchase(doc);
         self.fill_schedule(ctx, rules, doc)?;
         let status = self.own_status(ctx, rules, doc, stored);
         doc.set("status", status);
@@ -141,6 +151,7 @@ impl Site {
             _ => self.reverse_ledgers(ctx, doc),
         }
         match doc.doctype.as_str() {
+            _ if Self::is_purchase(doc) => self.settle_purchase(ctx, doc, turn),
             "Sales Invoice" => self.count_monthly_sales(ctx, doc),
             "Payment Entry" => self.show_outstanding(ctx, doc),
             _ => {}
