@@ -57,6 +57,25 @@ pub fn swapped(value: Value, pairs: &Value) -> Value {
     }
 }
 
+/// The rows of one version under the names of the rows of another: `rows` has a pair of positions for
+/// each, null where there is none; a row that is not there is left out; `set` is laid over them.
+pub fn carried(how: &Value) -> Value {
+    let part = |rows: &str, at: &Value| how[rows].get(usize::try_from(at.as_u64()?).ok()?).cloned();
+    let row = |(i, pair): (usize, &Value)| {
+        let from = part("from", &pair[0]);
+        if from.is_none() && !pair[0].is_null() {
+            return None;
+        }
+        let mut out = from.map(|row| stripped(&row, "rows", &[])).unwrap_or_default();
+        if let Some(target) = part("onto", &pair[1]) {
+            out.insert("name".to_owned(), target["name"].clone());
+        }
+        out.extend(how["set"][i].as_object().cloned().unwrap_or_default());
+        Some(Value::Object(out))
+    };
+    how["rows"].as_array().into_iter().flatten().enumerate().filter_map(row).collect()
+}
+
 /// Every field in which two versions differ, apart from `but`; empty and absent are the same.
 pub fn differences(wanted: &Value, found: &Value, but: &[String]) -> Vec<String> {
     let flat = |document: &Value| {

@@ -80,7 +80,8 @@ impl Vars {
 
     /// A value with variables replaced and the abbreviations written out: `{"$times": [text, n]}`,
     /// `{"$each": n, "of": ...}` with `${n}`, and `{"$copy": document, "without": [fields], "swap":
-    /// [[ours, theirs]]}`, the body that creates a copy elsewhere.
+    /// [[ours, theirs]]}`, the body that creates a copy elsewhere, and `{"$carry": {"from": rows, "onto":
+    /// rows, "rows": [[i, k]], "set": [fields]}}`, rows under the names of other rows.
     pub fn expand(&self, value: &Value) -> Value {
         match value {
             Value::String(s) => self.expand_text(s),
@@ -109,6 +110,9 @@ impl Vars {
             let swap = map.get("swap").map(|pairs| self.expand(pairs)).unwrap_or_default();
             let copy = same::copy_of(&self.expand(source), &self.expand_in(map, "without"));
             return same::swapped(copy, &swap);
+        }
+        if let Some(how) = map.get("$carry") {
+            return same::carried(&self.expand(how));
         }
         if let (Some(times), Some(of)) = (map.get("$each").and_then(Value::as_u64), map.get("of")) {
             return Value::Array((0..times).map(|n| self.with("n", n.into()).expand(of)).collect());

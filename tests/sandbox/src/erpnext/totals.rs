@@ -228,7 +228,8 @@ fn total_row(row: &mut Doc) -> f64 {
         let rate = price * (1.0 - row.number("discount_percentage") / 100.0);
         row.set("rate", value::float(cents(rate)));
     }
-    let (quantity, rate) = (row.number("qty"), row.number("rate"));
+    let (quantity, rate) = (row.number("qty"), cents(row.number("rate")));
+    row.set("rate", value::float(rate));
     if price > 0.0 {
         row.set("discount_amount", value::float(price - rate));
     }
