@@ -8,7 +8,7 @@ use super::pattern::Context;
 use super::same;
 use super::sums;
 use super::vars::{Vars, at, plain};
-use super::world::World;
+use super::world::{World, get};
 
 /// What came of one case file.
 #[derive(Debug, Default)]
@@ -52,8 +52,19 @@ pub fn replay(world: &World, ground: &Ground, file: &CaseFile) -> Report {
 }
 
 impl Run<'_> {
-    /// The users' names and a mark of this run.
+    /// The users' names, the company that both sites have, and a mark of this run.
     fn introduce(&mut self) {
+        let companies = Case {
+            query: [("fields".to_owned(), serde_json::json!(["name", "abbr"]))].into(),
+            ..get("/api/resource/Company")
+        };
+        match self.client.send(self.world.site(None), &companies, &self.vars) {
+            Ok(answer) => {
+                self.vars.set("company", answer.json["data"][0]["name"].clone());
+                self.vars.set("abbr", answer.json["data"][0]["abbr"].clone());
+            }
+            Err(error) => self.differ(&companies, &error),
+        }
         for (variable, user) in [("user", "full"), ("weak", "weak")] {
             let case = Case {
                 user: Some(user.to_owned()),

@@ -79,7 +79,7 @@ impl Vars {
     }
 
     /// A value with variables replaced and the abbreviations written out: `{"$times": [text, n]}`,
-    /// `{"$each": n, "of": ...}` with `${n}`, and `{"$copy": document, "without": [fields], "swap":
+    /// `{"$each": n, "of": ...}` with `${n}`, `{"$join": [lists]}`, `{"$copy": document, "without": [fields], "swap":
     /// [[ours, theirs]]}`, the body that creates a copy elsewhere, and `{"$carry": {"from": rows, "onto":
     /// rows, "rows": [[i, k]], "set": [fields]}}`, rows under the names of other rows.
     pub fn expand(&self, value: &Value) -> Value {
@@ -113,6 +113,11 @@ impl Vars {
         }
         if let Some(how) = map.get("$carry") {
             return same::carried(&self.expand(how));
+        }
+        if let Some(Value::Array(lists)) = map.get("$join") {
+            let lists = lists.iter().map(|list| self.expand(list));
+            let joined = lists.flat_map(|list| list.as_array().cloned().unwrap_or_default());
+            return Value::Array(joined.collect());
         }
         if let (Some(times), Some(of)) = (map.get("$each").and_then(Value::as_u64), map.get("of")) {
             return Value::Array((0..times).map(|n| self.with("n", n.into()).expand(of)).collect());

@@ -69,10 +69,7 @@ impl Site {
     ) -> Outcome<()> {
         let turn = Turn::of(doc, stored);
         match (turn, doc.doctype.as_str()) {
-            (Turn::Cancel, _) => {
-                self.before_cancel(ctx, doc);
-                Ok(())
-            }
+            (Turn::Cancel, _) => self.before_cancel(ctx, doc),
             (Turn::Edit, _) => Ok(()),
             (_, "Payment Entry") => self.prepare_payment(ctx, doc),
             (_, "Journal Entry") => self.prepare_journal(doc),
@@ -104,6 +101,11 @@ impl Site {
         self.make_missing_prices(ctx, rules.party, doc)?;
         totals::total(doc);
         Self::complete_purchase(doc);
+        // The older version does not work it out for what is submitted at once, or has been a draft.
+        if doc.docstatus() == 0 || (doc.is_new && self.is_newer()) {
+            let total = doc.get("grand_total").clone();
+            doc.set("outstanding_amount", total);
+        }
         self.fill_schedule(ctx, rules, doc)?;
         let status = self.own_status(ctx, rules, doc, stored);
         doc.set("status", status);
@@ -119,7 +121,16 @@ impl Site {
         }
     }
 
-    fn before_cancel(&mut self, ctx: &mut Context, doc: &mut Doc) {
+    fn before_cancel(&mut self, ctx: &mut Context, doc: &mut Doc) -> Outcome<()> {
+        if doc.doctype == "Delivery Note" {
+            let billed = self.rows_with("Sales Invoice Item", "delivery_note", &doc.name());
+            if let Some(row) = billed.iter().find(|row| row.docstatus() == 1) {
+                return Err(Failure::validation(&format!(
+                    "Sales Invoice {} has already been submitted",
+                    row.text("parent")
+                )));
+            }
+        }
         if doc.fields.contains_key("status") {
             doc.set("status", "Cancelled");
         }
@@ -130,6 +141,7 @@ impl Site {
                 ctx.messages.push(Message::note(text));
             }
         }
+        Ok(())
     }
 
     /// After a document was stored: what it moves elsewhere, its ledger entries, its status.

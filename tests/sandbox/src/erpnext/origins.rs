@@ -15,15 +15,26 @@ use crate::site::{Context, Site};
 use crate::value;
 
 impl Site {
-    /// A row may name only rows that exist.
+    /// A row may name only rows that exist, of documents that are open.
     pub(super) fn check_origins(&self, rules: &Rules, doc: &Doc) -> Outcome<()> {
         for origin in rules.origins {
             for row in doc.rows("items") {
                 let named = row.text(origin.row_link);
-                if !named.is_empty() && !self.exists(origin.target_row, &named) {
+                if named.is_empty() {
+                    continue;
+                }
+                let Some(target) = self.load(origin.target_row, &named) else {
                     return Err(Failure::validation(&format!(
                         "Invalid reference {} {named}",
                         origin.target_row
+                    )));
+                };
+                let order = target.text("parent");
+                let status = value::to_text(&self.value_of(origin.target, &order, "status"));
+                if matches!(status.as_str(), "Closed" | "On Hold") {
+                    return Err(Failure::validation(&format!(
+                        "{} {order} is {status}",
+                        origin.target
                     )));
                 }
             }

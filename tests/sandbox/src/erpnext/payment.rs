@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::book::{self, Status};
+use super::book::{self, Rules, Status};
 use super::ledger::{Entries, Line};
 use super::totals::cents;
 use super::words::in_words;
@@ -197,30 +197,40 @@ impl Site {
             let Some(rules) = book::rules(doctype).filter(|it| it.status == Status::Invoice) else {
                 continue;
             };
-            let Some(mut invoice) = self.load(doctype, name) else {
-                continue;
-            };
             let is_own = *doctype == doc.doctype && *name == doc.name();
-            if is_own || invoice.docstatus() != 1 {
-                continue;
+            if !is_own && value::to_int(&self.value_of(doctype, name, "docstatus")) == 1 {
+                self.restate_invoice(ctx, rules, doctype, name);
+                self.touch(ctx, doctype, name);
             }
-            let due = self.rows_with("Payment Ledger Entry", "against_voucher_no", name);
-            let open: f64 = due
-                .iter()
-                .filter(|entry| {
-                    entry.text("against_voucher_type") == *doctype && !entry.is_set("delinked")
-                })
-                .map(|entry| entry.number("amount"))
-                .sum();
-            invoice.set("outstanding_amount", value::float(cents(open)));
-            let status = self.submitted_status(ctx, rules, &invoice);
-            let values = [
-                ("outstanding_amount", invoice.get("outstanding_amount").clone()),
-                ("status", Value::from(status)),
-            ];
-            self.set_columns(doctype, name, &values);
-            self.touch(ctx, doctype, name);
         }
+    }
+
+    /// What the payment ledger says is to be paid on an invoice, and the status that follows.
+    pub(super) fn restate_invoice(
+        &mut self,
+        ctx: &Context,
+        rules: &Rules,
+        doctype: &str,
+        name: &str,
+    ) {
+        let Some(mut invoice) = self.load(doctype, name) else {
+            return;
+        };
+        let due = self.rows_with("Payment Ledger Entry", "against_voucher_no", name);
+        let open: f64 = due
+            .iter()
+            .filter(|entry| {
+                entry.text("against_voucher_type") == doctype && !entry.is_set("delinked")
+            })
+            .map(|entry| entry.number("amount"))
+            .sum();
+        invoice.set("outstanding_amount", value::float(cents(open)));
+        let status = self.submitted_status(ctx, rules, &invoice);
+        let values = [
+            ("outstanding_amount", invoice.get("outstanding_amount").clone()),
+            ("status", Value::from(status)),
+        ];
+        self.set_columns(doctype, name, &values);
     }
 
     /// The references of a submitted or cancelled payment show what is open afterwards.

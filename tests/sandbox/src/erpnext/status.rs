@@ -107,15 +107,18 @@ impl Site {
         if !matches!(rules.status, Status::Billed { .. } | Status::Invoice) {
             return;
         }
+        if rules.status == Status::Invoice {
+            if turn == Turn::Submit {
+                self.restate_invoice(ctx, rules, &doctype, &name);
+                if doc.is_new {
+                    self.touch(ctx, &doctype, &name);
+                }
+            }
+            return;
+        }
         if turn == Turn::Submit {
             let status = self.submitted_status(ctx, rules, doc);
             self.set_columns(&doctype, &name, &[("status", json!(status))]);
-        }
-        if rules.status == Status::Invoice {
-            if turn == Turn::Submit && doc.is_new {
-                self.touch(ctx, &doctype, &name);
-            }
-            return;
         }
         self.touch(ctx, &doctype, &name);
         let Some(stored) = self.load(&doctype, &name) else {

@@ -37,7 +37,7 @@ impl Site {
         if rules.doctype == "Sales Invoice" {
             let income = self.of_company(doc, "Sales");
             doc.set("against_income_account", income);
-            if !doc.is_set("remarks") {
+            if doc.docstatus() == 1 && !doc.is_set("remarks") {
                 doc.set("remarks", "No Remarks");
             }
         }
@@ -183,7 +183,6 @@ pub(super) fn total(doc: &mut Doc) {
     let words = in_words(&doc.text("currency"), grand_total);
     set_all(doc, &["in_words", "base_in_words"], &json!(words));
     doc.set("amount_eligible_for_commission", value::float(net));
-    doc.set("outstanding_amount", value::float(grand_total));
 }
 
 /// Spreads the discount on the whole document over its rows; gives what is left.
