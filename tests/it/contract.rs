@@ -11,6 +11,7 @@ mod coverage;
 mod live;
 mod pattern;
 mod run;
+mod same;
 mod sums;
 mod vars;
 mod world;
@@ -73,7 +74,13 @@ contract_tests! {
     row_names: "15-more",
     rows_of_another_site: "18-si-rows-and-misc",
     fingerprints: "20-fingerprints",
+    copies_of_masters: "30-copy-masters",
     copies_of_selling: "30-copy-per-doctype-selling",
+    copies_of_buying: "30-copy-stock-and-buying",
+    copies_of_chains: "31-copy-chains",
+    edits_of_masters: "31-edit-masters",
+    edits_of_transactions: "31-edit-transactions",
+    traps_of_masters: "32-copy-masters",
     ways_of_copying: "32-copy-traps-selling",
     submit_cancel_pay: "33-submit-cancel-amend-pay",
     lost_answers: "34-lost-answer",

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::case::{Case, CaseFile, Expect, Ground};
 use super::client::{Answer, Client};
 use super::pattern::Context;
+use super::same;
 use super::sums;
 use super::vars::{Vars, at, plain};
 use super::world::{World, get};
@@ -80,7 +81,8 @@ impl Run<'_> {
     }
 
     fn differ(&mut self, case: &Case, difference: &str) {
-        self.report.differences.push(format!("{}: {difference}", case.name()));
+        let name = self.vars.text(case.name());
+        self.report.differences.push(format!("{name}: {difference}"));
     }
 
     /// A case, once or for each of its values.
@@ -89,14 +91,22 @@ impl Run<'_> {
             self.report.left_out += case.titles().len();
             return;
         }
-        self.report.replayed += case.titles().len();
         if case.each.is_empty() {
-            return self.one(case);
+            return self.once(case);
         }
         for value in &case.each {
-            let value = self.vars.expand(value);
-            self.vars.set("each", value);
-            self.one(case);
+            self.vars.set("each", value.clone());
+            self.once(case);
+        }
+    }
+
+    fn once(&mut self, case: &Case) {
+        if case.cases.is_empty() {
+            self.report.replayed += usize::from(case.title.is_some());
+            return self.one(case);
+        }
+        for inner in &case.cases {
+            self.every(inner);
         }
     }
 
@@ -118,7 +128,7 @@ impl Run<'_> {
     fn judge(&mut self, case: &Case, answer: &Answer) {
         for (variable, path) in &case.save {
             match saved(answer, path) {
-                Some(value) => self.vars.set(variable, value),
+                Some(value) => self.vars.set(&self.vars.text(variable), value),
                 None => self.differ(case, &format!("the answer has no {path} to keep")),
             }
         }
@@ -170,6 +180,12 @@ impl Run<'_> {
         out.extend(compare_headers(expected, answer));
         let text = expected.text.as_ref().filter(|t| !answer.text.contains(t.as_str()));
         out.extend(text.map(|t| format!("expected the text {t:?}")));
+        if let Some(other) = &expected.same_as {
+            let but = self.vars.expand(&expected.but.clone().unwrap_or_default());
+            let but: Vec<String> = but.as_array().into_iter().flatten().map(plain).collect();
+            let found = &answer.json["data"];
+            out.extend(same::differences(&self.vars.expand(other), found, &but));
+        }
         if let Some(body) = &expected.body {
             out.extend(self.context(answer).compare("body", &self.vars.expand(body), &answer.json));
         }

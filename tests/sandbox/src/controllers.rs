@@ -4,11 +4,10 @@
 //! doctypes. What may not: rules that hold for every doctype; documents that are submitted
 //! (`erpnext`).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::collate;
 use crate::doc::Doc;
-use crate::failure::{Failure, Message, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::meta::DocType;
 use crate::site::{Context, Site};
 
@@ -29,19 +28,8 @@ impl Site {
                 ));
             }
             "Supplier" if doc.is_set("supplier_name") => Some(doc.text("supplier_name")),
-            "Address" if doc.is_set("address_title") => {
-                let name = format!("{}-{}", doc.text("address_title"), doc.text("address_type"));
-                Some(self.numbered("Address", &name))
-            }
-            "Contact" => {
-                let mut parts = vec![doc.text("first_name"), doc.text("last_name")];
-                parts.retain(|part| !part.is_empty());
-                let mut name = parts.join(" ");
-                if let Some(link) = doc.rows("links").first() {
-                    name = format!("{name}-{}", link.text("link_name").trim());
-                }
-                Some(self.numbered("Contact", &name))
-            }
+            "Address" if doc.is_set("address_title") => Some(self.address_name(doc)),
+            "Contact" => Some(self.contact_name(doc)),
             "Account" | "Cost Center" | "Warehouse" => {
                 let label = doc.doctype.to_lowercase().replace(' ', "_");
                 Some(self.of_company(doc, &doc.text(&format!("{label}_name"))))
@@ -59,67 +47,12 @@ impl Site {
         })
     }
 
-    fn customer_name(&mut self, ctx: &mut Context, doc: &mut Doc) -> String {
-        let mut asked = doc.text("customer_name");
-        if self.is_newer() {
-            asked = asked.trim().to_owned();
-            doc.set("customer_name", asked.as_str());
-        }
-        if !self.exists("Customer", &asked) {
-            return asked;
-        }
-        let prefix = collate::key(&format!("{asked} - "));
-        let prefix = &prefix[..prefix.len().saturating_sub(2)];
-        let used = self.documents("Customer");
-        let highest = used
-            .iter()
-            .map(Doc::name)
-            .filter(|name| collate::key(name).starts_with(prefix))
-            .filter_map(|name| name.rsplit_once(" - ")?.1.parse::<u32>().ok())
-            .max()
-            .unwrap_or(0);
-        let name = format!("{asked} - {}", highest + 1);
-        ctx.messages.push(
-            Message::note(format!(
-                "Changed customer name to '{name}' as '{asked}' already exists."
-            ))
-            .titled("Note")
-            .coloured("yellow"),
-        );
-        name
-    }
-
-    /// The name itself, or the first of `name-1`, `name-2` ... that is free.
-    fn numbered(&self, doctype: &str, name: &str) -> String {
-        if !self.exists(doctype, name) {
-            return name.to_owned();
-        }
-        let mut count = 1;
-        while self.exists(doctype, &format!("{name}-{count}")) {
-            count += 1;
-        }
-        format!("{name}-{count}")
-    }
-
     /// Before a new document is named.
-    pub(crate) fn before_naming(&mut self, _ctx: &mut Context, doc: &mut Doc) -> Outcome<()> {
-        if doc.doctype == "Item Price" && self.has_same_price(doc) {
-            let text = "Item Price appears multiple times based on Price List, Supplier/Customer, Currency, Item, Batch, UOM, Qty, and Dates.";
-            let mut failure = Failure::thrown(417, "ItemPriceDuplicateItem", text);
-            failure.exception = Some(format!(
-                "erpnext.stock.doctype.item_price.item_price.ItemPriceDuplicateItem: {text}"
-            ));
-            return Err(failure);
+    pub(crate) fn before_naming(&mut self, ctx: &mut Context, doc: &mut Doc) -> Outcome<()> {
+        match doc.doctype.as_str() {
+            "Lead" => self.make_contact_of_lead(ctx, doc),
+            _ => Ok(()),
         }
-        Ok(())
-    }
-
-    fn has_same_price(&self, doc: &Doc) -> bool {
-        let fields = ["item_code", "price_list", "uom", "currency", "valid_from"];
-        self.documents("Item Price").iter().any(|other| {
-            other.name() != doc.name()
-                && fields.iter().all(|field| collate::same(&other.text(field), &doc.text(field)))
-        })
     }
 
     /// Before the checks of a save.
@@ -130,50 +63,20 @@ impl Site {
         doc: &mut Doc,
         stored: Option<&Doc>,
     ) -> Outcome<()> {
+        self.check_party(meta, doc)?;
         match doc.doctype.as_str() {
             "File" if stored.is_none() => Self::take_content(doc),
             "DocType" if stored.is_none() => self.begin_doctype(ctx, doc)?,
-            "Contact" => {
-                let mut parts = vec![doc.text("first_name"), doc.text("last_name")];
-                parts.retain(|part| !part.is_empty());
-                doc.set("full_name", parts.join(" "));
-                for (field, table, mark, source) in [
-                    ("email_id", "email_ids", "is_primary", "email_id"),
-                    ("mobile_no", "phone_nos", "is_primary_mobile_no", "phone"),
-                    ("phone", "phone_nos", "is_primary_phone", "phone"),
-                ] {
-                    let primary = doc.rows(table).iter().find(|row| row.is_set(mark));
-                    let text = primary.map(|row| row.text(source)).unwrap_or_default();
-                    doc.set(field, text);
-                }
-            }
-            "Item" => {
-                if !doc.is_set("item_name") {
-                    doc.set("item_name", doc.get("item_code").clone());
-                }
-                if !doc.is_set("description") {
-                    doc.set("description", doc.get("item_name").clone());
-                }
-                if doc.rows("uoms").is_empty() {
-                    self.add_row(
-                        ctx,
-                        doc,
-                        "uoms",
-                        "UOM Conversion Detail",
-                        &[("uom", doc.get("stock_uom").clone()), ("conversion_factor", json!(1))],
-                    );
-                }
-            }
+            "Contact" => self.complete_contact(doc),
+            "Address" => self.title_links(doc),
+            "Lead" => self.complete_lead(ctx, doc)?,
+            "Item" => self.complete_item(ctx, doc, stored.is_none())?,
+            "Item Price" => self.check_price(doc)?,
+            "Note" | "Event" | "Opportunity" | "Employee" => self.complete_desk_document(doc),
             _ => self.prepare_voucher(ctx, doc, stored)?,
         }
-        if let Some(parent_field) = &meta.parent_field {
-            let parent = doc.get(parent_field).clone();
-            doc.set("old_parent", parent);
-            if let Some(stored) = stored {
-                for field in ["lft", "rgt"] {
-                    doc.set(field, stored.get(field).clone());
-                }
-            }
+        if stored.is_none() {
+            self.find_parent_node(meta, doc);
         }
         Ok(())
     }

@@ -10,8 +10,8 @@
 //!   [`trade`] documents made from each other
 //! * [`request`] requests and answers; `exchange` the life of a request; `route` paths and the two
 //!   REST interfaces; `methods`, `desk` method calls
-//! * `load`, `save`, `validate`, `naming`, `remove`, `rename` what documents obey; `controllers`,
-//!   `effects`, `core` what some doctypes do by themselves; `erpnext` documents that are submitted
+//! * `load`, `save`, `validate`, `naming`, `remove`, `rename`, `tree` what documents obey; `controllers`,
+//!   `effects`, `core` what some doctypes do by themselves, `erpnext` `ERPNext`'s documents
 //! * `query` lists; `access` permissions; [`failure`] refusals and their bodies
 //! * [`meta`] doctypes and [`field`] their fields; [`doc`] documents; [`table`] rows; [`value`] cells; [`collate`] text order
 //! * [`faults`] misbehaviour on order; [`log`] the request log; [`rate`] the rate limit
@@ -52,6 +52,7 @@ pub mod site;
 pub mod sites;
 pub mod table;
 pub mod trade;
+mod tree;
 mod validate;
 pub mod value;
 

@@ -198,7 +198,7 @@ impl Site {
         failure
     }
 
-    fn anchor(&self, ctx: &Context, doctype: &str, name: &str) -> String {
+    pub(crate) fn anchor(&self, ctx: &Context, doctype: &str, name: &str) -> String {
         if self.is_newer() {
             let slug = doctype.to_lowercase().replace(' ', "-");
             format!("<a href=\"http://{}/app/{slug}/{name}\">{name}</a>", ctx.host)

@@ -64,7 +64,8 @@ pub(crate) enum Status {
     /// By two shares: the word while only the first, only the second, or both are short of 100.
     Order { shares: [&'static str; 2], short: [&'static str; 3] },
     /// `To Bill`, until all of it is billed; the answer is read again, or only its head is new.
-    Billed { is_reread: bool },
+    /// The word while some of it is billed is `partly`.
+    Billed { is_reread: bool, partly: &'static str },
     /// By what is still to be paid, and since when.
     Invoice,
 }
@@ -137,7 +138,7 @@ const SELLING: &[Rules] = &[
                 measure: None,
             },
         ],
-        status: Status::Billed { is_reread: true },
+        status: Status::Billed { is_reread: true, partly: "To Bill" },
     },
     Rules {
         doctype: "Sales Invoice",
@@ -177,6 +178,101 @@ const SELLING: &[Rules] = &[
     },
 ];
 
+/// The documents of buying.
+const BUYING: &[Rules] = &[
+    Rules {
+        doctype: "Purchase Order",
+        rows: "Purchase Order Item",
+        party: "supplier",
+        title_from: "",
+        date: "transaction_date",
+        is_posted: false,
+        due_from: "transaction_date",
+        origins: &[],
+        status: Status::Order {
+            shares: ["per_received", "per_billed"],
+            short: ["To Receive", "To Bill", "To Receive and Bill"],
+        },
+    },
+    Rules {
+        doctype: "Purchase Receipt",
+        rows: "Purchase Receipt Item",
+        party: "supplier",
+        title_from: "supplier_name",
+        date: "posting_date",
+        is_posted: true,
+        due_from: "",
+        origins: &[
+            Origin {
+                row_link: "purchase_order_item",
+                target: "Purchase Order",
+                target_row: "Purchase Order Item",
+                measure: Some(RECEIVED),
+            },
+            Origin {
+                row_link: "purchase_invoice_item",
+                target: "Purchase Invoice",
+                target_row: "Purchase Invoice Item",
+                measure: None,
+            },
+            Origin {
+                row_link: "purchase_receipt_item",
+                target: "Purchase Receipt",
+                target_row: "Purchase Receipt Item",
+                measure: None,
+            },
+        ],
+        status: Status::Billed { is_reread: false, partly: "Partly Billed" },
+    },
+    Rules {
+        doctype: "Purchase Invoice",
+        rows: "Purchase Invoice Item",
+        party: "supplier",
+        title_from: "supplier_name",
+        date: "posting_date",
+        is_posted: true,
+        due_from: "due_date",
+        origins: &[
+            Origin {
+                row_link: "po_detail",
+                target: "Purchase Order",
+                target_row: "Purchase Order Item",
+                measure: Some(BILLED),
+            },
+            Origin {
+                row_link: "po_detail",
+                target: "Purchase Order",
+                target_row: "Purchase Order Item",
+                measure: Some(Measure { take: "qty", only_if: "update_stock", ..RECEIVED }),
+            },
+            Origin {
+                row_link: "pr_detail",
+                target: "Purchase Receipt",
+                target_row: "Purchase Receipt Item",
+                measure: Some(Measure { said_in: "", words: [""; 3], ..BILLED }),
+            },
+            Origin {
+                row_link: "purchase_invoice_item",
+                target: "Purchase Invoice",
+                target_row: "Purchase Invoice Item",
+                measure: None,
+            },
+        ],
+        status: Status::Invoice,
+    },
+];
+
+/// What receipts add up to on the rows of a Purchase Order.
+const RECEIVED: Measure = Measure {
+    take: "received_qty",
+    only_if: "",
+    sum: "received_qty",
+    of: "qty",
+    share: "per_received",
+    said_in: "",
+    words: [""; 3],
+};
+
 /// What delivery notes add up to on the rows of a Sales Order.
 const DELIVERED: Measure = Measure {
     take: "qty",
@@ -201,7 +297,7 @@ pub(crate) const BILLED: Measure = Measure {
 
 /// All rules there are.
 pub(crate) fn all() -> impl Iterator<Item = &'static Rules> {
-    SELLING.iter()
+    SELLING.iter().chain(BUYING)
 }
 
 /// The rules of a doctype, if it is made of items.

@@ -52,6 +52,8 @@ impl Site {
             "Payment Entry" => Self::payment_entries(doc),
             "Journal Entry" => Self::journal_entries(doc),
             "Stock Entry" => self.stock_entries(doc),
+            "Purchase Receipt" => self.receipt_entries(doc),
+            "Purchase Invoice" => self.purchase_entries(doc),
             _ => Entries::default(),
         }
     }

@@ -6,14 +6,19 @@
 //!
 //! * `book` the doctypes made of items, as data; `totals` rows, amounts, schedule; `words` money
 //! * `origins` rows made from rows of other documents; `status` what a status says
-//! * `ledger` entries of the three ledgers and stock; `selling`, `stock`, `payment` what each
+//! * `ledger` entries of the three ledgers and stock; `selling`, `buying`, `stock`, `payment` what each
 //!   doctype enters
+//! * `parties`, `items`, `desk_documents` masters, people and appointments
 //! * `methods` what users change after submission, submission by the queue
 
 mod book;
+mod buying;
+mod desk_documents;
+mod items;
 mod ledger;
 mod methods;
 mod origins;
+mod parties;
 mod payment;
 mod selling;
 mod status;
@@ -76,7 +81,12 @@ impl Site {
         }
     }
 
-    fn prepare_items(&mut self, ctx: &Context, doc: &mut Doc, stored: Option<&Doc>) -> Outcome<()> {
+    fn prepare_items(
+        &mut self,
+        ctx: &mut Context,
+        doc: &mut Doc,
+        stored: Option<&Doc>,
+    ) -> Outcome<()> {
         let Some(rules) = book::rules(&doc.doctype) else {
             return Ok(());
         };
@@ -91,11 +101,15 @@ impl Site {
         if self.is_newer() {
             Self::check_due(rules, doc)?;
         }
+        self.check_delivery_dates(doc, stored)?;
         self.fill_head(rules, doc);
+        self.fill_purchase_rows(doc);
         self.fill_rows(rules, doc);
         self.check_whole(doc)?;
         self.check_origins(rules, doc)?;
+        self.make_missing_prices(ctx, rules.party, doc)?;
         totals::total(doc);
+        Self::complete_purchase(doc);
         // The older version does not work it out for what is submitted at once, or has been a draft.
         if doc.docstatus() == 0 || (doc.is_new && self.is_newer()) {
             let total = doc.get("grand_total").clone();
@@ -158,6 +172,7 @@ impl Site {
             _ => self.reverse_ledgers(ctx, doc),
         }
         match doc.doctype.as_str() {
+            _ if Self::is_purchase(doc) => self.settle_purchase(ctx, doc, turn),
             "Sales Invoice" => self.count_monthly_sales(ctx, doc),
             "Payment Entry" => self.show_outstanding(ctx, doc),
             _ => {}

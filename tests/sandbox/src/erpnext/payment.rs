@@ -126,6 +126,10 @@ impl Site {
 
     /// Sums and the other side's accounts of a journal entry.
     pub(super) fn prepare_journal(&self, doc: &mut Doc) -> Outcome<()> {
+        if doc.is_set("user_remark") {
+            let remark = format!("Note: {}", doc.text("user_remark"));
+            doc.set("remark", remark);
+        }
         let center = self.of_company(doc, "Main");
         // What is submitted at once is not told its other side.
         let is_draft = doc.docstatus() == 0;

@@ -46,9 +46,15 @@ impl Site {
                 }
             }
             Status::Billed { .. } if doc.is_set("is_return") => "Return",
-            Status::Billed { .. } => {
-                let is_done = doc.number("per_billed") >= 100.0 || doc.number("grand_total") == 0.0;
-                if is_done { "Completed" } else { "To Bill" }
+            Status::Billed { partly, .. } => {
+                let billed = doc.number("per_billed");
+                if billed >= 100.0 || doc.number("grand_total") == 0.0 {
+                    "Completed"
+                } else if billed > 0.0 {
+                    partly
+                } else {
+                    "To Bill"
+                }
             }
             Status::Invoice => self.invoice_status(ctx, doc),
         };
@@ -118,7 +124,7 @@ impl Site {
         let Some(stored) = self.load(&doctype, &name) else {
             return;
         };
-        if rules.status == (Status::Billed { is_reread: true }) {
+        if matches!(rules.status, Status::Billed { is_reread: true, .. }) {
             doc.fields = stored.fields;
             doc.tables = stored.tables;
         } else {

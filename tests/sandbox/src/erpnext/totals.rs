@@ -187,11 +187,13 @@ pub(super) fn total(doc: &mut Doc) {
         total_qty += row.number("qty");
     }
     let total = cents(total);
-    let grand_total = total_taxes(doc, total);
-    let taxes = cents(grand_total - total);
+    let net = discount(doc, total);
+    let grand_total = total_taxes(doc, net);
+    let taxes = cents(grand_total - net);
     for (fields, number) in [
         (&["total_qty"] as &[&str], total_qty),
-        (&["total", "base_total", "net_total", "base_net_total"], total),
+        (&["total", "base_total"], total),
+        (&["net_total", "base_net_total"], net),
         (&["total_taxes_and_charges", "base_total_taxes_and_charges"], taxes),
         (&["grand_total", "base_grand_total", "rounded_total", "base_rounded_total"], grand_total),
     ] {
@@ -199,7 +201,41 @@ pub(super) fn total(doc: &mut Doc) {
     }
     let words = in_words(&doc.text("currency"), grand_total);
     set_all(doc, &["in_words", "base_in_words"], &json!(words));
-    doc.set("amount_eligible_for_commission", value::float(total));
+    doc.set("amount_eligible_for_commission", value::float(net));
+}
+
+/// Spreads the discount on the whole document over its rows; gives what is left.
+fn discount(doc: &mut Doc, total: f64) -> f64 {
+    let of = match doc.text("apply_discount_on").as_str() {
+        "Net Total" => total,
+        _ => total_taxes(doc, total),
+    };
+    let percentage = doc.number("additional_discount_percentage");
+    let discount = match percentage {
+        0.0 => doc.number("discount_amount"),
+        share => cents(of * share / 100.0),
+    };
+    if discount == 0.0 || of == 0.0 {
+        return total;
+    }
+    set_all(doc, &["discount_amount", "base_discount_amount"], &value::float(discount));
+    let net = cents(total - total * discount / of);
+    let mut left = cents(total - net);
+    let rows = doc.tables.get_mut("items").map_or(&mut [] as &mut [Doc], Vec::as_mut_slice);
+    let last = rows.len().saturating_sub(1);
+    for (at, row) in rows.iter_mut().enumerate() {
+        let amount = row.number("amount");
+        let share = if at == last { left } else { cents(amount * discount / of) };
+        left = cents(left - share);
+        row.set("distributed_discount_amount", value::float(share));
+        let net = value::float(cents(amount - share));
+        set_all(row, &["net_amount", "base_net_amount"], &net);
+        if row.number("qty") != 0.0 {
+            let rate = value::float((amount - share) / row.number("qty"));
+            set_all(row, &["net_rate", "base_net_rate"], &rate);
+        }
+    }
+    net
 }
 
 /// The amount of a row. A rate that is given wins over discounts; without one it is the list price
@@ -210,7 +246,8 @@ fn total_row(row: &mut Doc) -> f64 {
         let rate = price * (1.0 - row.number("discount_percentage") / 100.0);
         row.set("rate", value::float(cents(rate)));
     }
-    let (quantity, rate) = (row.number("qty"), row.number("rate"));
+    let (quantity, rate) = (row.number("qty"), cents(row.number("rate")));
+    row.set("rate", value::float(rate));
     if price > 0.0 {
         row.set("discount_amount", value::float(price - rate));
     }
