@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::vars::Vars;
+
 /// Where the case files are.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/contract")
@@ -19,11 +21,13 @@ pub struct Ground {
     pub bases: BTreeMap<String, Value>,
 }
 
-/// One case file: one recorded file in our own reduced form.
+/// One case file: one recorded file, or a part of it, in our own reduced form.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaseFile {
     pub file: String,
+    /// The recorded file, where several case files share one.
+    pub recording: Option<String>,
     /// The doctypes it uses; a live run empties them first.
     pub doctypes: Vec<String>,
     /// The roles of our own that the weak user has here.
@@ -64,8 +68,10 @@ pub struct Case {
     pub body: Option<Value>,
     pub form: Option<BTreeMap<String, String>>,
     pub raw: Option<String>,
-    /// The case is repeated for each of these, as `${each}`.
+    /// The case is repeated for each of these, as `${each}`, or `${each.key}` where it is an object.
     pub each: Vec<Value>,
+    /// Cases that are repeated together, in this order, for each of the values.
+    pub cases: Vec<Case>,
     /// Variables out of the answer, by dotted path.
     pub save: BTreeMap<String, String>,
     /// Lists out of the answer, kept to compute what later answers must say.
@@ -112,6 +118,10 @@ pub struct Expect {
     pub names_of: Option<Value>,
     pub set_of: Option<Value>,
     pub fold: Option<Value>,
+    /// The other side's version of the document, which it must equal.
+    pub same_as: Option<Value>,
+    /// The fields in which it may differ; `table.field` is a field of the rows.
+    pub but: Option<Value>,
     pub headers: BTreeMap<String, String>,
     /// A fragment of an answer that is not JSON.
     pub text: Option<String>,
@@ -133,17 +143,26 @@ impl Case {
 
     /// The recorded titles it covers, one for each repetition.
     pub fn titles(&self) -> Vec<String> {
-        let Some(title) = &self.title else {
-            return Vec::new();
-        };
+        let inner = self.cases.iter().flat_map(Case::titles);
+        let own: Vec<String> = self.title.iter().cloned().chain(inner).collect();
         if self.each.is_empty() {
-            return vec![title.clone()];
+            return own;
         }
-        self.each.iter().map(|v| title.replace("${each}", v.as_str().unwrap_or_default())).collect()
+        let with = |value: &Value| -> Vec<String> {
+            let mut vars = Vars::default();
+            vars.set("each", value.clone());
+            own.iter().map(|title| vars.text(title)).collect()
+        };
+        self.each.iter().flat_map(with).collect()
     }
 }
 
 impl CaseFile {
+    /// The recorded file that its titles are of.
+    pub fn recording(&self) -> &str {
+        self.recording.as_deref().unwrap_or(&self.file)
+    }
+
     /// All recorded titles it covers.
     pub fn titles(&self) -> Vec<String> {
         self.cases.iter().flat_map(Case::titles).collect()

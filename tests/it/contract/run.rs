@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::case::{Case, CaseFile, Expect, Ground};
 use super::client::{Answer, Client};
 use super::pattern::Context;
+use super::same;
 use super::sums;
 use super::vars::{Vars, at, plain};
-use super::world::World;
+use super::world::{World, get};
 
 /// What came of one case file.
 #[derive(Debug, Default)]
@@ -51,8 +52,19 @@ pub fn replay(world: &World, ground: &Ground, file: &CaseFile) -> Report {
 }
 
 impl Run<'_> {
-    /// The users' names and a mark of this run.
+    /// The users' names, the company that both sites have, and a mark of this run.
     fn introduce(&mut self) {
+        let companies = Case {
+            query: [("fields".to_owned(), serde_json::json!(["name", "abbr"]))].into(),
+            ..get("/api/resource/Company")
+        };
+        match self.client.send(self.world.site(None), &companies, &self.vars) {
+            Ok(answer) => {
+                self.vars.set("company", answer.json["data"][0]["name"].clone());
+                self.vars.set("abbr", answer.json["data"][0]["abbr"].clone());
+            }
+            Err(error) => self.differ(&companies, &error),
+        }
         for (variable, user) in [("user", "full"), ("weak", "weak")] {
             let case = Case {
                 user: Some(user.to_owned()),
@@ -69,7 +81,8 @@ impl Run<'_> {
     }
 
     fn differ(&mut self, case: &Case, difference: &str) {
-        self.report.differences.push(format!("{}: {difference}", case.name()));
+        let name = self.vars.text(case.name());
+        self.report.differences.push(format!("{name}: {difference}"));
     }
 
     /// A case, once or for each of its values.
@@ -78,14 +91,22 @@ impl Run<'_> {
             self.report.left_out += case.titles().len();
             return;
         }
-        self.report.replayed += case.titles().len();
         if case.each.is_empty() {
-            return self.one(case);
+            return self.once(case);
         }
         for value in &case.each {
-            let value = self.vars.expand(value);
-            self.vars.set("each", value);
-            self.one(case);
+            self.vars.set("each", value.clone());
+            self.once(case);
+        }
+    }
+
+    fn once(&mut self, case: &Case) {
+        if case.cases.is_empty() {
+            self.report.replayed += usize::from(case.title.is_some());
+            return self.one(case);
+        }
+        for inner in &case.cases {
+            self.every(inner);
         }
     }
 
@@ -110,7 +131,7 @@ impl Run<'_> {
     fn judge(&mut self, case: &Case, answer: &Answer) {
         for (variable, path) in &case.save {
             match saved(answer, path) {
-                Some(value) => self.vars.set(variable, value),
+                Some(value) => self.vars.set(&self.vars.text(variable), value),
                 None => self.differ(case, &format!("the answer has no {path} to keep")),
             }
         }
@@ -171,6 +192,12 @@ impl Run<'_> {
         out.extend(compare_headers(expected, answer));
         let text = expected.text.as_ref().filter(|t| !answer.text.contains(t.as_str()));
         out.extend(text.map(|t| format!("expected the text {t:?}")));
+        if let Some(other) = &expected.same_as {
+            let but = self.vars.expand(&expected.but.clone().unwrap_or_default());
+            let but: Vec<String> = but.as_array().into_iter().flatten().map(plain).collect();
+            let found = &answer.json["data"];
+            out.extend(same::differences(&self.vars.expand(other), found, &but));
+        }
         if let Some(body) = &expected.body {
             out.extend(self.context(answer).compare("body", &self.vars.expand(body), &answer.json));
         }

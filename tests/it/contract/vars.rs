@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
+use super::same;
+
 /// The variables and kept lists of one run of a case file.
 #[derive(Debug, Default)]
 pub struct Vars {
@@ -19,11 +21,14 @@ impl Vars {
 
     fn look_up(&self, inner: &str) -> Option<Value> {
         let (name, filter) = inner.split_once('|').map_or((inner, None), |(n, f)| (n, Some(f)));
-        let value = self.values.get(name)?;
+        let mut value = self.find(name)?.clone();
+        if name == "each" || name.starts_with("each.") {
+            value = self.expand(&value);
+        }
         let Some(filter) = filter else {
-            return Some(value.clone());
+            return Some(value);
         };
-        let text = plain(value);
+        let text = plain(&value);
         let cut = |n: usize| text.chars().take(n).collect::<String>();
         Some(Value::String(match filter {
             "date" => cut(10),
@@ -34,6 +39,14 @@ impl Vars {
             "hex" => format!("{:010x}", text.parse::<u64>().ok()?),
             _ => return None,
         }))
+    }
+
+    /// A variable, or what stands in it at a dotted path.
+    fn find(&self, name: &str) -> Option<&Value> {
+        self.values.get(name).or_else(|| {
+            let (variable, path) = name.split_once('.')?;
+            at(self.values.get(variable)?, path)
+        })
     }
 
     /// Replaces every `${name}` in a text; `encode` says how.
@@ -65,8 +78,10 @@ impl Vars {
         self.replace(text, |v| utf8_percent_encode(v, NON_ALPHANUMERIC).to_string())
     }
 
-    /// A value with variables replaced and the two abbreviations written out:
-    /// `{"$times": [text, n]}` and `{"$each": n, "of": ...}` with `${n}`.
+    /// A value with variables replaced and the abbreviations written out: `{"$times": [text, n]}`,
+    /// `{"$each": n, "of": ...}` with `${n}`, `{"$join": [lists]}`, `{"$copy": document, "without": [fields], "swap":
+    /// [[ours, theirs]]}`, the body that creates a copy elsewhere, and `{"$carry": {"from": rows, "onto":
+    /// rows, "rows": [[i, k]], "set": [fields]}}`, rows under the names of other rows.
     pub fn expand(&self, value: &Value) -> Value {
         match value {
             Value::String(s) => self.expand_text(s),
@@ -91,10 +106,28 @@ impl Vars {
                 text.repeat(parts[1].as_u64().unwrap_or(0).try_into().unwrap_or(0)),
             );
         }
+        if let Some(source) = map.get("$copy") {
+            let swap = map.get("swap").map(|pairs| self.expand(pairs)).unwrap_or_default();
+            let copy = same::copy_of(&self.expand(source), &self.expand_in(map, "without"));
+            return same::swapped(copy, &swap);
+        }
+        if let Some(how) = map.get("$carry") {
+            return same::carried(&self.expand(how));
+        }
+        if let Some(Value::Array(lists)) = map.get("$join") {
+            let lists = lists.iter().map(|list| self.expand(list));
+            let joined = lists.flat_map(|list| list.as_array().cloned().unwrap_or_default());
+            return Value::Array(joined.collect());
+        }
         if let (Some(times), Some(of)) = (map.get("$each").and_then(Value::as_u64), map.get("of")) {
             return Value::Array((0..times).map(|n| self.with("n", n.into()).expand(of)).collect());
         }
         Value::Object(map.iter().map(|(k, v)| (k.clone(), self.expand(v))).collect())
+    }
+
+    fn expand_in(&self, map: &Map<String, Value>, key: &str) -> Vec<String> {
+        let list = map.get(key).map(|value| self.expand(value)).unwrap_or_default();
+        list.as_array().into_iter().flatten().map(plain).collect()
     }
 
     fn with(&self, name: &str, value: Value) -> Self {

@@ -56,6 +56,7 @@ impl Visibility {
                     text("owner") == self.user
                         || table.cell(row, "public").is_some_and(|cell| cell.as_int() == 1)
                 }
+                Some("Event") => text("owner") == self.user || text("event_type") == "Public",
                 _ => true,
             }
     }
@@ -232,6 +233,9 @@ impl Site {
             Some("Note") if right != "create" => {
                 doc.text("owner") != *user && value::to_int(doc.get("public")) != 1
             }
+            Some("Event") if right != "create" => {
+                doc.text("owner") != *user && doc.text("event_type") != "Public"
+            }
             _ => false,
         };
         refused.then(|| {
@@ -285,6 +289,7 @@ impl Site {
         visibility.rule = match meta.name.as_str() {
             "ToDo" if !self.roles(user).iter().any(|role| role == "System Manager") => Some("ToDo"),
             "Note" => Some("Note"),
+            "Event" => Some("Event"),
             _ => None,
         };
         visibility

@@ -1,16 +1,15 @@
 //! What some doctypes do by themselves.
 //!
-//! What lives here: names made from fields, derived values, documents made on the side, trees. It
-//! is a small likeness of what `ERPNext` does. What may not: rules that hold for every doctype.
+//! What lives here: names made from fields, derived values of masters and of Frappe's own
+//! doctypes. What may not: rules that hold for every doctype; documents that are submitted
+//! (`erpnext`).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::collate;
 use crate::doc::Doc;
-use crate::failure::{Failure, Message, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::meta::DocType;
 use crate::site::{Context, Site};
-use crate::value;
 
 impl Site {
     /// A name that the doctype's own code gives.
@@ -29,18 +28,11 @@ impl Site {
                 ));
             }
             "Supplier" if doc.is_set("supplier_name") => Some(doc.text("supplier_name")),
-            "Address" if doc.is_set("address_title") => {
-                let name = format!("{}-{}", doc.text("address_title"), doc.text("address_type"));
-                Some(self.numbered("Address", &name))
-            }
-            "Contact" => {
-                let mut parts = vec![doc.text("first_name"), doc.text("last_name")];
-                parts.retain(|part| !part.is_empty());
-                let mut name = parts.join(" ");
-                if let Some(link) = doc.rows("links").first() {
-                    name = format!("{name}-{}", link.text("link_name").trim());
-                }
-                Some(self.numbered("Contact", &name))
+            "Address" if doc.is_set("address_title") => Some(self.address_name(doc)),
+            "Contact" => Some(self.contact_name(doc)),
+            "Account" | "Cost Center" | "Warehouse" => {
+                let label = doc.doctype.to_lowercase().replace(' ', "_");
+                Some(self.of_company(doc, &doc.text(&format!("{label}_name"))))
             }
             "Custom Field" => Some(format!("{}-{}", doc.text("dt"), doc.text("fieldname"))),
             "Property Setter" => {
@@ -55,67 +47,12 @@ impl Site {
         })
     }
 
-    fn customer_name(&mut self, ctx: &mut Context, doc: &mut Doc) -> String {
-        let mut asked = doc.text("customer_name");
-        if self.is_newer() {
-            asked = asked.trim().to_owned();
-            doc.set("customer_name", asked.as_str());
-        }
-        if !self.exists("Customer", &asked) {
-            return asked;
-        }
-        let prefix = collate::key(&format!("{asked} - "));
-        let prefix = &prefix[..prefix.len().saturating_sub(2)];
-        let used = self.documents("Customer");
-        let highest = used
-            .iter()
-            .map(Doc::name)
-            .filter(|name| collate::key(name).starts_with(prefix))
-            .filter_map(|name| name.rsplit_once(" - ")?.1.parse::<u32>().ok())
-            .max()
-            .unwrap_or(0);
-        let name = format!("{asked} - {}", highest + 1);
-        ctx.messages.push(
-            Message::note(format!(
-                "Changed customer name to '{name}' as '{asked}' already exists."
-            ))
-            .titled("Note")
-            .coloured("yellow"),
-        );
-        name
-    }
-
-    /// The name itself, or the first of `name-1`, `name-2` ... that is free.
-    fn numbered(&self, doctype: &str, name: &str) -> String {
-        if !self.exists(doctype, name) {
-            return name.to_owned();
-        }
-        let mut count = 1;
-        while self.exists(doctype, &format!("{name}-{count}")) {
-            count += 1;
-        }
-        format!("{name}-{count}")
-    }
-
     /// Before a new document is named.
-    pub(crate) fn before_naming(&mut self, _ctx: &mut Context, doc: &mut Doc) -> Outcome<()> {
-        if doc.doctype == "Item Price" && self.has_same_price(doc) {
-            let text = "Item Price appears multiple times based on Price List, Supplier/Customer, Currency, Item, Batch, UOM, Qty, and Dates.";
-            let mut failure = Failure::thrown(417, "ItemPriceDuplicateItem", text);
-            failure.exception = Some(format!(
-                "erpnext.stock.doctype.item_price.item_price.ItemPriceDuplicateItem: {text}"
-            ));
-            return Err(failure);
+    pub(crate) fn before_naming(&mut self, ctx: &mut Context, doc: &mut Doc) -> Outcome<()> {
+        match doc.doctype.as_str() {
+            "Lead" => self.make_contact_of_lead(ctx, doc),
+            _ => Ok(()),
         }
-        Ok(())
-    }
-
-    fn has_same_price(&self, doc: &Doc) -> bool {
-        let fields = ["item_code", "price_list", "uom", "currency", "valid_from"];
-        self.documents("Item Price").iter().any(|other| {
-            other.name() != doc.name()
-                && fields.iter().all(|field| collate::same(&other.text(field), &doc.text(field)))
-        })
     }
 
     /// Before the checks of a save.
@@ -126,68 +63,27 @@ impl Site {
         doc: &mut Doc,
         stored: Option<&Doc>,
     ) -> Outcome<()> {
+        self.check_party(meta, doc)?;
         match doc.doctype.as_str() {
             "File" if stored.is_none() => Self::take_content(doc),
             "Webhook" => self.check_webhook(doc)?,
             "DocType" if stored.is_none() => self.begin_doctype(ctx, doc)?,
-            "Contact" => {
-                let mut parts = vec![doc.text("first_name"), doc.text("last_name")];
-                parts.retain(|part| !part.is_empty());
-                doc.set("full_name", parts.join(" "));
-                for (field, table, mark, source) in [
-                    ("email_id", "email_ids", "is_primary", "email_id"),
-                    ("mobile_no", "phone_nos", "is_primary_mobile_no", "phone"),
-                    ("phone", "phone_nos", "is_primary_phone", "phone"),
-                ] {
-                    let primary = doc.rows(table).iter().find(|row| row.is_set(mark));
-                    let text = primary.map(|row| row.text(source)).unwrap_or_default();
-                    doc.set(field, text);
-                }
-            }
-            "Item" => {
-                if !doc.is_set("item_name") {
-                    doc.set("item_name", doc.get("item_code").clone());
-                }
-                if !doc.is_set("description") {
-                    doc.set("description", doc.get("item_name").clone());
-                }
-                if doc.rows("uoms").is_empty() {
-                    self.add_row(
-                        ctx,
-                        doc,
-                        "uoms",
-                        "UOM Conversion Detail",
-                        &[("uom", doc.get("stock_uom").clone()), ("conversion_factor", json!(1))],
-                    );
-                }
-            }
-            "Sales Invoice" | "Sales Order" if doc.docstatus() < 2 => {
-                if stored.is_none_or(|stored| stored.docstatus() == 0) {
-                    self.reckon(ctx, doc);
-                }
-                let status = match (doc.docstatus(), doc.doctype.as_str()) {
-                    (0, _) => "Draft",
-                    (_, "Sales Invoice") => "Unpaid",
-                    _ => "To Deliver and Bill",
-                };
-                doc.set("status", status);
-            }
-            "Sales Invoice" | "Sales Order" => doc.set("status", "Cancelled"),
-            _ => {}
+            "Contact" => self.complete_contact(doc),
+            "Address" => self.title_links(doc),
+            "Lead" => self.complete_lead(ctx, doc)?,
+            "Item" => self.complete_item(ctx, doc, stored.is_none())?,
+            "Item Price" => self.check_price(doc)?,
+            "Note" | "Event" | "Opportunity" | "Employee" => self.complete_desk_document(doc),
+            _ => self.prepare_voucher(ctx, doc, stored)?,
         }
-        if let Some(parent_field) = &meta.parent_field {
-            let parent = doc.get(parent_field).clone();
-            doc.set("old_parent", parent);
-            if let Some(stored) = stored {
-                for field in ["lft", "rgt"] {
-                    doc.set(field, stored.get(field).clone());
-                }
-            }
+        if stored.is_none() {
+            self.find_parent_node(meta, doc);
         }
         Ok(())
     }
 
-    fn add_row(
+    /// Adds a row that the site itself makes.
+    pub(crate) fn add_row(
         &mut self,
         ctx: &Context,
         doc: &mut Doc,
@@ -218,54 +114,4 @@ impl Site {
         }
         doc.tables.entry(table.to_owned()).or_default().push(row);
     }
-
-    /// Amounts, totals and the posting time of a sales document.
-    fn reckon(&mut self, ctx: &Context, doc: &mut Doc) {
-        if doc.doctype == "Sales Invoice" && !doc.is_set("set_posting_time") {
-            let now = self.local(ctx.started);
-            doc.set("posting_date", &now[..10]);
-            doc.set("posting_time", &now[11..]);
-        }
-        let (mut total, mut total_qty) = (0.0, 0.0);
-        for row in doc.tables.get_mut("items").into_iter().flatten() {
-            let item = row.text("item_code");
-            for (field, source) in
-                [("item_name", "item_name"), ("description", "description"), ("uom", "stock_uom")]
-            {
-                if !row.is_set(field) {
-                    let value = self.value_of("Item", &item, source);
-                    row.set(field, value);
-                }
-            }
-            let amount = cents(row.number("qty") * row.number("rate"));
-            row.set("amount", value::float(amount));
-            total += amount;
-            total_qty += row.number("qty");
-        }
-        let mut taxes = 0.0;
-        for row in doc.tables.get_mut("taxes").into_iter().flatten() {
-            let amount = cents(total * row.number("rate") / 100.0);
-            row.set("tax_amount", value::float(amount));
-            taxes += amount;
-        }
-        for (field, number) in [
-            ("total_qty", total_qty),
-            ("total", cents(total)),
-            ("total_taxes_and_charges", cents(taxes)),
-            ("grand_total", cents(total + taxes)),
-        ] {
-            doc.set(field, value::float(number));
-        }
-        if doc.doctype == "Sales Invoice" {
-            let total = doc.get("grand_total").clone();
-            doc.set("outstanding_amount", total);
-        }
-        if !doc.is_set("title") {
-            doc.set("title", doc.get("customer_name").clone());
-        }
-    }
-}
-
-fn cents(number: f64) -> f64 {
-    format!("{number:.2}").parse().unwrap_or(number)
 }

@@ -274,7 +274,7 @@ fn refusal_response(refusal: Refusal, now: Timestamp) -> Response {
         Refusal::GatewayTimeout => page(504, "Gateway Time-out"),
         Refusal::Internal => failure(&Failure::internal("", "RuntimeError", "ordered")),
         Refusal::Deadlock => failure(&Failure::deadlock()),
-        Refusal::Locked => failure(&Failure::locked()),
+        Refusal::Locked => failure(&Failure::locked(true)),
         Refusal::Unauthorized => failure(&Failure::authentication()),
         Refusal::TooMany(seconds) => {
             let mut response = failure(&Failure::too_many());

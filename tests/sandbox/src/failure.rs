@@ -238,13 +238,14 @@ impl Failure {
         )
     }
 
-    /// The document is locked by a queued action.
-    pub fn locked() -> Self {
-        Self::thrown(
-            417,
-            "DocumentLockedError",
-            "This document is currently locked and queued for execution. Please try again after some time.",
-        )
+    /// The document is locked by a queued action; only the newer version says so in words.
+    pub fn locked(newer: bool) -> Self {
+        if !newer {
+            return Self::silent(417, "DocumentLockedError", "");
+        }
+        let text = "This document is currently locked and queued for execution. Please try again after some time.";
+        Self::silent(417, "DocumentLockedError", text)
+            .with_message(Message::thrown(text).titled("Document Queued"))
     }
 
     /// The database chose this transaction as the victim of a deadlock.

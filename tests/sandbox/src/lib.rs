@@ -6,11 +6,12 @@
 //!
 //! Map of the crate:
 //!
-//! * [`site`] the site and its state; [`sites`] furnished sites; [`seed`] many documents
+//! * [`site`] the site and its state; [`sites`] furnished sites; [`seed`] many documents;
+//!   [`trade`] documents made from each other
 //! * [`request`] requests and answers; `exchange` the life of a request; `route` paths and the two
 //!   REST interfaces; `methods`, `desk` method calls
-//! * `load`, `save`, `validate`, `naming`, `remove`, `rename` what documents obey; `controllers`,
-//!   `effects`, `core` what some doctypes do by themselves
+//! * `load`, `save`, `validate`, `naming`, `remove`, `rename`, `tree` what documents obey; `controllers`,
+//!   `effects`, `core` what some doctypes do by themselves, `erpnext` `ERPNext`'s documents
 //! * `query` lists; `access` permissions; [`failure`] refusals and their bodies
 //! * [`meta`] doctypes and [`field`] their fields; [`doc`] documents; [`table`] rows; [`value`] cells; [`collate`] text order
 //! * `clock` zones and stamps; `webhooks` what the background worker would send; `postman` sends it
@@ -30,6 +31,7 @@ mod desk;
 mod direct;
 pub mod doc;
 mod effects;
+mod erpnext;
 mod exchange;
 pub mod failure;
 pub mod faults;
@@ -52,6 +54,8 @@ pub mod seed;
 pub mod site;
 pub mod sites;
 pub mod table;
+pub mod trade;
+mod tree;
 mod validate;
 pub mod value;
 mod webhooks;

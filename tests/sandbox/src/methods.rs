@@ -46,6 +46,7 @@ impl Site {
         }
         match short {
             Some(short) => self.call_client(ctx, short, parameters),
+            None if method.starts_with("erpnext.") => self.call_erpnext(ctx, method, parameters),
             None => self.call_desk(ctx, method, parameters),
         }
     }
@@ -244,6 +245,10 @@ impl Site {
         let meta = self.known(&doctype)?;
         let mut doc = self.doc_from_body(&meta, &values);
         let is_local = doc.extra.get("__islocal").is_some_and(value::is_truthy);
+        if docstatus == Some(1) && Self::is_queued(&doc) && self.exists(&doctype, &doc.name()) {
+            self.queue_submission(ctx, &doc)?;
+            return Ok(Reply::Value(doc.to_json(true)));
+        }
         if let Some(docstatus) = docstatus {
             doc.set("docstatus", docstatus);
         }

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::doc::Doc;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Message, Outcome};
 use crate::meta::DocType;
 use crate::site::{Context, Site};
 use crate::value;
@@ -28,7 +28,7 @@ impl Site {
             return Ok(());
         }
         if doc.is_set("amended_from") {
-            let name = self.amended_name(meta, &doc.text("amended_from"))?;
+            let name = self.amended_name(ctx, meta, &doc.text("amended_from"))?;
             doc.set("name", name);
             return Ok(());
         }
@@ -95,12 +95,16 @@ impl Site {
         }
     }
 
-    fn amended_name(&self, meta: &DocType, original: &str) -> Outcome<String> {
+    fn amended_name(&self, ctx: &Context, meta: &DocType, original: &str) -> Outcome<String> {
         let docstatus = value::to_int(&self.value_of(&meta.name, original, "docstatus"));
         if self.exists(&meta.name, original) && docstatus != 2 {
-            return Err(Failure::validation(&format!(
-                "{original} cannot be amended because it is not cancelled. Please cancel the document before creating an amendment."
-            )));
+            let slug = meta.name.to_lowercase().replace(' ', "-");
+            let text = format!(
+                "<a href=\"http://{}/app/{slug}/{original}\">{original}</a> cannot be amended because it is not cancelled. Please cancel the document before creating an amendment.",
+                ctx.host
+            );
+            return Err(Failure::silent(417, "ValidationError", &text)
+                .with_message(Message::thrown(text).titled("Amendment Not Allowed")));
         }
         let is_amended = value::is_truthy(&self.value_of(&meta.name, original, "amended_from"));
         if is_amended

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::collate;
 use crate::doc::{self, Doc};
+use crate::erpnext::LEDGERS;
 use crate::failure::{Failure, Message, Outcome};
 use crate::site::{Context, Site};
 use crate::validate::link_target;
@@ -180,7 +181,10 @@ impl Site {
     /// A cancelled document may not be linked by a submitted one.
     pub(crate) fn check_no_back_links(&self, ctx: &Context, doc: &Doc) -> Outcome<()> {
         let referrer = self.referrers(&doc.doctype, &doc.name()).into_iter().find(|found| {
-            found.docstatus == 1 && !WEAK_REFERRERS.contains(&found.doctype.as_str())
+            let doctype = found.doctype.as_str();
+            found.docstatus == 1
+                && !WEAK_REFERRERS.contains(&doctype)
+                && !LEDGERS.contains(&doctype)
         });
         match referrer {
             Some(referrer) => Err(self.link_failure(ctx, doc, &referrer)),
@@ -211,7 +215,7 @@ impl Site {
         failure
     }
 
-    fn anchor(&self, ctx: &Context, doctype: &str, name: &str) -> String {
+    pub(crate) fn anchor(&self, ctx: &Context, doctype: &str, name: &str) -> String {
         if self.is_newer() {
             let slug = doctype.to_lowercase().replace(' ', "-");
             format!("<a href=\"http://{}/app/{slug}/{name}\">{name}</a>", ctx.host)

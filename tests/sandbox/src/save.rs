@@ -220,9 +220,7 @@ impl Site {
             .load(&doc.doctype, &name)
             .ok_or_else(|| Failure::not_found(&doc.doctype, &name))?;
         self.check_permission(ctx, &meta, &stored, "write", true)?;
-        if self.locked.contains(&(meta.name.clone(), crate::collate::key(&name))) {
-            return Err(Failure::locked());
-        }
+        self.check_unlocked(&meta.name, &name)?;
         let sent = doc.text("modified");
         let stamp = self.stamp(ctx.started);
         doc.set("modified", stamp.as_str());
@@ -335,7 +333,7 @@ impl Site {
 
     /// Writes the rows: what is not named any more goes, new rows come, rows given by name are
     /// written as they are given, wherever they were; a name nobody has is written nowhere.
-    fn store_rows(&mut self, meta: &DocType, doc: &Doc) -> Outcome<()> {
+    pub(crate) fn store_rows(&mut self, meta: &DocType, doc: &Doc) -> Outcome<()> {
         let parent = doc.name();
         let tables: Vec<(String, String)> = meta
             .tables()

@@ -103,6 +103,8 @@ pub struct Site {
     pub clock_offset_ms: i64,
     /// The rate limit, if one is set.
     pub rate: Option<RateLimit>,
+    /// How long the queue's worker takes; without one what is queued stays locked.
+    pub worker_delay: Option<Duration>,
     pub(crate) users: Vec<User>,
     pub(crate) store: Store,
     pub(crate) scheduled: Vec<Scheduled>,
@@ -130,6 +132,7 @@ impl Site {
             save_time: Duration::ZERO,
             clock_offset_ms: 0,
             rate: None,
+            worker_delay: Some(Duration::from_secs(2)),
             users: Vec::new(),
             store: Store::default(),
             scheduled: Vec::new(),
@@ -156,6 +159,7 @@ impl Site {
             save_time: self.save_time,
             clock_offset_ms: self.clock_offset_ms,
             rate: None,
+            worker_delay: self.worker_delay,
             users: self.users.clone(),
             store: self.store.clone(),
             scheduled: Vec::new(),
@@ -207,10 +211,14 @@ impl Site {
 
     /// Adds a doctype: its table, its definition, and the documents that describe it.
     ///
-    /// Fields marked `newer` exist in the newer version only.
+    /// Fields marked `newer` exist in the newer version only; those marked `open_before` may be
+    /// changed after submission in the older one only.
     pub fn register(&mut self, mut doctype: DocType, at: Timestamp) {
         let newer = self.is_newer();
         doctype.fields.retain(|field| newer || !field.has("newer"));
+        for field in doctype.fields.iter_mut().filter(|field| !newer && field.has("open_before")) {
+            field.flags.push("allow_on_submit".into());
+        }
         let stamp = self.stamp(at);
         self.base.insert(doctype.name.clone(), doctype.clone());
         self.metas.insert(doctype.name.clone(), Arc::new(doctype.clone()));
@@ -369,6 +377,12 @@ impl Site {
         } else {
             self.locked.remove(&entry);
         }
+    }
+
+    /// Refuses to touch a document that waits in the queue.
+    pub(crate) fn check_unlocked(&self, doctype: &str, name: &str) -> Outcome<()> {
+        let entry = (doctype.to_owned(), crate::collate::key(name));
+        if self.locked.contains(&entry) { Err(Failure::locked(self.is_newer())) } else { Ok(()) }
     }
 
     /// The doctypes of the site.

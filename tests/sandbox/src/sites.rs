@@ -10,12 +10,15 @@ use crate::meta::DocType;
 use crate::site::{Context, Flavour, Site, User};
 
 /// The definitions, compact; see `field::Field::from_spec`.
-const DOCTYPES: [&str; 5] = [
+const DOCTYPES: [&str; 8] = [
     include_str!("../doctypes/core.json"),
     include_str!("../doctypes/integrations.json"),
     include_str!("../doctypes/probes.json"),
     include_str!("../doctypes/masters.json"),
+    include_str!("../doctypes/ledgers.json"),
     include_str!("../doctypes/sales.json"),
+    include_str!("../doctypes/buying.json"),
+    include_str!("../doctypes/desk.json"),
 ];
 
 /// The records of a small company.

@@ -156,7 +156,11 @@ impl Site {
             }
             let shown = format!("{prefix}{}: {value}", field.label);
             let Some(name) = self.stored_name(&target, &value) else {
-                missing.push(shown);
+                // Where values are to be fetched through the link, Frappe does not notice that
+                // nothing is there.
+                if !fetches_through(meta, doc, &field.fieldname) {
+                    missing.push(shown);
+                }
                 continue;
             };
             let docstatus = value::to_int(&self.value_of(&target, &value, "docstatus"));
@@ -293,6 +297,15 @@ pub(crate) fn link_target(field: &Field, doc: &Doc) -> Option<String> {
         "Dynamic Link" => Some(doc.text(field.options.as_deref()?)).filter(|text| !text.is_empty()),
         _ => None,
     }
+}
+
+/// True when a save copies values of the linked document into this one.
+fn fetches_through(meta: &DocType, doc: &Doc, link: &str) -> bool {
+    meta.fields.iter().any(|field| {
+        let from = field.fetch_from.as_deref().and_then(|from| from.split_once('.'));
+        from.is_some_and(|(from, _)| from == link)
+            && !(field.has("fetch_if_empty") && doc.is_set(&field.fieldname))
+    })
 }
 
 fn unchanged_after_submit(meta: &DocType, doc: &Doc, stored: &Doc, prefix: &str) -> Outcome<()> {

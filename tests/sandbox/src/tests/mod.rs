@@ -1,5 +1,6 @@
 //! Unit tests of the model.
 
+mod chain;
 mod clocks;
 mod gone;
 mod http;
