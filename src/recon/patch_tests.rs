@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Body, RowNames, changed_fields, create_body, update_body};
 use crate::core_tests::{Case, Names, cases, doc, read, shape};
@@ -81,4 +81,16 @@ fn what_is_sent_is_what_the_case_says() {
     for case in cases(CASES) {
         check(&case, &body(&case));
     }
+}
+
+#[test]
+fn a_site_s_own_field_is_not_sent_whoever_asks_for_it() {
+    let shape = shape("Order", &["shelf".to_owned()], &[]);
+    let source =
+        doc(&json!({"status": "Closed", "batch": "B", "naming_series": "X", "shelf": "S"}));
+    let fields = ["status", "batch", "naming_series", "shelf", "secret"].map(str::to_owned);
+    let translate = |_: &str, _: &str| Translation::Unmapped(String::new());
+    let body =
+        update_body(&shape, &fields, &source, &Doc::default(), &|_| RowNames::new(), &translate);
+    assert_eq!(body, Body::default());
 }

@@ -23,7 +23,7 @@ use crate::model::{Doc, Side, Sides};
 use crate::pass::ActionStatus;
 
 /// Documents of each doctype.
-const DOCUMENTS: usize = 30;
+const DOCUMENTS: usize = 40;
 /// The patches that each of two worlds is to see.
 const PATCHES: usize = 2_500;
 /// Fields of rows that are each site's own.
