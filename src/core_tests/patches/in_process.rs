@@ -169,14 +169,13 @@ impl Site for InProcess {
     fn meta(&self, doctype: &str) -> SiteResult<Map<String, Value>> {
         let key = (self.side, doctype.to_owned());
         let known = self.shared.lock().metas.get(&key).cloned();
-        let meta = match known {
-            Some(meta) => meta,
-            None => {
-                let path = format!("/api/v2/doctype/{}/meta", encode(doctype));
-                let meta = self.ask("GET", &path, None, "data")?;
-                self.shared.lock().metas.insert(key, meta.clone());
-                meta
-            }
+        let meta = if let Some(meta) = known {
+            meta
+        } else {
+            let path = format!("/api/v2/doctype/{}/meta", encode(doctype));
+            let meta = self.ask("GET", &path, None, "data")?;
+            self.shared.lock().metas.insert(key, meta.clone());
+            meta
         };
         Ok(meta.as_object().unwrap().clone())
     }

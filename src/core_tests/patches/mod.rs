@@ -22,8 +22,8 @@ use super::random::{Edit, body, edit};
 use crate::model::{Doc, Side, Sides};
 use crate::pass::ActionStatus;
 
-/// Documents of each doctype.
-const DOCUMENTS: usize = 40;
+/// How many documents there are of each doctype: large ones, and many small ones with rows.
+const DOCUMENTS: [(&str, usize); 2] = [("Order", 20), ("Visit", 60)];
 /// The patches that each of two worlds is to see.
 const PATCHES: usize = 2_500;
 /// Fields of rows that are each site's own.
@@ -44,7 +44,8 @@ fn turn(doctype: &str) -> impl Strategy<Value = Turn> {
         2 => Just((true, true)),
         1 => Just((false, false)),
     ];
-    (who, edit(doctype), edit(doctype), any::<bool>(), any::<bool>()).prop_map(
+    let touched = || prop::bool::weighted(0.3);
+    (who, edit(doctype), edit(doctype), touched(), touched()).prop_map(
         |((cloud, local), on_cloud, on_local, touch_cloud, touch_local)| Turn {
             edits: Sides::new(cloud.then_some(on_cloud), local.then_some(on_local)),
             touched: Sides::new(touch_cloud, touch_local),
@@ -105,8 +106,8 @@ impl Play {
         let docs = BTreeMap::new();
         let mut play = Self { world, winner, random: Random::new(seed), docs, patches: 0 };
         let mut sources = BTreeMap::new();
-        for doctype in DOCTYPES {
-            for n in 0..DOCUMENTS {
+        for (doctype, documents) in DOCUMENTS {
+            for n in 0..documents {
                 let name = format!("D-{n}");
                 let source = if n % 2 == 0 { Side::Cloud } else { Side::Local };
                 play.enter(source, doctype, &name);
