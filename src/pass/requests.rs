@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::identity::{LinkTable, Naming};
 use crate::model::{Action, Doc, OpenLink, Side};
-use crate::recon::{Body, Decision, RowNames, create_body, update_body};
+use crate::recon::{Body, Decision, RowNames, changed_fields, create_body, update_body};
 use crate::state::Resolution;
 
 use super::named::wanted_name;
@@ -52,7 +52,9 @@ impl Pass<'_> {
             let body = create_body(&doctype.shape, source, held_back(doctype), &translate);
             return Ok(insert(doctype, source, body, target));
         }
-        let fields = changed_fields(forms, decision, target);
+        // A conflict is settled for one side as a whole.
+        let base = forms.base.as_ref().filter(|_| decision.conflict.is_none());
+        let fields = changed_fields(base, &forms.now, target);
         let mut write = self.update_for(doctype, pair, source, &fields, links, target)?;
         write.resolution = decision.conflict.map(|_| winner(from));
         Ok(write)
@@ -107,20 +109,6 @@ fn held_back(doctype: &Doctype) -> &'static [&'static str] {
         .iter()
         .find(|(name, _)| *name == doctype.config.doctype)
         .map_or(&[], |(_, fields)| fields)
-}
-
-/// The fields that an update sends: what the source changed where the target differs; to
-/// settle a conflict, all in which they differ.
-fn changed_fields(forms: &Forms, decision: &Decision, target: Side) -> Vec<String> {
-    let now = |side: Side| &forms.now[side];
-    let differing = now(target.opposite()).differing(now(target));
-    match &forms.base {
-        Some(base) if decision.conflict.is_none() => {
-            let changed = base[target.opposite()].differing(now(target.opposite()));
-            differing.into_iter().filter(|field| changed.contains(field)).collect()
-        }
-        _ => differing,
-    }
 }
 
 fn insert(doctype: &Doctype, source: &Doc, mut body: Body, target: Side) -> Write {

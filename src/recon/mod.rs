@@ -18,5 +18,5 @@ pub use differences::{
 };
 pub use entered::check_entered;
 pub use guard::went_back;
-pub use patch::{Body, Translate, create_body, update_body};
+pub use patch::{Body, Translate, changed_fields, create_body, update_body};
 pub use rows::{RowNames, match_rows, row_name};

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::rows::{RowNames, match_rows, own_name};
+use super::rows::{RowNames, match_rows, row_name};
 use crate::model::{
-    Column, Columns, Doc, FieldKind, OpenLink, Role, SYSTEM_FIELDS, Shape, Translation,
-    canonical_scalar, name_text,
+    Column, Columns, Doc, FieldKind, Form, OpenLink, Role, SYSTEM_FIELDS, Shape, Side, Sides,
+    Translation, canonical_scalar, name_text,
 };
 
 /// Translates a link: doctype and name on the source's side.
@@ -69,6 +69,19 @@ pub fn create_body(
         }
     }
     body
+}
+
+/// The fields that an update of `target` sends: what the source changed since its own base
+/// where the target differs now; without a base, all in which they differ.
+#[must_use]
+pub fn changed_fields(base: Option<&Sides<Form>>, now: &Sides<Form>, target: Side) -> Vec<String> {
+    let source = target.opposite();
+    let mut fields = now[source].differing(&now[target]);
+    if let Some(base) = base {
+        let changed = base[source].differing(&now[source]);
+        fields.retain(|field| changed.contains(field));
+    }
+    fields
 }
 
 /// The patch of an update: the source's values of `fields`. `known` gives the pairs of row
@@ -176,7 +189,7 @@ fn has_content(kind: &FieldKind, value: Option<&Value>) -> bool {
     }
 }
 
-fn is_filled(value: &Value) -> bool {
+pub(super) fn is_filled(value: &Value) -> bool {
     !value.is_null() && value.as_str() != Some("")
 }
 
@@ -227,7 +240,7 @@ fn patched_rows(
     translate: &Translate<'_>,
 ) -> Value {
     let source_rows: Vec<_> = source.rows(table).collect();
-    let target_rows: Vec<_> = target.rows(table).filter(|row| own_name(row).is_some()).collect();
+    let target_rows: Vec<_> = target.rows(table).filter(|row| row_name(row).is_some()).collect();
     let same = |a: &Map<String, Value>, b: &Map<String, Value>| {
         column.rows.iter().filter(|(_, inner)| inner.role == Role::Content).all(|(field, inner)| {
             let value = |row: &Map<String, Value>| {

@@ -167,7 +167,8 @@ impl State {
         })
     }
 
-    /// The counterparts of rows of one side, whatever document they are in.
+    /// The counterparts of rows of one side, whatever document they are in. Only names that
+    /// no other table gives: those of a counter (1, 2, 3) mean a row of every such table.
     pub fn row_counterparts(
         &self,
         side: Side,
@@ -178,7 +179,7 @@ impl State {
             "SELECT {o}_row FROM row_names WHERE {s}_row = ? AND {o}_row IS NOT NULL LIMIT 1",
         ))?;
         let mut found = BTreeMap::new();
-        for row in rows {
+        for row in rows.iter().filter(|row| !is_counted(row)) {
             let other = statement.query_row([row], |found| found.get(0)).optional()?;
             if let Some(other) = other {
                 found.insert(row.clone(), other);
@@ -325,4 +326,10 @@ fn record_from(row: &Row) -> StateResult<Record> {
         is_apart: row.get("is_apart")?,
         conflict: conflict.as_deref().map(ConflictKind::word).transpose()?,
     })
+}
+
+/// Whether a row's name is a counter's. Names made at random have ten letters and digits, now
+/// and then only digits.
+fn is_counted(row: &str) -> bool {
+    row.len() < 10 && row.bytes().all(|byte| byte.is_ascii_digit())
 }
