@@ -92,7 +92,7 @@ impl Pass<'_> {
         Some(NewConflict {
             record: pair.record.id,
             kind,
-            fields: forms.now.cloud.differing(&forms.now.local),
+            fields: forms.differing(),
             data: Sides::from_fn(|side| {
                 pair.doc(side).map_or(Value::Null, |doc| Value::Object(doc.0.clone()))
             }),
@@ -181,9 +181,7 @@ impl Pass<'_> {
                 AsideReason::Taken(message) => format!("{place}: {message}"),
                 // Somebody is at work on it: the next run takes it up.
                 AsideReason::Moved | AsideReason::Rest | AsideReason::Last => {
-                    self.counts(&record.doctype).skipped += 1;
-                    let decision = Decision::skip("edited while it was being synced");
-                    self.report(&record, &decision, ActionStatus::Skipped, None);
+                    self.leave_for_next_run(&record, "edited while it was being synced");
                     continue;
                 }
             };
@@ -191,6 +189,12 @@ impl Pass<'_> {
             self.fail_record(&record, &decision, &message)?;
         }
         Ok(())
+    }
+
+    /// A document that nothing is wrong with and that can be written another time.
+    pub(super) fn leave_for_next_run(&mut self, record: &Record, reason: &str) {
+        self.counts(&record.doctype).skipped += 1;
+        self.report(record, &Decision::skip(reason), ActionStatus::Skipped, None);
     }
 
     /// A row of the log.

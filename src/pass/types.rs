@@ -43,6 +43,26 @@ pub struct Forms {
     pub now: Sides<Form>,
     /// What they last agreed on, in today's form.
     pub base: Option<Sides<Form>>,
+    /// Both with what can no longer be edited, where a document is submitted.
+    pub whole: Option<WholeForms>,
+}
+
+/// A pair's forms as if everything could still be edited.
+#[derive(Debug, Clone, Default)]
+pub struct WholeForms {
+    /// What the sides show now.
+    pub now: Sides<Form>,
+    /// What they last agreed on.
+    pub base: Option<Sides<Form>>,
+}
+
+impl Forms {
+    /// The fields in which the sides differ now, also those that can no longer be edited.
+    #[must_use]
+    pub fn differing(&self) -> Vec<String> {
+        let now = self.whole.as_ref().map_or(&self.now, |whole| &whole.now);
+        now.cloud.differing(&now.local)
+    }
 }
 
 /// What is to be done about a document.
@@ -152,13 +172,15 @@ pub enum AsideReason {
     Last,
 }
 
-/// The two halves of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The parts of a run, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// Everything that adds or changes.
     Main,
-    /// What takes something away, in reverse order, and what may settle itself by the rest.
+    /// What takes something away, in reverse order.
     Last,
+    /// What may have settled itself by the rest.
+    End,
 }
 
 /// What to do with links whose targets are still to be written.

@@ -130,6 +130,11 @@ impl Pass<'_> {
                 self.state.void_intent(intent, &message, now)?;
                 Ok(Some(Aside { candidate, reason: AsideReason::Taken(message) }))
             }
+            Some(Outcome::Failed(error)) if error.kind == ErrorKind::Locked => {
+                self.state.void_intent(intent, &error.message, now)?;
+                self.leave_for_next_run(&operation.pair.record, &error.message);
+                Ok(None)
+            }
             Some(Outcome::Failed(error)) => {
                 let mut message = error.message.clone();
                 if error.had_no_effect() {
@@ -254,7 +259,7 @@ fn only_touched(
         let Some(now) = docs.iter().find(|doc| doc.name() == before.name()) else {
             return Ok(None);
         };
-        let form = |doc: &Doc| doctype.shape.sync_form(doc, &|_, _| None);
+        let form = |doc: &Doc| doctype.shape.whole_form(doc, &|_, _| None);
         if form(now) != form(before) || now.creation() != before.creation() {
             return Ok(None);
         }
