@@ -1,9 +1,11 @@
 //! The four words of a pass: candidate, pair, operation, outcome.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::model::{Action, Doc, Form, OpenLink, Side, Sides};
-use crate::recon::{Body, Decision, Observed};
+use crate::recon::{Body, Decision, Observed, field_of, unshared};
 use crate::site::SiteError;
 use crate::state::{Record, Resolution};
 
@@ -62,6 +64,21 @@ impl Forms {
     pub fn differing(&self) -> Vec<String> {
         let now = self.whole.as_ref().map_or(&self.now, |whole| &whole.now);
         now.cloud.differing(&now.local)
+    }
+
+    /// The fields that a conflict is about: those of [`Forms::differing`], but of a submitted
+    /// document, of which each site keeps some to itself, only those that somebody changed.
+    #[must_use]
+    pub fn colliding(&self) -> Vec<String> {
+        match &self.whole {
+            Some(WholeForms { now, base: Some(base) }) => {
+                let places = Side::BOTH.map(|side| unshared(base.as_ref(), now.as_ref(), side));
+                let fields: BTreeSet<String> =
+                    places.iter().flatten().map(|place| field_of(place).to_owned()).collect();
+                fields.into_iter().collect()
+            }
+            _ => self.differing(),
+        }
     }
 }
 
@@ -166,6 +183,8 @@ pub enum AsideReason {
     Moved,
     /// The site says that it is there already.
     Taken(String),
+    /// The site does not cancel or delete it while another document holds it.
+    Held(String),
     /// It was written without some fields, which follow.
     Rest,
     /// Its turn comes when everything else is done.

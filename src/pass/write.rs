@@ -135,6 +135,10 @@ impl Pass<'_> {
                 self.leave_for_next_run(&operation.pair.record, &error.message);
                 Ok(None)
             }
+            Some(Outcome::Failed(error)) if error.exc_type == HELD => {
+                self.state.void_intent(intent, &error.message, now)?;
+                Ok(Some(Aside { candidate, reason: AsideReason::Held(error.message) }))
+            }
             Some(Outcome::Failed(error)) => {
                 let mut message = error.message.clone();
                 if error.had_no_effect() {
@@ -201,6 +205,10 @@ fn site_time(site: &dyn Site, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
     let ServerClock { date, received } = site.clock()?;
     date.checked_add(now.duration_since(received)).ok()
 }
+
+/// What a site answers where a document cannot be cancelled or deleted because another one
+/// links to it. That one may be about to go as well.
+const HELD: &str = "LinkExistsError";
 
 /// The site as a whole is out of order. A single write without an answer may be a slow
 /// document: it fails alone.

@@ -27,6 +27,12 @@ pub fn unshared(base: Sides<&Form>, now: Sides<&Form>, side: Side) -> BTreeSet<P
         .collect()
 }
 
+/// The field, or the table, of a place.
+#[must_use]
+pub fn field_of(place: &str) -> &str {
+    place.split(',').next().unwrap_or(place)
+}
+
 /// Whether the sides have whatever either of them changed since its base.
 #[must_use]
 pub fn agree(base: Sides<&Form>, now: Sides<&Form>) -> bool {

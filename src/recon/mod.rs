@@ -13,7 +13,7 @@ mod guard;
 mod patch;
 mod rows;
 
-pub use changes::{agree, unshared};
+pub use changes::{agree, field_of, unshared};
 pub use clock::{Moment, Newest, SiteClock, Skew, earliest_stamp, newest};
 pub use decide::{Change, Decision, Observed, Rules, Situation, Version, classify, decide};
 pub use differences::{
