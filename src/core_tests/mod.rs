@@ -81,12 +81,22 @@ fn field(name: &str, words: &str) -> Value {
         .unwrap_or((kind, ""));
     let mut meta = json!({"fieldname": name, "fieldtype": fieldtype, "options": options});
     for flag in words {
-        let (key, value) = match flag.strip_prefix("default ") {
-            Some(default) => ("default".to_owned(), json!(default)),
-            None => (flag.replace(' ', "_"), json!(1)),
+        let (key, value) = match (flag.strip_prefix("default "), flag.strip_prefix("fetched from "))
+        {
+            (Some(default), _) => ("default".to_owned(), json!(default)),
+            (_, Some(source)) => ("fetch_from".to_owned(), json!(source)),
+            _ => (flag.replace(' ', "_"), json!(1)),
         };
-        let known =
-            ["default", "read_only", "set_only_once", "allow_on_submit", "is_virtual", "reqd"];
+        let known = [
+            "default",
+            "read_only",
+            "set_only_once",
+            "allow_on_submit",
+            "is_virtual",
+            "reqd",
+            "fetch_from",
+            "fetch_if_empty",
+        ];
         assert!(known.contains(&key.as_str()), "{name} has {flag:?}");
         meta[key] = value;
     }

@@ -11,7 +11,7 @@ use super::random::{Edit, body, config, edit};
 use super::site::Site;
 use crate::model::{
     Action, Deletes, Direction, Doc, FirstMeeting, Form, Meeting, Policy, Shape, Side, Sides,
-    Translation,
+    Submitted, Translation,
 };
 use crate::recon::{
     Decision, Observed, RowNames, Rules, Situation, Version, changed_fields, create_body, decide,
@@ -35,7 +35,9 @@ static SHAPE: LazyLock<Shape> =
     LazyLock::new(|| super::shape("Order", &["shelf".to_owned(), "items.shelf".to_owned()], &[]));
 
 fn translate(doctype: &str, name: &str) -> Translation {
-    Translation::Name(NAMES.0[doctype][name].clone())
+    // No text in these rows names a row.
+    let known = NAMES.0.get(doctype).map_or(name, |names| &names[name]);
+    Translation::Name(known.to_owned())
 }
 
 fn form(doc: &Doc, is_source: bool) -> Form {
@@ -44,9 +46,11 @@ fn form(doc: &Doc, is_source: bool) -> Form {
 
 /// The source is the cloud.
 fn decision(base: &Sides<Form>, now: &Sides<Form>) -> Decision {
-    let version = |form: &Form| Observed::Present(Version { form: form.clone(), saved: None });
+    let version =
+        |form: &Form| Observed::Present(Version { form: form.clone(), whole: None, saved: None });
     decide(&Situation {
         base: Some(base.as_ref()),
+        whole_base: None,
         now: Sides::new(version(&now.cloud), version(&now.local)),
         new_fields: Vec::new(),
         meeting: Meeting::SameDocument,
@@ -55,6 +59,7 @@ fn decision(base: &Sides<Form>, now: &Sides<Form>) -> Decision {
             first_meeting: FirstMeeting::Manual,
             deletes: Deletes::Keep,
             direction: Direction::Both,
+            submitted: Submitted::Mirror,
         },
     })
 }

@@ -8,6 +8,6 @@ mod links;
 mod meet;
 mod naming;
 
-pub use links::{Known, LinkTable};
+pub use links::{Known, LinkTable, RowPair};
 pub use meet::{fold_name, meeting, row_creations};
 pub use naming::{Naming, has_natural_name};

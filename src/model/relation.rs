@@ -9,6 +9,10 @@ pub enum Meeting {
     TwoDocuments,
 }
 
+/// Stands in a link for the doctype where the name is that of a child row, whatever document
+/// the row is in. No doctype may have a `*` in its name.
+pub const ROWS: &str = "*row";
+
 /// What becomes of a link on the way to the other side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Translation {
@@ -16,6 +20,8 @@ pub enum Translation {
     Name(String),
     /// The linked document is still to be written there.
     Open(OpenLink),
+    /// It is a row of the very document that is to be written, and has no name there yet.
+    Later,
     /// The link cannot be carried over, for this reason.
     Unmapped(String),
 }

@@ -43,7 +43,7 @@ pub use scan::Ambiguous;
 pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Summary, Told};
 pub use types::{
     Aside, AsideReason, Candidate, Forms, OpenLinks, Operation, Outcome, Pair, Phase, Request,
-    Step, Write,
+    Step, WholeForms, Write,
 };
 pub use workers::Workers;
 
@@ -279,12 +279,16 @@ impl<'a> Pass<'a> {
     }
 
     /// What waited for other documents; then what comes last, in reverse order; then what
-    /// waited for that, as an amendment does for a cancellation. What is left then failed.
+    /// waited for that, as an amendment does for a cancellation; then what may have settled
+    /// itself by all this. What is left then failed.
     fn finish(&mut self, mut waiting: Vec<Waiting>) -> anyhow::Result<()> {
         self.until_nothing_moves(&mut waiting)?;
-        let last = take_last(&mut waiting);
-        if !last.is_empty() {
-            self.phase = Phase::Last;
+        for phase in [Phase::Last, Phase::End] {
+            let last = take_last(&mut waiting);
+            if last.is_empty() {
+                break;
+            }
+            self.phase = phase;
             for (doctype, aside) in last.into_iter().rev() {
                 let candidates = aside.iter().rev().map(|aside| aside.candidate).collect();
                 let aside = self.rounds(&doctype, candidates, OpenLinks::Wait)?;

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::config::DoctypeConfig;
 use crate::identity::LinkTable;
 use crate::model::{Action, ConflictKind, Direction, Doc, Role, Side, Translation};
-use crate::recon::{Decision, Observed, check_entered};
+use crate::recon::{Decision, Observed, check_entered, way};
 use crate::state::{Conflict, LogStatus, Resolution};
 
 use super::close::agreed;
@@ -94,6 +94,9 @@ impl Pass<'_> {
             Err(reason) => return Ok(Resolved::Refused(reason)),
             Ok(wanted) => wanted,
         };
+        if let Some(reason) = against_docstatus(&pair, &decision, &wanted) {
+            return Ok(Resolved::Refused(reason));
+        }
         if let Some(reason) = against_the_rule(&doctype, &wanted) {
             return Ok(Resolved::Refused(reason));
         }
@@ -161,7 +164,7 @@ impl Pass<'_> {
         side: Side,
     ) -> anyhow::Result<Resolved> {
         let source = pair.doc(side).context("nothing to take")?.clone();
-        let fields = forms.now[side].differing(&forms.now[side.opposite()]);
+        let fields = forms.differing();
         let mut write = self.update_for(doctype, pair, &source, &fields, links, side.opposite())?;
         write.resolution = Some(winner(side));
         write.log_as = Action::Resolve;
@@ -389,11 +392,32 @@ fn changed_side(doctype: &Doctype, conflict: &Conflict, pair: &Pair) -> Option<S
         let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
         match (shown, pair.doc(*side)) {
             (Some(shown), Some(now)) => {
-                form(&shown) != form(now) || shown.creation() != now.creation()
+                form(&shown) != form(now)
+                    || shown.creation() != now.creation()
+                    || shown.docstatus() != now.docstatus()
             }
             _ => true,
         }
     })
+}
+
+/// Why a submitted or cancelled document cannot take what was chosen.
+fn against_docstatus(pair: &Pair, decision: &Decision, wanted: &Wanted) -> Option<String> {
+    let stage = |side| pair.doc(side).map_or(0, Doc::docstatus);
+    if decision.conflict == Some(ConflictKind::CannotMirror) {
+        return Some(decision.reason.clone());
+    }
+    match wanted {
+        Wanted::Side(side) if way(stage(side.opposite()), stage(*side)).is_none() => Some(format!(
+            "{} is further on than {side}: no document goes back from submitted or cancelled; take \
+             its version, or cancel there and amend",
+            side.opposite()
+        )),
+        Wanted::Merged(_) if stage(Side::Cloud) != stage(Side::Local) => {
+            Some("one side is further on than the other: take one version as a whole".to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// Why a one-way rule forbids what was chosen.

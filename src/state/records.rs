@@ -3,7 +3,7 @@
 //! Nothing here writes a base (that is `journal`'s closing) or reads a listing. The rule kept
 //! here: a change of status or of `seen` never says that an edit was carried.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
@@ -13,7 +13,7 @@ use super::types::{
     Base, CandidateQuery, Failure, KnownName, NamedDocument, Record, RowName, StatusChange,
 };
 use super::words::{RecordStatus, Word};
-use super::{State, collect, for_side, from_json_some, log, time};
+use super::{State, collect, for_side, from_json_some, log, time, to_json};
 use crate::model::{ConflictKind, Side, Sides};
 
 const COLUMNS: &str = "id, doctype, docname, cloud_name, local_name, cloud_creation,
@@ -167,32 +167,31 @@ impl State {
         })
     }
 
-    /// The counterparts of rows of one side, whatever document they are in. Only names that
-    /// no other table gives: those of a counter (1, 2, 3) mean a row of every such table.
+    /// Which of these texts are names of child rows of one side, whatever document they are
+    /// in, with the other side's names of them. Only names that no other table gives: those of
+    /// a counter (1, 2, 3) mean a row of every such table. One statement, however many texts
+    /// there are.
     pub fn row_counterparts(
         &self,
         side: Side,
-        rows: &[String],
+        texts: &BTreeSet<String>,
     ) -> StateResult<BTreeMap<String, String>> {
         let mut statement = self.connection.prepare_cached(&for_side(
             side,
-            "SELECT {o}_row FROM row_names WHERE {s}_row = ? AND {o}_row IS NOT NULL LIMIT 1",
+            "SELECT {s}_row, {o}_row FROM row_names
+             WHERE {s}_row IN (SELECT value FROM json_each(?)) AND {o}_row IS NOT NULL",
         ))?;
-        let mut found = BTreeMap::new();
-        for row in rows.iter().filter(|row| !is_counted(row)) {
-            let other = statement.query_row([row], |found| found.get(0)).optional()?;
-            if let Some(other) = other {
-                found.insert(row.clone(), other);
-            }
-        }
-        Ok(found)
+        let texts: Vec<&String> = texts.iter().filter(|text| !is_counted(text)).collect();
+        let pairs =
+            collect(&mut statement, [to_json(&texts)?], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(pairs.into_iter().collect())
     }
 
     /// Remembers which fields a form digest stands for.
     pub fn save_shape(&mut self, digest: &str, fields: &[String]) -> StateResult<()> {
         let sql = "INSERT OR IGNORE INTO shapes (digest, fields) VALUES (?, ?)";
         self.write(|transaction| {
-            transaction.execute(sql, params![digest, super::to_json(&fields)?])?;
+            transaction.execute(sql, params![digest, to_json(&fields)?])?;
             Ok(())
         })
     }

@@ -1,5 +1,7 @@
 //! Intents, closings, failures, conflicts, the audit trail and the runs.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn count(state: &State, sql: &str) -> i64 {
@@ -374,7 +376,7 @@ fn a_row_name_that_a_counter_gave_means_no_row_of_another_document() {
     done.rows = Some(rows.clone());
     state.close(&[done], at(2)).unwrap();
     assert_eq!(state.row_names(records[0].id).unwrap(), rows);
-    let asked = ["3".to_owned(), "0123456789".to_owned()];
+    let asked = BTreeSet::from(["3".to_owned(), "0123456789".to_owned()]);
     let found = state.row_counterparts(Side::Cloud, &asked).unwrap();
     assert_eq!(found.into_keys().collect::<Vec<_>>(), ["0123456789"]);
 }
