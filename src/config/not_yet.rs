@@ -40,7 +40,6 @@ pub(super) const NOT_YET: &[NotYet] = &[
     word("doctypes.*.deletes", "propagate", KEEP),
     word("doctypes.*.deletes", "recreate", KEEP),
     word("doctypes.*.submitted", "mirror", SKIP),
-    whole("doctypes.*.match_on", LEAVE_OUT_KEY),
     whole("doctypes.*.child_keys", LEAVE_OUT_KEY),
     whole("alerts", LEAVE_OUT_SECTION),
     whole("metrics", LEAVE_OUT_SECTION),

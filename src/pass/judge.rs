@@ -6,7 +6,7 @@
 use anyhow::Context as _;
 use jiff::tz::TimeZone;
 
-use crate::identity::{LinkTable, has_natural_name, meeting};
+use crate::identity::LinkTable;
 use crate::model::{Action, Doc, Meeting, Policy, Side, Sides};
 use crate::recon::{Decision, Observed, Rules, SiteClock, Situation, Skew, Version, decide};
 use crate::site::SiteError;
@@ -30,12 +30,14 @@ impl Pass<'_> {
             return Ok((forms, Decision::skip(reason)));
         }
         let new_fields = self.new_fields(doctype, pair)?;
-        let decision = judge_with(doctype, pair, &forms, links, &new_fields, None);
+        let meeting = self.meeting_of(doctype, pair, links)?;
+        let judged = |clocks| judge_with(doctype, pair, &forms, meeting, &new_fields, clocks);
+        let decision = judged(None);
         if decision.conflict.is_none() || doctype.config.policy != Policy::LatestTimestamp {
             return Ok((forms, decision));
         }
         let clocks = self.clocks()?;
-        let decision = judge_with(doctype, pair, &forms, links, &new_fields, Some(&clocks));
+        let decision = judged(Some(&clocks));
         Ok((forms, decision))
     }
 
@@ -102,7 +104,7 @@ fn judge_with(
     doctype: &Doctype,
     pair: &Pair,
     forms: &Forms,
-    links: &LinkTable,
+    meeting: Meeting,
     new_fields: &[String],
     clocks: Option<&Sides<Option<SiteClock>>>,
 ) -> Decision {
@@ -121,7 +123,7 @@ fn judge_with(
     decide(&Situation {
         base: forms.base.as_ref().map(Sides::as_ref),
         now,
-        meeting: meet(doctype, pair, links),
+        meeting,
         new_fields: new_fields.to_vec(),
         rules: Rules {
             policy: doctype.config.policy,
@@ -130,17 +132,6 @@ fn judge_with(
             direction: doctype.config.direction,
         },
     })
-}
-
-fn meet(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Meeting {
-    let (Some(cloud), Some(local)) = (pair.doc(Side::Cloud), pair.doc(Side::Local)) else {
-        return Meeting::SameDocument;
-    };
-    let natural = has_natural_name(doctype.config.names, &doctype.naming, &[cloud, local]);
-    let identity = |side: Side, doc: &Doc| {
-        doctype.shape.identity_form(doc, &|linked, name| links.id(side, linked, name))
-    };
-    meeting(natural, (cloud, local), (&identity(Side::Cloud, cloud), &identity(Side::Local, local)))
 }
 
 /// What this version does not do is left alone.

@@ -12,6 +12,7 @@ use crate::model::{Action, Doc, OpenLink, Side};
 use crate::recon::{Body, Decision, RowNames, create_body, update_body};
 use crate::state::Resolution;
 
+use super::apart::settled_by_create;
 use super::named::wanted_name;
 use super::{Doctype, Forms, OpenLinks, Pair, Pass, Request, Step, Write};
 
@@ -50,7 +51,8 @@ impl Pass<'_> {
         let translate = |linked: &str, name: &str| links.translate(from, linked, name);
         if decision.action == Action::Create {
             let body = create_body(&doctype.shape, source, held_back(doctype), &translate);
-            return Ok(insert(doctype, source, body, target));
+            let resolution = settled_by_create(&pair.record, from);
+            return Ok(Write { resolution, ..insert(doctype, source, body, target) });
         }
         let fields = changed_fields(forms, decision, target);
         let mut write = self.update_for(doctype, pair, source, &fields, links, target)?;
