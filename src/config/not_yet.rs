@@ -38,7 +38,6 @@ pub(super) const NOT_YET: &[NotYet] = &[
     word("doctypes.*.conflict_resolution", "merge", POLICIES),
     word("doctypes.*.deletes", "propagate", KEEP),
     word("doctypes.*.deletes", "recreate", KEEP),
-    whole("doctypes.*.match_on", LEAVE_OUT_KEY),
     whole("doctypes.*.child_keys", LEAVE_OUT_KEY),
     whole("alerts", LEAVE_OUT_SECTION),
     whole("metrics", LEAVE_OUT_SECTION),

@@ -1,5 +1,7 @@
 //! Words that both the identity of documents and their reconciliation use.
 
+use super::side::Side;
+
 /// What two documents that meet without a common base are to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meeting {
@@ -7,6 +9,13 @@ pub enum Meeting {
     SameDocument,
     /// Two documents that happen to have one name.
     TwoDocuments,
+    /// One document: a site made the one on this side by itself while it carried out a
+    /// request of ours.
+    BornOn(Side),
+    /// The one document there is is a second copy of one that is known already.
+    SecondCopy,
+    /// A request was to make the other one, and nobody knows whether it did.
+    Unclear,
 }
 
 /// Stands in a link for the doctype where the name is that of a child row, whatever document

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use anyhow::Context as _;
 use jiff::tz::TimeZone;
 
-use crate::identity::{LinkTable, has_natural_name, meeting};
+use crate::identity::LinkTable;
 use crate::model::{Action, Doc, FieldKind, Meeting, Policy, Side, Sides, canonical_scalar};
 use crate::recon::{Decision, Observed, Rules, SiteClock, Situation, Skew, Version, decide};
 use crate::site::SiteError;
@@ -32,12 +32,14 @@ impl Pass<'_> {
             return Ok((forms, Decision::skip(reason)));
         }
         let new_fields = self.new_fields(doctype, pair)?;
-        let decision = judge_with(doctype, pair, &forms, links, &new_fields, None);
+        let meeting = self.meeting_of(doctype, pair, links)?;
+        let judged = |clocks| judge_with(doctype, pair, &forms, meeting, &new_fields, clocks);
+        let decision = judged(None);
         if decision.conflict.is_none() || doctype.config.policy != Policy::LatestTimestamp {
             return Ok((forms, decision));
         }
         let clocks = self.clocks()?;
-        let decision = judge_with(doctype, pair, &forms, links, &new_fields, Some(&clocks));
+        let decision = judged(Some(&clocks));
         Ok((forms, decision))
     }
 
@@ -109,7 +111,7 @@ fn forms(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Forms {
 /// A side's document as it is compared. A copy says that its posting time was entered where
 /// the original says that the site gave it: without a common base that is no difference, and the
 /// time counts on neither.
-fn compared(pair: &Pair, side: Side) -> Option<Cow<'_, Doc>> {
+pub(super) fn compared(pair: &Pair, side: Side) -> Option<Cow<'_, Doc>> {
     const FLAG: &str = "set_posting_time";
     let doc = pair.doc(side)?;
     let is_unset = |doc: &Doc| {
@@ -139,7 +141,7 @@ fn judge_with(
     doctype: &Doctype,
     pair: &Pair,
     forms: &Forms,
-    links: &LinkTable,
+    meeting: Meeting,
     new_fields: &[String],
     clocks: Option<&Sides<Option<SiteClock>>>,
 ) -> Decision {
@@ -160,7 +162,7 @@ fn judge_with(
         base: forms.base.as_ref().map(Sides::as_ref),
         whole_base: forms.whole.as_ref().and_then(|whole| Some(whole.base.as_ref()?.as_ref())),
         now,
-        meeting: meet(doctype, pair, links),
+        meeting,
         new_fields: new_fields.to_vec(),
         rules: Rules {
             policy: doctype.config.policy,
@@ -170,19 +172,6 @@ fn judge_with(
             submitted: doctype.config.submitted,
         },
     })
-}
-
-fn meet(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Meeting {
-    let (Some(cloud), Some(local)) = (compared(pair, Side::Cloud), compared(pair, Side::Local))
-    else {
-        return Meeting::SameDocument;
-    };
-    let natural = has_natural_name(doctype.config.names, &doctype.naming, &[&cloud, &local]);
-    let identity = |side: Side, doc: &Doc| {
-        doctype.shape.identity_form(doc, &|linked, name| links.id(side, linked, name))
-    };
-    let forms = (&identity(Side::Cloud, &cloud), &identity(Side::Local, &local));
-    meeting(natural, (&cloud, &local), forms)
 }
 
 /// What this version does not do is left alone.

@@ -16,6 +16,7 @@ use crate::recon::{
 };
 use crate::state::{Record, RecordStatus, Resolution};
 
+use super::apart::settled_by_create;
 use super::named::wanted_name;
 use super::{Doctype, Forms, OpenLinks, Pair, Pass, Request, Step, Write};
 
@@ -40,7 +41,8 @@ impl Pass<'_> {
             let source = &self.without_lost_original(doctype, source, from)?;
             let body =
                 create_body(&doctype.shape, source, follow(&doctype.config.doctype), &translate);
-            return Ok(insert(doctype, source, body, target));
+            let resolution = settled_by_create(&pair.record, from);
+            return Ok(Write { resolution, ..insert(doctype, source, body, target) });
         }
         let fields = fields_to_send(forms, decision, target);
         let mut write = self.update_for(doctype, pair, source, &fields, links, target)?;

@@ -82,7 +82,9 @@ impl Pass<'_> {
             }
             Verdict::DidNot(why) => {
                 self.state.void_intent(intent.id, why, now)?;
-                if intent.action == Action::Resolve || intent.resolution.is_some() {
+                if intent.action != Action::Create && intent.resolution.is_some()
+                    || intent.action == Action::Resolve
+                {
                     // What was to be settled is looked at anew, and may be another conflict
                     // by now. Both versions stay in the old one.
                     self.state.supersede_conflict(intent.record, now)?;

@@ -174,7 +174,15 @@ fn without_base(situation: &Situation<'_>) -> Decision {
                 let manual = situation.rules.first_meeting == FirstMeeting::Manual;
                 settle(situation, ConflictKind::FirstMeeting, "first meeting, different", manual)
             }
-            Meeting::TwoDocuments => {
+            Meeting::BornOn(_) if cloud.form == local.form => {
+                Decision::new(Action::Adopt, Direction::None, "equal on both sides")
+            }
+            Meeting::BornOn(side) => {
+                let reason = format!("made on {side} by the site itself during a request of ours");
+                Decision::new(Action::Update, Direction::to(side), reason)
+                    .of(ConflictKind::FirstMeeting)
+            }
+            Meeting::TwoDocuments | Meeting::SecondCopy | Meeting::Unclear => {
                 Decision::recorded(ConflictKind::Collision, "two documents have this name")
             }
         },
@@ -193,6 +201,17 @@ fn create(situation: &Situation<'_>, target: Side) -> Decision {
     let source = target.opposite();
     if !may_write(situation.rules.direction, target) {
         return Decision::skip(format!("only on {source}, and {source} is never carried over"));
+    }
+    match situation.meeting {
+        Meeting::SecondCopy => {
+            let what = "a second copy of a document that is known already";
+            return Decision::recorded(ConflictKind::Duplicate, what);
+        }
+        Meeting::Unclear => {
+            let what = "nobody knows whether an earlier request has made it";
+            return Decision::recorded(ConflictKind::UnknownOutcome, what);
+        }
+        _ => {}
     }
     Decision::new(Action::Create, Direction::to(target), format!("new on {source}"))
 }
