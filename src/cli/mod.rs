@@ -268,7 +268,9 @@ fn site_hint(side: crate::model::Side, kind: crate::site::ErrorKind) -> String {
         ErrorKind::Unauthorized => {
             format!("check api_key and api_secret of [{side}], and that its user is enabled")
         }
-        ErrorKind::Forbidden => format!("give the user of [{side}] the rights it needs"),
+        ErrorKind::Forbidden => format!(
+            "give the user of [{side}] a role with the rights that it needs; erpsync doctor names them"
+        ),
         ErrorKind::Unreachable => {
             format!(
                 "check url of [{side}], and that the site is up; nothing is lost, run again later"

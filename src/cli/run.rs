@@ -195,6 +195,9 @@ impl Document {
         if self.dry_run || report.verbosity > 0 {
             report.data(&render_actions(&self.summary.actions));
         }
+        for warning in &self.summary.warnings {
+            report.warning(warning);
+        }
         self.show_failures(report);
         for counts in &self.summary.doctypes {
             if let Some(problem) = counts.error.as_ref().or(counts.guard.as_ref()) {
@@ -248,6 +251,7 @@ impl Document {
             "remaining": self.summary.remaining,
             "doctypes": self.summary.doctypes,
             "actions": self.summary.actions,
+            "warnings": self.summary.warnings,
         });
         if let Some(fields) = document.as_object_mut() {
             fields.extend(self.more.clone());

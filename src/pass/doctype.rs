@@ -3,9 +3,8 @@
 use crate::config::DoctypeConfig;
 use crate::identity::Naming;
 use crate::model::{Schema, Shape, Sides, md5_hex};
-use crate::site::bulk;
 
-use super::{Pass, at};
+use super::Pass;
 
 /// A doctype of this run.
 #[derive(Debug, Clone)]
@@ -37,12 +36,9 @@ pub fn scope_digest(config: &DoctypeConfig) -> String {
 }
 
 impl Pass<'_> {
-    /// Asks both sites for the doctype's metadata.
+    /// Puts the doctype's rules and both sites' metadata together.
     pub(super) fn load_doctype(&mut self, config: DoctypeConfig) -> anyhow::Result<Doctype> {
-        let sites = self.sites;
-        let schemas = self
-            .workers
-            .both(|side| bulk::fetch_schema(sites[side], &config.doctype).map_err(at(side)))?;
+        let schemas = self.schemas(&config.doctype)?;
         for (_, schema) in schemas.iter() {
             if let Some(reason) = unsyncable(schema) {
                 return Err(Unsyncable { reason }.into());

@@ -17,6 +17,7 @@ mod inspect;
 mod judge;
 mod links;
 mod lost;
+mod metadata;
 mod named;
 mod options;
 mod plan;
@@ -66,6 +67,8 @@ pub struct Pass<'a> {
     users: Sides<String>,
     /// Read when the first conflict needs them.
     clocks: Option<Sides<Option<SiteClock>>>,
+    /// What is known of both sites' metadata.
+    known: metadata::Known,
     /// Naming rules of doctypes that are linked to.
     naming: BTreeMap<String, Naming>,
     phase: Phase,
@@ -112,6 +115,7 @@ impl<'a> Pass<'a> {
             run,
             users,
             clocks: None,
+            known: metadata::Known::default(),
             naming: BTreeMap::new(),
             phase: Phase::Main,
             ahead: Vec::new(),

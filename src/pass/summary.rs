@@ -16,6 +16,8 @@ pub struct Summary {
     pub actions: Vec<ActionLine>,
     /// Candidates that `--limit` left for another run.
     pub remaining: usize,
+    /// What is worth a word about a whole site or doctype, once a run.
+    pub warnings: Vec<String>,
     /// The documents that a site told of.
     #[serde(skip)]
     pub told: Vec<Told>,

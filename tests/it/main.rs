@@ -17,6 +17,7 @@ mod demo;
 mod exits;
 mod ingest;
 mod kill;
+mod metadata;
 mod names;
 mod reading;
 mod resolve;
