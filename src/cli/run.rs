@@ -197,6 +197,7 @@ impl Document {
         }
         for warning in &self.summary.warnings {
             report.warning(warning);
+            report.trace(u8::MAX, &format!("warning: {warning}"), &json!({ "warning": warning }));
         }
         self.show_failures(report);
         for counts in &self.summary.doctypes {

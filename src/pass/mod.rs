@@ -9,6 +9,7 @@
 //! (invariants 3 and 7), nothing that was not read just before (3), and a base is written only
 //! when an action is closed (1).
 
+mod clocks;
 mod close;
 mod doctype;
 mod execute;

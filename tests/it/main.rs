@@ -23,3 +23,4 @@ mod reading;
 mod resolve;
 mod second_pass;
 mod submitted;
+mod time;

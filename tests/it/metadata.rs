@@ -209,3 +209,42 @@ fn other_sites_start_anew() {
     bench.run(&["init", "--rebind"]).expect(0);
     assert_eq!(bench.query("SELECT count(*) FROM metadata"), "0");
 }
+
+#[test]
+fn fields_of_one_side_are_told_once_and_left_alone() {
+    let bench = bench();
+    let first = pass(&bench);
+    assert_eq!(warnings(&first), [""; 0]);
+    let field = |name: &str| json!({"fieldname": name, "fieldtype": "Data"});
+    let add = |side: Side, doctype: &str, name: &str| {
+        bench.site(side).add_custom_field(doctype, &field(name), Timestamp::now()).unwrap();
+    };
+    add(Side::Cloud, "Brand", "custom_tier");
+    bench.edit(Side::Cloud, "Brand", "Acme", &json!({"custom_tier": "gold"}));
+    let told = "Brand: only cloud has custom_tier; such fields are left alone on both sides";
+    let dry = bench.run(&["sync-all", "--dry-run", "--json"]).expect(0);
+    assert_eq!(warnings(&dry), [told]);
+    bench.clear_logs();
+    let ran = bench.run(&["sync-all", "--log-file", "log.txt"]).expect(0);
+    assert!(ran.err.contains(&format!("warning: {told}\n")), "{}", ran.err);
+    let log = std::fs::read_to_string(bench.path("log.txt")).unwrap();
+    assert!(log.contains(&format!("warning: {told}\n")), "{log}");
+    assert_eq!(bench.writes(), 0, "nobody else has such a field");
+
+    edit(&bench, "other");
+    assert_eq!(warnings(&pass(&bench)), [""; 0], "said once");
+    assert_eq!(bench.doc(Side::Cloud, "Brand", "Acme").unwrap()["custom_tier"], "gold");
+
+    add(Side::Local, "UOM Conversion Detail", "custom_note");
+    edit(&bench, "third");
+    let told = "Item: only local has uoms.custom_note; such fields are left alone on both sides";
+    assert_eq!(warnings(&pass(&bench)), [told]);
+
+    let path = bench.path("sync.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let excluded = "[sync]\nexclude_fields = [\"uoms.custom_note\", \"uoms.custom_more\"]\n";
+    std::fs::write(path, text.replace("[sync]\n", excluded)).unwrap();
+    add(Side::Local, "UOM Conversion Detail", "custom_more");
+    edit(&bench, "fourth");
+    assert_eq!(warnings(&pass(&bench)), [""; 0], "nobody asks for an excluded field");
+}
