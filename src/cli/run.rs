@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::session::{connect, interruption, now, pause};
 use super::sync::SyncOptions;
-use super::{Exit, doctype_hint, tell};
+use super::{Exit, tell};
 use crate::config::Config;
 use crate::model::{Side, Sides};
 use crate::pass::{ActionStatus, Options, Pass, Scope, Stop, Summary, Surroundings};
@@ -205,7 +205,7 @@ impl Document {
                 report.error(&format!("{}: {problem}", counts.doctype));
             }
             if let Some((side, kind)) = counts.refused {
-                report.hint(&doctype_hint(side, kind));
+                report.hint(&kind.doctype_hint(side));
             }
             if counts.guard.is_some() {
                 report.hint(

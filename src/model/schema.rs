@@ -10,10 +10,9 @@ use serde_json::{Map, Value};
 use super::form::md5_hex;
 
 /// What is kept of a doctype itself, besides its fields.
-const DOCTYPE_KEYS: [&str; 10] = [
+const DOCTYPE_KEYS: [&str; 9] = [
     "name",
     "autoname",
-    "naming_rule",
     "title_field",
     "is_submittable",
     "issingle",
@@ -86,6 +85,8 @@ pub struct Field {
     /// The link whose target gives the value at every save (`fetch_from`); none where the
     /// value is fetched into an empty field only.
     pub fetched_by: Option<String>,
+    /// Its text is the address of a file on the site.
+    pub is_file: bool,
 }
 
 /// What a field's values are, and so how they are compared.
@@ -241,6 +242,7 @@ fn field_from_meta(field: &Map<String, Value>, in_row: bool) -> Option<(String, 
                     .split_once('.')
                     .filter(|_| !flag(field, "fetch_if_empty"))
                     .map(|(link, _)| link.to_owned()),
+                is_file: matches!(text("fieldtype"), "Attach" | "Attach Image"),
             },
         )
     })

@@ -29,7 +29,8 @@ pub struct Doctype {
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}; take it out of the configuration")]
 pub struct Unsyncable {
-    reason: &'static str,
+    /// What is special about it.
+    pub reason: &'static str,
 }
 
 /// Stands for the rules under which documents of a doctype are left alone.

@@ -22,6 +22,7 @@ mod metadata;
 mod named;
 mod options;
 mod plan;
+mod preview;
 mod requests;
 mod reread;
 mod resolve;
@@ -37,9 +38,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-pub use doctype::{Doctype, Unsyncable};
+pub use doctype::{Doctype, Unsyncable, render_one_sided};
 use options::at;
 pub use options::{Options, Scope, Stop, Surroundings, Watcher, is_about_the_doctype};
+pub use preview::Preview;
 pub use resolve::{Choice, Resolved};
 pub use scan::Ambiguous;
 pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Summary, Told};

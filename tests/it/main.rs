@@ -14,6 +14,7 @@ mod concurrency;
 mod contract;
 mod decision_table;
 mod demo;
+mod doctor;
 mod exits;
 mod ingest;
 mod kill;
