@@ -20,23 +20,23 @@ fn names(doctype: &Doctype) -> Finding {
         "" => "by the doctype's own code".to_owned(),
         autoname => format!("by {}", autoname.trim_end_matches(':')),
     };
-    if cloud.autoname != local.autoname && doctype.config.names == NamesRule::Auto {
-        return Finding::warn(
-            "names",
-            format!("named {} on cloud and {} on local", rule(&cloud), rule(&local)),
-            "give both the same naming rule, or say with names = \"natural\" or \"server\" what an \
-             equal name means",
-        );
-    }
-    let meaning = match (doctype.config.names, &cloud.title_field) {
+    let naming = &doctype.naming;
+    let meaning = match (doctype.config.names, &naming.title_field) {
         (NamesRule::Natural, _) => SAME.to_owned(),
-        (NamesRule::Auto, _) if cloud.is_natural() => SAME.to_owned(),
+        (NamesRule::Auto, _) if naming.is_natural() => SAME.to_owned(),
         (NamesRule::Auto, Some(title)) => {
             format!("{APART}, unless the name is also the {title} of both")
         }
         (NamesRule::Server, _) | (NamesRule::Auto, None) => APART.to_owned(),
     };
-    Finding::ok("names", format!("named {}: {meaning}", rule(&cloud)))
+    if cloud.autoname == local.autoname {
+        return Finding::ok("names", format!("named {}: {meaning}", rule(&cloud)));
+    }
+    Finding::warn(
+        "names",
+        format!("named {} on cloud and {} on local: {meaning}", rule(&cloud), rule(&local)),
+        "give both sites the same naming rule",
+    )
 }
 
 const SAME: &str = "an equal name is the same document";

@@ -310,6 +310,29 @@ fn what_a_first_meeting_would_overwrite() {
 }
 
 #[test]
+fn only_so_many_documents_are_compared() {
+    let bench = bench(&["Brand"], "conflict_resolution = \"cloud_wins\"\nbatch_size = 100");
+    for number in 0..520 {
+        for side in Side::BOTH {
+            let description = side.as_str();
+            let brand = json!({"brand": format!("B{number}"), "description": description});
+            bench.insert(side, "Brand", &brand);
+        }
+    }
+    bench.clear_logs();
+    assert_eq!(
+        found(&json_of(&bench).expect(0), "meeting"),
+        ["warn Brand/-: 520 documents on both sides that were never in step: 500 would be \
+             overwritten on local (only the first 500 were compared)"]
+    );
+    let site = bench.site(Side::Cloud);
+    let content = site.log.entries().iter().filter(|entry| entry.doctype == "Brand");
+    // Four rights and two pages of names; then two waves of four batches, of which the second
+    // has what is left.
+    assert_eq!(content.count(), 4 + 2 + 6);
+}
+
+#[test]
 fn a_state_that_cannot_be_used() {
     let bench = bench(&["Brand"], "");
     std::fs::write(bench.path("sync_state.db"), "nonsense").unwrap();
