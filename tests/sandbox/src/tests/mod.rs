@@ -1,8 +1,10 @@
 //! Unit tests of the model.
 
+mod buying;
 mod chain;
 mod http;
 mod lists;
+mod masters;
 mod names;
 mod rows;
 mod saves;
