@@ -3,7 +3,9 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use crate::model::{Doc, Form, Meeting};
+use serde_json::Value;
+
+use crate::model::{Doc, FieldKind, Form, Meeting, Shape};
 
 /// What two documents of one name are to each other where the state knows neither. With
 /// natural names they are one document; where sites count, only equal content or one and the
@@ -17,6 +19,22 @@ pub fn meeting(natural: bool, docs: (&Doc, &Doc), identity: (&Form, &Form)) -> M
     } else {
         Meeting::TwoDocuments
     }
+}
+
+/// The distinct stamps of creation that a document's rows carry. A copy's rows carry that of
+/// the document that it was made from, whatever becomes of it (COPYING.md 6).
+#[must_use]
+pub fn row_creations(shape: &Shape, doc: &Doc) -> Vec<String> {
+    let tables =
+        shape.columns.iter().filter(|(_, column)| matches!(column.kind, FieldKind::Table(_)));
+    let mut found: Vec<String> = tables
+        .flat_map(|(table, _)| doc.rows(table))
+        .filter_map(|row| row.get("creation").and_then(Value::as_str))
+        .map(str::to_owned)
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 /// A name as a site looks it up: without case, accents and trailing blanks (BEHAVIOUR.md 1).

@@ -9,5 +9,5 @@ mod meet;
 mod naming;
 
 pub use links::{Known, LinkTable};
-pub use meet::{fold_name, meeting};
+pub use meet::{fold_name, meeting, row_creations};
 pub use naming::{Naming, has_natural_name};

@@ -29,6 +29,15 @@ impl Naming {
         }
     }
 
+    /// What the names mean on two sites together: where their rules differ, the weaker counts.
+    #[must_use]
+    pub fn weaker(one: Self, other: Self) -> Self {
+        let strength = |naming: &Self| (naming.is_natural(), naming.is_unique());
+        let title_field = one.title_field.clone().filter(|_| one.title_field == other.title_field);
+        let weaker = if strength(&other) < strength(&one) { other } else { one };
+        Self { title_field, ..weaker }
+    }
+
     /// Whether the rule alone makes the same name the same document: the name is a field of
     /// the document or was entered by a person.
     #[must_use]
@@ -63,5 +72,48 @@ pub fn has_natural_name(rule: NamesRule, naming: &Naming, docs: &[&Doc]) -> bool
         NamesRule::Auto => naming.title_field.as_deref().is_some_and(|title| {
             !docs.is_empty() && docs.iter().all(|doc| doc.text(title) == Some(&doc.name()))
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn naming(autoname: &str, title: &str) -> Naming {
+        Naming {
+            doctype: "Customer".to_owned(),
+            autoname: autoname.to_owned(),
+            title_field: Some(title.to_owned()),
+        }
+    }
+
+    #[test]
+    fn of_two_rules_the_weaker_counts() {
+        for (one, other, weaker) in [
+            ("field:code", "naming_series:", "naming_series:"),
+            ("hash", "prompt", "hash"),
+            ("prompt", "field:code", "prompt"),
+        ] {
+            let both = Naming::weaker(naming(one, "title"), naming(other, "title"));
+            assert_eq!(both, naming(weaker, "title"));
+        }
+        let both = Naming::weaker(naming("hash", "title"), naming("hash", "subject"));
+        assert_eq!(both.title_field, None, "a title is one only where both sites show it");
+    }
+
+    #[test]
+    fn a_name_is_natural_where_it_is_the_title_of_every_document() {
+        let series = naming("naming_series:", "customer_name");
+        let doc = |name: &str| -> Doc {
+            serde_json::from_value(json!({"name": name, "customer_name": "ACME"})).unwrap()
+        };
+        let (acme, counted) = (doc("ACME"), doc("CUST-0001"));
+        assert!(has_natural_name(NamesRule::Auto, &series, &[&acme]));
+        assert!(!has_natural_name(NamesRule::Auto, &series, &[&acme, &counted]));
+        assert!(!has_natural_name(NamesRule::Auto, &series, &[]));
+        assert!(!has_natural_name(NamesRule::Server, &series, &[&acme]));
+        assert!(has_natural_name(NamesRule::Natural, &series, &[&counted]));
     }
 }

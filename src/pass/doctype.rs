@@ -50,7 +50,7 @@ impl Pass<'_> {
         }
         let shape = Shape::new(schemas.as_ref(), &config.exclude_fields, &config.include_fields);
         self.state.save_shape(shape.digest(), &shape.content_fields())?;
-        let naming = Naming::of(&schemas.cloud);
+        let naming = Naming::weaker(Naming::of(&schemas.cloud), Naming::of(&schemas.local));
         let scope = scope_digest(&config);
         Ok(Doctype { config, schemas, shape, naming, scope })
     }

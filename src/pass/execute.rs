@@ -12,7 +12,7 @@ use crate::state::{
 };
 
 use super::close::agreed;
-use super::plan::is_unchanged;
+use super::judge::is_unchanged;
 use super::{ActionLine, ActionStatus, Aside, AsideReason, Doctype, Operation, Pair, Pass, Step};
 
 /// When a failed document is tried again, by how often it failed before; then once a day.
@@ -49,6 +49,8 @@ impl Pass<'_> {
                     candidate: operation.pair.record.id,
                     reason: AsideReason::Waits(link),
                 }),
+                Step::Last => aside
+                    .push(Aside { candidate: operation.pair.record.id, reason: AsideReason::Last }),
                 Step::Send(write) => writes.push((operation, write)),
             }
         }
@@ -107,7 +109,8 @@ impl Pass<'_> {
         let Operation { pair, decision, .. } = operation;
         let record = &pair.record;
         let now = self.now();
-        if record.is_syncing {
+        // What is waited for stays pending.
+        if record.is_syncing || self.may_be_awaited(pair) {
             self.report(record, decision, ActionStatus::Skipped, None);
             return Ok(());
         }
@@ -177,7 +180,7 @@ impl Pass<'_> {
                 }
                 AsideReason::Taken(message) => format!("{place}: {message}"),
                 // Somebody is at work on it: the next run takes it up.
-                AsideReason::Moved | AsideReason::Rest => {
+                AsideReason::Moved | AsideReason::Rest | AsideReason::Last => {
                     self.counts(&record.doctype).skipped += 1;
                     let decision = Decision::skip("edited while it was being synced");
                     self.report(&record, &decision, ActionStatus::Skipped, None);
@@ -265,7 +268,9 @@ impl Pass<'_> {
             Step::Fail(message) => (ActionStatus::Failed, Some(message.clone())),
             Step::Record => (ActionStatus::Conflict, None),
             Step::Skip => (ActionStatus::Skipped, None),
-            Step::Agree | Step::Send(_) | Step::Wait(_) => (ActionStatus::Planned, None),
+            Step::Agree | Step::Send(_) | Step::Wait(_) | Step::Last => {
+                (ActionStatus::Planned, None)
+            }
         };
         let counts = self.counts(&pair.record.doctype);
         match status {

@@ -14,8 +14,14 @@ mod doctype;
 mod execute;
 mod fetch;
 mod inspect;
+mod judge;
 mod links;
+mod lost;
+mod named;
+mod options;
 mod plan;
+mod requests;
+mod reread;
 mod resolve;
 mod scan;
 mod settle;
@@ -26,104 +32,27 @@ mod workers;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 pub use doctype::{Doctype, Unsyncable};
+use options::at;
+pub use options::{Options, Scope, Stop, Surroundings, Watcher, is_about_the_doctype};
 pub use resolve::{Choice, Resolved};
 pub use scan::Ambiguous;
 pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Summary, Told};
 pub use types::{
-    Aside, AsideReason, Candidate, Forms, OpenLinks, Operation, Outcome, Pair, Request, Step, Write,
+    Aside, AsideReason, Candidate, Forms, OpenLinks, Operation, Outcome, Pair, Phase, Request,
+    Step, Write,
 };
 pub use workers::Workers;
 
 use crate::config::{Config, DoctypeConfig};
 use crate::identity::Naming;
-use crate::model::{Direction, Side, Sides};
+use crate::model::{Side, Sides};
 use crate::recon::SiteClock;
-use crate::site::{Site, SiteError};
+use crate::site::Site;
 use crate::state::{RecordStatus, State};
-
-/// What the command line asked for.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// A direction for this run in place of the doctypes' rules.
-    pub direction: Option<Direction>,
-    /// Look at every document.
-    pub full: bool,
-    /// Act on so many documents at the most.
-    pub limit: Option<usize>,
-    /// Decide everything, write nothing.
-    pub dry_run: bool,
-    /// Take up failed documents although their time has not come.
-    pub retry_failed: bool,
-}
-
-/// What a run goes through of one doctype.
-#[derive(Debug, Clone)]
-pub struct Scope {
-    /// The doctype and its rules.
-    pub config: DoctypeConfig,
-    /// Only these documents, by any of their names.
-    pub names: Vec<String>,
-    /// Only these documents, each by the name that this side gives it: a site told of them.
-    /// Neither `names` nor these: all of them.
-    pub told: Vec<(Side, String)>,
-}
-
-impl Scope {
-    /// All documents of a doctype.
-    #[must_use]
-    pub fn whole(config: DoctypeConfig) -> Self {
-        Self::named(config, Vec::new())
-    }
-
-    /// Some documents of a doctype, by any of their names.
-    #[must_use]
-    pub fn named(config: DoctypeConfig, names: Vec<String>) -> Self {
-        Self { config, names, told: Vec::new() }
-    }
-}
-
-/// What a pass takes from the world around it.
-pub struct Surroundings<'a> {
-    /// The time.
-    pub now: &'a dyn Fn() -> Timestamp,
-    /// Waits.
-    pub pause: &'a dyn Fn(Duration),
-    /// Whether somebody asked the run to stop.
-    pub is_interrupted: &'a dyn Fn() -> bool,
-    /// Is told how far the pass is.
-    pub watcher: &'a dyn Watcher,
-}
-
-/// Is told how far a pass is.
-pub trait Watcher {
-    /// A doctype is listed.
-    fn listing(&self, doctype: &str);
-    /// So many documents of a doctype are to be looked at.
-    fn working(&self, doctype: &str, documents: usize);
-    /// So many more of them have been looked at.
-    fn advance(&self, documents: usize);
-}
-
-/// Why a run ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum Stop {
-    /// Somebody asked for it.
-    #[error("interrupted; the state is consistent and the next run carries on")]
-    Interrupted,
-    /// A site is down or does not let us in.
-    #[error("{side}: {error}")]
-    Site {
-        /// The site.
-        side: Side,
-        /// What it said.
-        error: SiteError,
-    },
-}
 
 /// A run over some doctypes.
 pub struct Pass<'a> {
@@ -139,8 +68,11 @@ pub struct Pass<'a> {
     clocks: Option<Sides<Option<SiteClock>>>,
     /// Naming rules of doctypes that are linked to.
     naming: BTreeMap<String, Naming>,
+    phase: Phase,
     /// Doctypes of this run that have not been looked at yet.
     ahead: Vec<String>,
+    /// Where documents may still turn up that requests of earlier runs have made.
+    awaited: BTreeSet<(String, Side)>,
     /// Records that turned out to be another one's other side.
     joined: BTreeSet<i64>,
     /// The records of doctypes of which only some documents were asked for.
@@ -181,7 +113,9 @@ impl<'a> Pass<'a> {
             users,
             clocks: None,
             naming: BTreeMap::new(),
+            phase: Phase::Main,
             ahead: Vec::new(),
+            awaited: BTreeSet::new(),
             joined: BTreeSet::new(),
             named: BTreeMap::new(),
             left: options.limit,
@@ -241,7 +175,7 @@ impl<'a> Pass<'a> {
     }
 
     /// One doctype. A doctype that cannot be synced does not stop the others.
-    fn pass_over(&mut self, scope: &Scope) -> anyhow::Result<Option<(Doctype, Vec<Aside>)>> {
+    fn pass_over(&mut self, scope: &Scope) -> anyhow::Result<Option<Waiting>> {
         self.check_interrupted()?;
         let config = self.effective(&scope.config);
         let name = config.doctype.clone();
@@ -268,7 +202,7 @@ impl<'a> Pass<'a> {
         &mut self,
         config: DoctypeConfig,
         scope: &Scope,
-    ) -> anyhow::Result<Option<(Doctype, Vec<Aside>)>> {
+    ) -> anyhow::Result<Option<Waiting>> {
         self.settle(&config)?;
         let candidates = if !scope.told.is_empty() {
             self.scan_told(&config, &scope.told)?
@@ -294,13 +228,16 @@ impl<'a> Pass<'a> {
         mut candidates: Vec<Candidate>,
         open: OpenLinks,
     ) -> anyhow::Result<Vec<Aside>> {
+        let mut last = Vec::new();
         loop {
             let before = candidates.len();
             let mut aside = Vec::new();
             for wave in candidates.chunks(self.wave()) {
                 aside.extend(self.wave_of(doctype, wave, open)?);
             }
+            last.extend(aside.extract_if(.., |aside| aside.reason == AsideReason::Last));
             if aside.is_empty() || aside.len() >= before {
+                aside.extend(last);
                 return Ok(aside);
             }
             candidates = aside.iter().map(|aside| aside.candidate).collect();
@@ -341,23 +278,43 @@ impl<'a> Pass<'a> {
         self.config.batch_size.saturating_mul(batches).max(1)
     }
 
-    /// What waited for documents of other doctypes: again until nothing moves, then once
-    /// without the links still open, then the rest of those. What is left then failed.
-    fn finish(&mut self, mut waiting: Vec<(Doctype, Vec<Aside>)>) -> anyhow::Result<()> {
-        for open in [OpenLinks::Wait, OpenLinks::Cut, OpenLinks::Wait] {
-            loop {
-                let before = count(&waiting);
-                for (doctype, aside) in &mut waiting {
-                    let candidates = aside.iter().map(|aside| aside.candidate).collect();
-                    *aside = self.rounds(doctype, candidates, open)?;
-                }
-                if count(&waiting) == before || open == OpenLinks::Cut {
-                    break;
-                }
+    /// What waited for other documents; then what comes last, in reverse order; then what
+    /// waited for that, as an amendment does for a cancellation. What is left then failed.
+    fn finish(&mut self, mut waiting: Vec<Waiting>) -> anyhow::Result<()> {
+        self.until_nothing_moves(&mut waiting)?;
+        let last = take_last(&mut waiting);
+        if !last.is_empty() {
+            self.phase = Phase::Last;
+            for (doctype, aside) in last.into_iter().rev() {
+                let candidates = aside.iter().rev().map(|aside| aside.candidate).collect();
+                let aside = self.rounds(&doctype, candidates, OpenLinks::Wait)?;
+                waiting.push((doctype, aside));
             }
+            self.until_nothing_moves(&mut waiting)?;
         }
         for (doctype, aside) in waiting {
             self.give_up_waiting(&doctype, aside)?;
+        }
+        Ok(())
+    }
+
+    /// Again until nothing moves, then once without the links still open, then the rest of
+    /// those.
+    fn until_nothing_moves(&mut self, waiting: &mut [Waiting]) -> anyhow::Result<()> {
+        for open in [OpenLinks::Wait, OpenLinks::Cut, OpenLinks::Wait] {
+            loop {
+                let before = count(waiting);
+                for (doctype, aside) in waiting.iter_mut() {
+                    let (last, again): (Vec<_>, Vec<_>) =
+                        aside.drain(..).partition(|aside| aside.reason == AsideReason::Last);
+                    let candidates = again.iter().map(|aside| aside.candidate).collect();
+                    *aside = self.rounds(doctype, candidates, open)?;
+                    aside.extend(last);
+                }
+                if count(waiting) == before || open == OpenLinks::Cut {
+                    break;
+                }
+            }
         }
         Ok(())
     }
@@ -387,21 +344,20 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Turns a site's refusal into the reason why a run ends, unless it is about one doctype
-/// only: then the others go on.
-fn at(side: Side) -> impl Fn(SiteError) -> anyhow::Error {
-    move |error| Stop::Site { side, error }.into()
+/// What is set aside of a doctype.
+type Waiting = (Doctype, Vec<Aside>);
+
+/// How many documents wait for another.
+fn count(waiting: &[Waiting]) -> usize {
+    let waits = |aside: &&Aside| aside.reason != AsideReason::Last;
+    waiting.iter().map(|(_, aside)| aside.iter().filter(waits).count()).sum()
 }
 
-/// Whether an error is about one doctype only, so that the others may go on.
-pub fn is_about_the_doctype(error: &anyhow::Error) -> bool {
-    match error.downcast_ref::<Stop>() {
-        Some(Stop::Site { error, .. }) => !error.is_outage(),
-        Some(Stop::Interrupted) => false,
-        None => error.is::<doctype::Unsyncable>(),
-    }
-}
-
-fn count(waiting: &[(Doctype, Vec<Aside>)]) -> usize {
-    waiting.iter().map(|(_, aside)| aside.len()).sum()
+/// Takes out what comes last.
+fn take_last(waiting: &mut [Waiting]) -> Vec<Waiting> {
+    let taken = waiting.iter_mut().map(|(doctype, aside)| {
+        let last = aside.extract_if(.., |aside| aside.reason == AsideReason::Last).collect();
+        (doctype.clone(), last)
+    });
+    taken.filter(|(_, last): &Waiting| !last.is_empty()).collect()
 }

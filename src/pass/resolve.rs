@@ -16,8 +16,9 @@ use crate::recon::{Decision, Observed, check_entered};
 use crate::state::{Conflict, LogStatus, Resolution};
 
 use super::close::agreed;
+use super::judge::restrained;
 use super::links::docs_of;
-use super::plan::{restrained, winner};
+use super::requests::winner;
 use super::{ActionStatus, Doctype, Forms, Operation, Pair, Pass, Step, Write};
 
 /// What a person decided.

@@ -7,12 +7,14 @@
 use serde_json::{Map, Value};
 
 use crate::config::DoctypeConfig;
-use crate::model::{Action, Doc, FieldKind, Side};
+use crate::identity::row_creations;
+use crate::model::{Action, Doc, Side};
 use crate::recon::Decision;
 use crate::site::{Site, SiteError, bulk};
 use crate::state::Intent;
 
-use super::write::Done;
+use super::named::is_second_copy;
+use super::reread::Done;
 use super::{ActionStatus, Doctype, Pass, at};
 
 /// Why an update did not happen, as far as anybody can tell.
@@ -20,55 +22,76 @@ const EDITED: &str = "the target was edited by somebody else";
 
 /// What became of a request.
 #[derive(Debug)]
-enum Verdict {
+pub(super) enum Verdict {
     /// It happened: the target, as it stands now.
     Happened(Doc),
     /// It did not happen, and it will not.
     DidNot(&'static str),
     /// Nobody can say yet.
     Open,
+    /// Nobody will be able to say, for this reason.
+    Unclear(String),
 }
 
 impl Pass<'_> {
     /// Settles the open intents of a doctype.
     pub(super) fn settle(&mut self, config: &DoctypeConfig) -> anyhow::Result<()> {
         let intents = self.state.open_intents(Some(&config.doctype))?;
-        if intents.is_empty() || self.options.dry_run {
-            return Ok(());
+        if !intents.is_empty() && !self.options.dry_run {
+            self.settle_all(config, intents)?;
         }
+        self.hold_strangers(config)
+    }
+
+    fn settle_all(&mut self, config: &DoctypeConfig, intents: Vec<Intent>) -> anyhow::Result<()> {
         let doctype = self.load_doctype(config.clone())?;
-        let mut done = Vec::new();
+        let mut done: Vec<Done> = Vec::new();
         for intent in intents {
-            done.extend(self.settle_one(&doctype, intent)?);
+            let found = self.settle_one(&doctype, intent, &done)?;
+            done.extend(found);
         }
         self.finish_writes(&doctype, done)?;
         Ok(())
     }
 
-    fn settle_one(&mut self, doctype: &Doctype, intent: Intent) -> anyhow::Result<Option<Done>> {
+    /// `settled` are those that this settling has found already.
+    fn settle_one(
+        &mut self,
+        doctype: &Doctype,
+        intent: Intent,
+        settled: &[Done],
+    ) -> anyhow::Result<Option<Done>> {
         if let Some(answer) = intent.answer.clone() {
             return self.settle_answered(doctype, intent, answer);
         }
-        let verdict = match intent.action {
-            Action::Create => self.find_created(doctype, &intent),
-            _ => find_updated(self.sites[intent.side], doctype, &intent),
+        let verdict = match (intent.action, &intent.target_name) {
+            (Action::Create, None) => self.find_lost(doctype, &intent, settled)?,
+            (Action::Create, Some(name)) => {
+                self.find_created(doctype, &intent, name).map_err(at(intent.side))?
+            }
+            _ => {
+                find_updated(self.sites[intent.side], doctype, &intent).map_err(at(intent.side))?
+            }
         };
         let now = self.now();
-        match verdict.map_err(at(intent.side))? {
+        match verdict {
             Verdict::Happened(target) => {
                 let answer = self.as_we_left_it(doctype, &intent, target);
-                Ok(Some(done(intent, answer)))
+                self.take_in(&intent, &answer)?;
+                Ok(Some(done(doctype, intent, answer)))
             }
             Verdict::DidNot(why) => {
                 self.state.void_intent(intent.id, why, now)?;
-                if intent.action == Action::Resolve && why == EDITED {
-                    // Half of what a person chose, and somebody's edit: a new conflict. Both
-                    // versions that the person saw stay in the old one.
+                if intent.action == Action::Resolve || intent.resolution.is_some() {
+                    // What was to be settled is looked at anew, and may be another conflict
+                    // by now. Both versions stay in the old one.
                     self.state.supersede_conflict(intent.record, now)?;
                 }
                 Ok(None)
             }
+            Verdict::Unclear(reason) => self.give_up_on(&intent, reason).map(|()| None),
             Verdict::Open => {
+                self.waits_for_outcome(&intent);
                 for record in self.state.load_records(&[intent.record])? {
                     let reason = "an earlier request has no answer yet; its outcome is waited for";
                     self.report(&record, &Decision::skip(reason), ActionStatus::Skipped, None);
@@ -105,22 +128,39 @@ impl Pass<'_> {
         answer: Doc,
     ) -> anyhow::Result<Option<Done>> {
         match (&intent.target_name, intent.action) {
-            (Some(name), Action::Create) if *name != answer.name() => {
+            (Some(name), Action::Create) if is_second_copy(doctype, name, &answer.name()) => {
                 let name = name.clone();
+                if !self.is_as_answered(doctype, intent.side, &answer)? {
+                    let why = "the copy was edited and stays";
+                    self.state.void_intent(intent.id, why, self.now())?;
+                    return Ok(None);
+                }
                 self.take_back(doctype, intent.record, intent.side, &name, &answer, intent.id)?;
                 Ok(None)
             }
-            _ => Ok(Some(done(intent, answer))),
+            (_, Action::Create) => {
+                self.take_in(&intent, &answer)?;
+                Ok(Some(done(doctype, intent, answer)))
+            }
+            _ => Ok(Some(done(doctype, intent, answer))),
         }
     }
 
-    /// Looks for the document that a create was to make.
-    fn find_created(&self, doctype: &Doctype, intent: &Intent) -> Result<Verdict, SiteError> {
+    /// Whether a request that was sent cannot come any more.
+    pub(super) fn is_late(&self, intent: &Intent) -> bool {
+        self.now().duration_since(intent.created_at).unsigned_abs() >= self.config.settle_after
+    }
+
+    /// Looks for the document that a create was to make under a known name.
+    fn find_created(
+        &self,
+        doctype: &Doctype,
+        intent: &Intent,
+        name: &str,
+    ) -> Result<Verdict, SiteError> {
         let site = self.sites[intent.side];
-        let Some(name) = &intent.target_name else { return Ok(Verdict::Open) };
         let found = read_one(site, doctype, intent.side, name)?;
-        let is_late =
-            self.now().duration_since(intent.created_at).unsigned_abs() >= self.config.settle_after;
+        let is_late = self.is_late(intent);
         match found {
             Some(doc) if self.is_our_copy(doctype, intent, &doc) => Ok(Verdict::Happened(doc)),
             Some(_) => Ok(Verdict::DidNot("another document has this name")),
@@ -137,16 +177,11 @@ impl Pass<'_> {
         if doc.text("owner") != Some(self.users[intent.side].as_str()) {
             return false;
         }
-        let mut rows = doctype.shape.columns.iter().flat_map(|(field, column)| {
-            let is_table = matches!(column.kind, FieldKind::Table(_));
-            doc.rows(field).filter(move |_| is_table)
-        });
-        match rows.next() {
-            Some(row) => {
-                row.get("creation").and_then(Value::as_str) == Some(intent.source.creation())
-            }
-            None => holds(doctype, &intent.sent, doc),
+        let rows = row_creations(&doctype.shape, doc);
+        if rows.is_empty() {
+            return holds(doctype, &intent.sent, doc);
         }
+        rows.iter().any(|creation| creation == intent.source.creation())
     }
 }
 
@@ -168,7 +203,7 @@ fn find_updated(site: &dyn Site, doctype: &Doctype, intent: &Intent) -> Result<V
 }
 
 /// Whether a document holds every field that was sent.
-fn holds(doctype: &Doctype, sent: &Doc, doc: &Doc) -> bool {
+pub(super) fn holds(doctype: &Doctype, sent: &Doc, doc: &Doc) -> bool {
     let mut wanted = doc.clone();
     for (field, value) in &sent.0 {
         wanted.0.insert(field.clone(), value.clone());
@@ -187,7 +222,7 @@ fn read_one(
     Ok(docs.into_iter().find(|doc| doc.name() == name))
 }
 
-fn done(intent: Intent, answer: Doc) -> Done {
+fn done(doctype: &Doctype, intent: Intent, answer: Doc) -> Done {
     // Of one half of a settlement, the fields left out are owed to the source.
     let is_half = intent.action == Action::Resolve;
     let left_out = |field: &String| {
@@ -203,6 +238,7 @@ fn done(intent: Intent, answer: Doc) -> Done {
         source: intent.source,
         answer,
         sent: intent.sent,
+        form_digest: intent.form_digest.unwrap_or_else(|| doctype.shape.digest().to_owned()),
         has_more: !is_half && !intent.omitted.is_empty(),
         resolution: intent.resolution,
         log_as: intent.action,

@@ -69,6 +69,8 @@ pub enum Step {
     Skip,
     /// It waits for another document.
     Wait(OpenLink),
+    /// Its turn comes when everything else is done.
+    Last,
     /// It cannot be done, for this reason.
     Fail(String),
     /// A request goes out.
@@ -99,10 +101,10 @@ pub struct Write {
 /// What is asked of the site.
 #[derive(Debug, Clone)]
 pub enum Request {
-    /// A new document, which must get this name.
+    /// A new document.
     Insert {
-        /// The name that the document must have afterwards.
-        name: String,
+        /// The name that it must have afterwards; `None`: whatever name the site gives it.
+        name: Option<String>,
     },
     /// Fields of an existing document.
     Update {
@@ -146,6 +148,17 @@ pub enum AsideReason {
     Taken(String),
     /// It was written without some fields, which follow.
     Rest,
+    /// Its turn comes when everything else is done.
+    Last,
+}
+
+/// The two halves of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Everything that adds or changes.
+    Main,
+    /// What takes something away, in reverse order, and what may settle itself by the rest.
+    Last,
 }
 
 /// What to do with links whose targets are still to be written.

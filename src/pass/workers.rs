@@ -1,10 +1,14 @@
 //! Requests in flight: as many at once on each side as its `concurrency` allows, never more.
 //!
+//! Items may stand in lanes: those of one lane go one after another, which is how documents
+//! are created whose names a site counts.
+//!
 //! The rule kept here: results come back to the calling thread, which alone writes the state.
 //! With a concurrency of 1 on both sides nothing leaves the calling thread and everything
 //! happens in the order given, so that a run can be replayed.
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender, SyncSender};
 
 use anyhow::Context as _;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -16,6 +20,61 @@ pub struct Workers {
     /// `None`: the calling thread does everything, one after another.
     pools: Option<Sides<ThreadPool>>,
     limits: Sides<usize>,
+}
+
+/// Items that go one after another on one side's workers.
+pub struct Lane<T> {
+    /// The side.
+    pub side: Side,
+    /// The items, each with its place in the caller's list.
+    pub items: Vec<(usize, T)>,
+    /// Whether the calling thread is told before each item begins.
+    pub is_announced: bool,
+}
+
+/// What the calling thread is told of an item.
+pub enum Turn<R> {
+    /// It begins as soon as the calling thread has agreed.
+    Begins,
+    /// It is done.
+    Done(R),
+}
+
+/// The same, on its way from a worker.
+enum Event<R> {
+    Asks(SyncSender<()>),
+    Done(R),
+}
+
+impl<T> Lane<T> {
+    /// An item on its own, begun without a word.
+    pub fn of_one(side: Side, place: usize, item: T) -> Self {
+        Self { side, items: vec![(place, item)], is_announced: false }
+    }
+
+    /// Runs on a worker.
+    fn go<R>(
+        self,
+        work: &impl Fn(Side, T) -> R,
+        stop: &AtomicBool,
+        events: &Sender<(usize, Event<R>)>,
+    ) {
+        for (i, item) in self.items {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            if self.is_announced {
+                let (may_begin, asked) = mpsc::sync_channel(1);
+                let is_asked = events.send((i, Event::Asks(may_begin))).is_ok();
+                if !is_asked || asked.recv().is_err() {
+                    return;
+                }
+            }
+            if events.send((i, Event::Done(work(self.side, item)))).is_err() {
+                return;
+            }
+        }
+    }
 }
 
 impl Workers {
@@ -59,36 +118,64 @@ impl Workers {
         work: impl Fn(Side, T) -> R + Sync,
         mut sink: impl FnMut(usize, R) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
+        let lanes =
+            items.into_iter().enumerate().map(|(i, (side, item))| Lane::of_one(side, i, item));
+        self.in_lanes(lanes.collect(), work, |i, turn| match turn {
+            Turn::Begins => Ok(()),
+            Turn::Done(result) => sink(i, result),
+        })
+    }
+
+    /// Does `work` for the items of every lane: those of one lane one after another, the
+    /// lanes beside each other.
+    ///
+    /// # Errors
+    /// As [`Workers::run`].
+    pub fn in_lanes<T: Send, R: Send>(
+        &self,
+        lanes: Vec<Lane<T>>,
+        work: impl Fn(Side, T) -> R + Sync,
+        mut sink: impl FnMut(usize, Turn<R>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         let Some(pools) = &self.pools else {
-            return items
-                .into_iter()
-                .enumerate()
-                .try_for_each(|(i, (side, item))| sink(i, work(side, item)));
+            return lanes.into_iter().try_for_each(|lane| {
+                lane.items.into_iter().try_for_each(|(i, item)| {
+                    if lane.is_announced {
+                        sink(i, Turn::Begins)?;
+                    }
+                    sink(i, Turn::Done(work(lane.side, item)))
+                })
+            });
         };
-        let stop = std::sync::atomic::AtomicBool::new(false);
-        let (results, arrived) = mpsc::channel();
+        let stop = AtomicBool::new(false);
+        let (events, arrived) = mpsc::channel();
         let (work, stop) = (&work, &stop);
         pools.cloud.in_place_scope(|cloud| {
             pools.local.in_place_scope(|local| {
-                for (i, (side, item)) in items.into_iter().enumerate() {
-                    let results = results.clone();
-                    let job = move || {
-                        if !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                            // The receiver lives until all jobs are done.
-                            let _ = results.send((i, work(side, item)));
-                        }
-                    };
-                    match side {
-                        Side::Cloud => cloud.spawn(move |_| job()),
-                        Side::Local => local.spawn(move |_| job()),
+                for lane in lanes {
+                    // The receiver lives until all lanes are done.
+                    let events = events.clone();
+                    match lane.side {
+                        Side::Cloud => cloud.spawn(move |_| lane.go(work, stop, &events)),
+                        Side::Local => local.spawn(move |_| lane.go(work, stop, &events)),
                     }
                 }
-                drop(results);
+                drop(events);
                 let mut outcome = Ok(());
-                for (i, result) in arrived {
-                    outcome = outcome.and(sink(i, result));
-                    if outcome.is_err() {
-                        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+                for (i, event) in arrived {
+                    let (turn, may_begin) = match event {
+                        Event::Asks(may_begin) => (Turn::Begins, Some(may_begin)),
+                        Event::Done(result) => (Turn::Done(result), None),
+                    };
+                    match (outcome.is_ok(), &turn) {
+                        // Nothing more is begun.
+                        (false, Turn::Begins) => continue,
+                        _ => outcome = outcome.and(sink(i, turn)),
+                    }
+                    match (&outcome, may_begin) {
+                        (Ok(()), Some(may_begin)) => drop(may_begin.send(())),
+                        (Ok(()), None) => {}
+                        (Err(_), _) => stop.store(true, Ordering::Relaxed),
                     }
                 }
                 outcome
@@ -122,7 +209,7 @@ impl Workers {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use std::time::Duration;
 
     use super::*;
@@ -172,6 +259,65 @@ mod tests {
         assert_eq!(done, 40);
         assert!(most.cloud.load(Ordering::SeqCst) <= 3);
         assert!(most.local.load(Ordering::SeqCst) <= 2);
+    }
+
+    #[test]
+    fn a_lane_goes_one_after_another_and_the_others_beside_it() {
+        let workers = Workers::new(Sides::new(4, 4)).unwrap();
+        let lane = |side: Side, places: std::ops::Range<usize>| Lane {
+            side,
+            items: places.map(|place| (place, true)).collect(),
+            is_announced: true,
+        };
+        let mut lanes = vec![lane(Side::Cloud, 0..20), lane(Side::Local, 20..40)];
+        lanes.extend((40..60).map(|place| Lane::of_one(Side::Cloud, place, false)));
+        let in_lane = Sides::from_fn(|_| AtomicUsize::new(0));
+        let mut told = Vec::new();
+        workers
+            .in_lanes(
+                lanes,
+                |side, counts| {
+                    if counts {
+                        assert_eq!(in_lane[side].fetch_add(1, Ordering::SeqCst), 0);
+                        std::thread::sleep(Duration::from_millis(1));
+                        in_lane[side].fetch_sub(1, Ordering::SeqCst);
+                    }
+                },
+                |i, turn| {
+                    told.push((i, matches!(turn, Turn::Begins)));
+                    Ok(())
+                },
+            )
+            .unwrap();
+        let of = |places: std::ops::Range<usize>| -> Vec<(usize, bool)> {
+            told.iter().filter(|(i, _)| places.contains(i)).copied().collect()
+        };
+        let in_turn = |places: std::ops::Range<usize>| -> Vec<(usize, bool)> {
+            places.flat_map(|i| [(i, true), (i, false)]).collect()
+        };
+        assert_eq!(of(0..20), in_turn(0..20), "each is told before and after");
+        assert_eq!(of(20..40), in_turn(20..40));
+        assert_eq!(of(40..60).len(), 20, "others are not announced");
+    }
+
+    #[test]
+    fn what_the_sink_does_not_agree_to_never_begins() {
+        for concurrency in [1, 3] {
+            let workers = Workers::new(Sides::new(concurrency, 1)).unwrap();
+            let items = (0..10).map(|place| (place, ())).collect();
+            let lane = Lane { side: Side::Cloud, items, is_announced: true };
+            let begun = AtomicUsize::new(0);
+            let result = workers.in_lanes(
+                vec![lane],
+                |_, ()| begun.fetch_add(1, Ordering::SeqCst),
+                |i, turn| match turn {
+                    Turn::Begins if i == 4 => anyhow::bail!("no"),
+                    _ => Ok(()),
+                },
+            );
+            assert!(result.is_err());
+            assert_eq!(begun.load(Ordering::SeqCst), 4);
+        }
     }
 
     #[test]

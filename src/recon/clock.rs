@@ -5,7 +5,7 @@
 //! apart that is said. Zones and clock readings are arguments.
 
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
 /// What is known of one site's clock.
@@ -70,6 +70,16 @@ impl SiteClock {
     }
 }
 
+/// A stamp that is not after any that a site gave from `since` on. Both instants are the
+/// site's own; a clock that was set back in between counts. Without a known zone the
+/// westernmost is taken.
+#[must_use]
+pub fn earliest_stamp(zone: Option<&TimeZone>, since: Timestamp, now: Timestamp) -> DateTime {
+    let farthest_west = Offset::constant(-12);
+    let offset = zone.map_or(farthest_west, |zone| zone.to_offset(since).min(zone.to_offset(now)));
+    offset.to_datetime(since)
+}
+
 /// The outcome of comparing the last saves of two versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Newest {
@@ -98,6 +108,19 @@ pub fn newest(cloud: Option<Moment>, local: Option<Moment>) -> Newest {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn no_stamp_since_then_is_before_the_earliest() {
+        let new_york = TimeZone::get("America/New_York").unwrap();
+        let stamp = |zone: Option<&TimeZone>, since: &str, now: &str| {
+            earliest_stamp(zone, since.parse().unwrap(), now.parse().unwrap()).to_string()
+        };
+        let (before, after) = ("2026-11-01T05:50:00Z", "2026-11-01T06:10:00Z");
+        assert_eq!(stamp(Some(&new_york), before, before), "2026-11-01T01:50:00");
+        // The clock is set back from two to one: what is made then is stamped 01:10.
+        assert_eq!(stamp(Some(&new_york), before, after), "2026-11-01T00:50:00");
+        assert_eq!(stamp(None, before, after), "2026-10-31T17:50:00");
+    }
+
     use super::*;
 
     fn clock(zone: &str) -> SiteClock {

@@ -11,7 +11,7 @@ mod guard;
 mod patch;
 mod rows;
 
-pub use clock::{Moment, Newest, SiteClock, Skew, newest};
+pub use clock::{Moment, Newest, SiteClock, Skew, earliest_stamp, newest};
 pub use decide::{Change, Decision, Observed, Rules, Situation, Version, classify, decide};
 pub use differences::{
     Content, Difference, Differences, Recorded, RowChange, RowDifference, Values, differences,

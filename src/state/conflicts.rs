@@ -12,8 +12,8 @@ use super::error::{StateError, StateResult};
 use super::records::expect_record;
 use super::types::{Conflict, ConflictFilter, NewConflict};
 use super::words::{Resolution, Word};
-use super::{State, collect, count, from_json, log, time, to_json};
-use crate::model::{ConflictKind, Sides};
+use super::{State, collect, count, for_side, from_json, log, time, to_json};
+use crate::model::{ConflictKind, Side, Sides};
 
 const SELECT: &str = "SELECT c.*, r.cloud_name, r.local_name
     FROM conflict_records c JOIN sync_records r ON r.id = c.record";
@@ -60,6 +60,23 @@ impl State {
     pub fn conflict(&self, id: i64) -> StateResult<Option<Conflict>> {
         let mut statement = self.connection.prepare_cached(&format!("{SELECT} WHERE c.id = ?"))?;
         Ok(collect(&mut statement, [id], conflict_from)?.pop())
+    }
+
+    /// The sides that have no document in an open conflict of a kind.
+    pub fn sides_without(&self, doctype: &str, kind: ConflictKind) -> StateResult<Vec<Side>> {
+        let mut sides = Vec::new();
+        for side in Side::BOTH {
+            let sql = for_side(
+                side,
+                "SELECT 1 FROM conflict_records c JOIN sync_records r ON r.id = c.record
+                 WHERE c.resolved = FALSE AND c.kind = ? AND r.doctype = ?
+                    AND r.{s}_name IS NULL LIMIT 1",
+            );
+            if self.connection.prepare_cached(&sql)?.exists([kind.as_str(), doctype])? {
+                sides.push(side);
+            }
+        }
+        Ok(sides)
     }
 
     /// How many conflicts of each doctype are open.

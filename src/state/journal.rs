@@ -89,8 +89,8 @@ fn begin(transaction: &Transaction, intent: &NewIntent, now: Timestamp) -> State
         .prepare_cached(
             "INSERT INTO journal (record, run, doctype, side, action, target_name,
                 target_modified, target, source, sent, omitted, resolution, reason, site_time,
-                created_at)
-             SELECT id, ?2, doctype, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14
+                created_at, form_digest)
+             SELECT id, ?2, doctype, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15
              FROM sync_records WHERE id = ?1",
         )?
         .execute(params![
@@ -108,6 +108,7 @@ fn begin(transaction: &Transaction, intent: &NewIntent, now: Timestamp) -> State
             intent.reason,
             intent.site_time.map(time::stamp),
             time::stamp(now),
+            intent.form_digest,
         ])?;
     Ok(transaction.last_insert_rowid())
 }
@@ -206,6 +207,7 @@ fn intent_from(row: &Row) -> StateResult<Intent> {
         target: from_json_some(row.get("target")?)?,
         source: from_json(&row.get::<_, String>("source")?)?,
         sent: from_json(&row.get::<_, String>("sent")?)?,
+        form_digest: row.get("form_digest")?,
         omitted: from_json(&row.get::<_, String>("omitted")?)?,
         resolution: resolution.as_deref().map(Resolution::word).transpose()?,
         reason: row.get("reason")?,

@@ -17,7 +17,7 @@
 //!   most one intent a document is open. `seen` moves only together with `pending`.
 //!
 //! Files: `open` and `pair` (whose database is it), `lock`, `migrations`, `listing` (what the
-//! sites list against what is known), `records`, `journal` (intents and their closing),
+//! sites list against what is known), `pairing` (which documents are one), `records`, `journal` (intents and their closing),
 //! `conflicts`, `queue` (deliveries of webhooks), `log` (the audit trail, runs and totals).
 
 mod conflicts;
@@ -29,6 +29,7 @@ mod log;
 mod migrations;
 mod open;
 mod pair;
+mod pairing;
 mod queue;
 mod records;
 mod time;
@@ -51,7 +52,7 @@ pub use types::{
     Absorbed, Base, CandidateQuery, Closing, Conflict, ConflictFilter, FailedDocument, Failure,
     Intent, KnownName, Listed, ListingTimes, LogEntry, LogFilter, LogRow, NamedDocument,
     NewConflict, NewIntent, Pair, Record, Renamed, RowName, Run, SideState, StatusChange,
-    StatusTotal, SteppedBack,
+    StatusTotal, SteppedBack, United,
 };
 pub use words::{LogStatus, RecordStatus, Resolution};
 

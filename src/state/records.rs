@@ -12,14 +12,16 @@ use super::error::{StateError, StateResult};
 use super::types::{
     Base, CandidateQuery, Failure, KnownName, NamedDocument, Record, RowName, StatusChange,
 };
-use super::words::{RecordStatus, Resolution, Word};
-use super::{State, collect, conflicts, for_side, from_json_some, log, time};
-use crate::model::{Side, Sides};
+use super::words::{RecordStatus, Word};
+use super::{State, collect, for_side, from_json_some, log, time};
+use crate::model::{ConflictKind, Side, Sides};
 
 const COLUMNS: &str = "id, doctype, docname, cloud_name, local_name, cloud_creation,
     local_creation, cloud_seen, local_seen, cloud_modified, local_modified, cloud_base,
     local_base, sync_hash_cloud, sync_hash_local, form_digest, sync_status, is_syncing,
-    retry_count, next_retry, reason, error_message, scope_digest, last_synced";
+    retry_count, next_retry, reason, error_message, scope_digest, last_synced, is_apart,
+    (SELECT kind FROM conflict_records c WHERE c.record = sync_records.id
+        AND c.resolved = FALSE) AS open_conflict";
 
 impl State {
     /// The records that a pass over a doctype takes up, by their number: in the order in which
@@ -62,39 +64,6 @@ impl State {
     pub fn knows_any(&self, doctype: &str) -> StateResult<bool> {
         let sql = "SELECT 1 FROM sync_records WHERE doctype = ? AND sync_status <> 'gone' LIMIT 1";
         Ok(self.connection.prepare_cached(sql)?.exists([doctype])?)
-    }
-
-    /// Two records that turned out to be the two sides of one document become one: `keep`
-    /// takes the names that only `other` has. Neither was ever in step, so nothing is lost.
-    pub fn join_records(&mut self, keep: i64, other: i64, now: Timestamp) -> StateResult<()> {
-        self.write(|transaction| {
-            let read = |side: Side| {
-                let sql = for_side(
-                    side,
-                    "SELECT {s}_name, {s}_creation, {s}_seen FROM sync_records
-                     WHERE id = ? AND cloud_base IS NULL",
-                );
-                transaction.query_row(&sql, [other], |row| {
-                    Ok([row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?])
-                })
-            };
-            let known = Sides::new(read(Side::Cloud)?, read(Side::Local)?);
-            conflicts::settle(transaction, other, Resolution::Superseded, now)?;
-            for table in ["sync_logs", "journal", "conflict_records"] {
-                let sql = format!("UPDATE {table} SET record = ? WHERE record = ?");
-                transaction.execute(&sql, [keep, other])?;
-            }
-            transaction.execute("DELETE FROM sync_records WHERE id = ?", [other])?;
-            for (side, [name, creation, seen]) in known.iter() {
-                let sql = for_side(
-                    side,
-                    "UPDATE sync_records SET {s}_name = ?1, {s}_creation = ?2, {s}_seen = ?3,
-                        updated_at = ?4 WHERE id = ?5 AND {s}_name IS NULL AND ?1 IS NOT NULL",
-                );
-                transaction.execute(&sql, params![name, creation, seen, time::stamp(now), keep])?;
-            }
-            Ok(())
-        })
     }
 
     /// The living records that this name can mean: first seen under it, or called so on
@@ -332,6 +301,7 @@ fn record_from(row: &Row) -> StateResult<Record> {
         let content = from_json_some(row.get(content)?)?;
         Ok(modified.zip(content).map(|(modified, content)| Base { modified, content }))
     };
+    let conflict: Option<String> = row.get("open_conflict")?;
     let cloud = base("cloud_modified", "cloud_base")?;
     let local = base("local_modified", "local_base")?;
     Ok(Record {
@@ -352,5 +322,7 @@ fn record_from(row: &Row) -> StateResult<Record> {
         error_message: row.get("error_message")?,
         scope_digest: row.get("scope_digest")?,
         last_synced: time::parse_some(row.get("last_synced")?)?,
+        is_apart: row.get("is_apart")?,
+        conflict: conflict.as_deref().map(ConflictKind::word).transpose()?,
     })
 }

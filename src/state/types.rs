@@ -73,6 +73,10 @@ pub struct Record {
     pub scope_digest: Option<String>,
     /// When both sides were last in step.
     pub last_synced: Option<Timestamp>,
+    /// Whether a person said that it is a document of its own.
+    pub is_apart: bool,
+    /// The kind of its open conflict.
+    pub conflict: Option<ConflictKind>,
 }
 
 /// A document as a listing shows it.
@@ -86,6 +90,15 @@ pub struct Listed {
     pub modified: String,
     /// Whether the rules take the document up where the state does not know it yet.
     pub taken_up: bool,
+}
+
+/// What became of the records when two documents came into one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct United {
+    /// The record that is no more.
+    pub dissolved: Option<i64>,
+    /// The records of documents that lost what they were taken for.
+    pub left: Vec<i64>,
 }
 
 /// What a listing of both sides changed in the state.
@@ -319,6 +332,8 @@ pub struct NewIntent {
     pub source: Doc,
     /// The fields sent.
     pub sent: Doc,
+    /// The digest of the form under which it was decided.
+    pub form_digest: String,
     /// Fields held out of this write, to be sent afterwards.
     pub omitted: Vec<String>,
     /// How the open conflict is settled by this write.
@@ -356,6 +371,8 @@ pub struct Intent {
     pub source: Doc,
     /// The fields sent.
     pub sent: Doc,
+    /// The digest of the form under which it was decided; none of those made before 0.2.
+    pub form_digest: Option<String>,
     /// Fields held out.
     pub omitted: Vec<String>,
     /// How the open conflict is settled by it.

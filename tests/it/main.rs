@@ -17,6 +17,7 @@ mod demo;
 mod exits;
 mod ingest;
 mod kill;
+mod names;
 mod reading;
 mod resolve;
 mod second_pass;

@@ -125,6 +125,7 @@ fn intent(record: i64) -> NewIntent {
         target: Some(doc(json!({"name": "A", "rate": 1}))),
         source: doc(json!({"name": "A", "rate": 2})),
         sent: doc(json!({"rate": 2})),
+        form_digest: "form".to_owned(),
         omitted: vec!["opening_stock".to_owned()],
         resolution: None,
         reason: "cloud changed".to_owned(),

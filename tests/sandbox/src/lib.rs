@@ -6,7 +6,8 @@
 //!
 //! Map of the crate:
 //!
-//! * [`site`] the site and its state; [`sites`] furnished sites; [`seed`] many documents
+//! * [`site`] the site and its state; [`sites`] furnished sites; [`seed`] many documents;
+//!   [`trade`] documents made from each other
 //! * [`request`] requests and answers; `exchange` the life of a request; `route` paths and the two
 //!   REST interfaces; `methods`, `desk` method calls
 //! * `load`, `save`, `validate`, `naming`, `remove`, `rename`, `tree` what documents obey; `controllers`,
@@ -50,6 +51,7 @@ pub mod seed;
 pub mod site;
 pub mod sites;
 pub mod table;
+pub mod trade;
 mod tree;
 mod validate;
 pub mod value;

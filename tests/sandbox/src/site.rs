@@ -233,10 +233,14 @@ impl Site {
 
     /// Adds a doctype: its table, its definition, and the documents that describe it.
     ///
-    /// Fields marked `newer` exist in the newer version only.
+    /// Fields marked `newer` exist in the newer version only; those marked `open_before` may be
+    /// changed after submission in the older one only.
     pub fn register(&mut self, mut doctype: DocType, at: Timestamp) {
         let newer = self.is_newer();
         doctype.fields.retain(|field| newer || !field.has("newer"));
+        for field in doctype.fields.iter_mut().filter(|field| !newer && field.has("open_before")) {
+            field.flags.push("allow_on_submit".into());
+        }
         let stamp = self.stamp(at);
         self.base.insert(doctype.name.clone(), doctype.clone());
         self.metas.insert(doctype.name.clone(), Arc::new(doctype.clone()));
@@ -399,10 +403,8 @@ impl Site {
 
     /// Refuses to touch a document that waits in the queue.
     pub(crate) fn check_unlocked(&self, doctype: &str, name: &str) -> Outcome<()> {
-        match self.locked.contains(&(doctype.to_owned(), crate::collate::key(name))) {
-            true => Err(Failure::locked(self.is_newer())),
-            false => Ok(()),
-        }
+        let entry = (doctype.to_owned(), crate::collate::key(name));
+        if self.locked.contains(&entry) { Err(Failure::locked(self.is_newer())) } else { Ok(()) }
     }
 
     /// The doctypes of the site.

@@ -49,7 +49,7 @@ impl Site {
         match doc.doctype.as_str() {
             "Delivery Note" => self.delivery_entries(doc),
             "Sales Invoice" => self.sale_entries(doc),
-            "Payment Entry" => self.payment_entries(doc),
+            "Payment Entry" => Self::payment_entries(doc),
             "Journal Entry" => Self::journal_entries(doc),
             "Stock Entry" => self.stock_entries(doc),
             "Purchase Receipt" => self.receipt_entries(doc),

@@ -69,25 +69,20 @@ impl Site {
         let before = doc.tables.remove("items").unwrap_or_default();
         for item in items.as_array().into_iter().flatten().filter_map(Value::as_object) {
             let named = item.get("docname").map(value::to_text).unwrap_or_default();
-            match before.iter().find(|row| row.name() == named) {
-                Some(row) => {
-                    let mut row = row.clone();
-                    overlay(&mut row, item);
-                    row.set("idx", doc.rows("items").len() + 1);
-                    doc.tables.entry("items".into()).or_default().push(row);
-                }
-                None => {
-                    self.add_row(ctx, &mut doc, "items", rules.rows, &[]);
-                    if let Some(row) = doc.tables.get_mut("items").and_then(|rows| rows.last_mut())
-                    {
-                        overlay(row, item);
-                    }
-                }
+            if let Some(row) = before.iter().find(|row| row.name() == named) {
+                let mut row = row.clone();
+                row.set("idx", doc.rows("items").len() + 1);
+                doc.tables.entry("items".into()).or_default().push(row);
+            } else {
+                self.add_row(ctx, &mut doc, "items", rules.rows, &[]);
+            }
+            if let Some(row) = doc.tables.get_mut("items").and_then(|rows| rows.last_mut()) {
+                overlay(row, item);
             }
         }
         self.fill_rows(rules, &mut doc);
         totals::total(&mut doc);
-        self.fill_schedule(ctx, rules, &mut doc)?;
+        self.fill_schedule(ctx, rules, &mut doc);
         self.write_anew(ctx, &mut doc)?;
         self.restate_shares(ctx, doctype, name);
         Ok(Reply::Nothing)

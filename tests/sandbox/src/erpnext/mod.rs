@@ -90,13 +90,22 @@ impl Site {
         let Some(rules) = book::rules(&doc.doctype) else {
             return Ok(());
         };
+        // The older version looks at the date that was sent or stored, so that a draft whose due date
+        // passes is refused one save later.
+        if !self.is_newer() {
+            Self::check_due(rules, doc)?;
+        }
         if rules.is_posted {
             self.set_posting_now(ctx, doc);
+        }
+        if self.is_newer() {
+            Self::check_due(rules, doc)?;
         }
         self.check_delivery_dates(doc, stored)?;
         self.fill_head(rules, doc);
         self.fill_purchase_rows(doc);
         self.fill_rows(rules, doc);
+        self.check_whole(doc)?;
         self.check_origins(rules, doc)?;
         self.make_missing_prices(ctx, rules.party, doc)?;
         totals::total(doc);
@@ -106,7 +115,7 @@ impl Site {
             let total = doc.get("grand_total").clone();
             doc.set("outstanding_amount", total);
         }
-        self.fill_schedule(ctx, rules, doc)?;
+        self.fill_schedule(ctx, rules, doc);
         let status = self.own_status(ctx, rules, doc, stored);
         doc.set("status", status);
         Ok(())

@@ -92,7 +92,7 @@ impl Site {
     }
 
     /// A line for each reference, one for what is not allocated, one for the money.
-    pub(super) fn payment_entries(&self, doc: &Doc) -> Entries {
+    pub(super) fn payment_entries(doc: &Doc) -> Entries {
         let received = doc.text("payment_type") == "Receive";
         let (party_account, money_account) =
             if received { ("paid_from", "paid_to") } else { ("paid_to", "paid_from") };
@@ -131,6 +131,8 @@ impl Site {
             doc.set("remark", remark);
         }
         let center = self.of_company(doc, "Main");
+        // What is submitted at once is not told its other side.
+        let is_draft = doc.docstatus() == 0;
         let (mut debits, mut credits) = (Vec::new(), Vec::new());
         for row in doc.rows("accounts") {
             let is_debit = row.number("debit_in_account_currency") != 0.0;
@@ -154,8 +156,10 @@ impl Site {
                 row.set(field, value::float(amount));
                 *sum += amount;
             }
-            let others = if row.number("debit") != 0.0 { &credits } else { &debits };
-            row.set("against_account", others.join(", "));
+            let others = if row.number("debit") == 0.0 { &debits } else { &credits };
+            if is_draft {
+                row.set("against_account", others.join(", "));
+            }
         }
         let difference = cents(debit - credit);
         if difference != 0.0 {
@@ -293,19 +297,18 @@ impl Site {
     }
 }
 
-/// The remarks of a payment: they contain the names of what it pays.
+/// The remarks of a payment: they contain the names of what it pays, and amounts as they were sent.
 fn remarks(currency: &str, doc: &Doc) -> String {
-    let amount = |number: f64| format!("Amount {currency} {}", value::python_float(number));
+    let amount = |from: &Doc, field: &str| format!("Amount {currency} {}", from.text(field));
     let way = if doc.text("payment_type") == "Receive" { "received from" } else { "paid to" };
-    let mut lines =
-        vec![format!("{} {way} {}", amount(doc.number("paid_amount")), doc.text("party"))];
+    let mut lines = vec![format!("{} {way} {}", amount(doc, "paid_amount"), doc.text("party"))];
     if doc.is_set("reference_no") {
         let (number, date) = (doc.text("reference_no"), doc.text("reference_date"));
         lines.push(format!("Transaction reference no {number} dated {date}"));
     }
     for row in doc.rows("references").iter().filter(|row| row.is_set("allocated_amount")) {
         let (kind, name) = (row.text("reference_doctype"), row.text("reference_name"));
-        lines.push(format!("{} against {kind} {name}", amount(row.number("allocated_amount"))));
+        lines.push(format!("{} against {kind} {name}", amount(row, "allocated_amount")));
     }
     lines.join("\n")
 }

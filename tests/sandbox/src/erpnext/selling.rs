@@ -48,9 +48,10 @@ impl Site {
 
     /// What the customer owes, the income and the taxes; the items too where stock is updated.
     pub(super) fn sale_entries(&self, doc: &Doc) -> Entries {
-        let mut entries = match doc.is_set("update_stock") {
-            true => self.delivery_entries(doc),
-            false => Entries::default(),
+        let mut entries = if doc.is_set("update_stock") {
+            self.delivery_entries(doc)
+        } else {
+            Entries::default()
         };
         let settled = doc.text("return_against");
         let against = if doc.is_set("is_return") && !settled.is_empty() {

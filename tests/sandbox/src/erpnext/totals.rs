@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::book::Rules;
+use super::refusal;
 use super::words::in_words;
 use crate::collate;
 use crate::doc::Doc;
@@ -103,6 +104,25 @@ impl Site {
         valid.map_or(0.0, |price| price.number("price_list_rate"))
     }
 
+    /// Some units are not divided.
+    pub(super) fn check_whole(&self, doc: &Doc) -> Outcome<()> {
+        for row in doc.rows("items") {
+            let (unit, quantity) = (row.text("uom"), row.number("qty"));
+            if quantity.fract() != 0.0
+                && value::is_truthy(&self.value_of("UOM", &unit, "must_be_whole_number"))
+            {
+                let text = format!(
+                    "Row {}: Quantity ({}) cannot be a fraction. To allow this, disable '<strong>Must be Whole Number</strong>' in UOM <strong>{unit}</strong>.",
+                    row.text("idx"),
+                    value::python_float(quantity)
+                );
+                let class = "UOMMustBeIntegerError";
+                return Err(refusal("utilities.transaction_base", class, &text, "Message"));
+            }
+        }
+        Ok(())
+    }
+
     /// What the site's own stock says of a row: these fields differ between any two sites.
     fn fill_stock(&self, child: &str, row: &mut Doc) {
         let meta = self.meta(child);
@@ -121,26 +141,26 @@ impl Site {
         }
     }
 
-    /// A document without a payment schedule gets one row; amounts follow the total.
-    pub(super) fn fill_schedule(
-        &mut self,
-        ctx: &Context,
-        rules: &Rules,
-        doc: &mut Doc,
-    ) -> Outcome<()> {
-        if rules.due_from.is_empty() {
-            return Ok(());
+    /// An invoice is not due before it is posted.
+    pub(super) fn check_due(rules: &Rules, doc: &Doc) -> Outcome<()> {
+        let is_early = rules.due_from == "due_date"
+            && doc.is_set("due_date")
+            && doc.text("due_date") < doc.text(rules.date);
+        if is_early {
+            let text = "Due Date cannot be before Posting / Supplier Invoice Date";
+            return Err(Failure::validation(text));
         }
-        if rules.due_from == "due_date" {
-            if !doc.is_set("due_date") {
-                let date = doc.get(rules.date).clone();
-                doc.set("due_date", date);
-            }
-            if doc.text("due_date") < doc.text(rules.date) {
-                return Err(Failure::validation(
-                    "Due Date cannot be before Posting / Supplier Invoice Date",
-                ));
-            }
+        Ok(())
+    }
+
+    /// A document without a payment schedule gets one row; amounts follow the total.
+    pub(super) fn fill_schedule(&mut self, ctx: &Context, rules: &Rules, doc: &mut Doc) {
+        if rules.due_from.is_empty() {
+            return;
+        }
+        if rules.due_from == "due_date" && !doc.is_set("due_date") {
+            let date = doc.get(rules.date).clone();
+            doc.set("due_date", date);
         }
         if doc.rows("payment_schedule").is_empty() {
             let due = doc.get(rules.due_from).clone();
@@ -156,7 +176,6 @@ impl Site {
                 row.set(field, value::float(amount));
             }
         }
-        Ok(())
     }
 }
 

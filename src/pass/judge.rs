@@ -1,0 +1,171 @@
+//! Judge: what is to be decided about a pair, and what it is decided from.
+//!
+//! The rule kept here: a base is compared in today's form, whatever form it was hashed in, so
+//! that a change of configuration or metadata never looks like an edit (invariant 6).
+
+use anyhow::Context as _;
+use jiff::tz::TimeZone;
+
+use crate::identity::{LinkTable, has_natural_name, meeting};
+use crate::model::{Action, Doc, Meeting, Policy, Side, Sides};
+use crate::recon::{Decision, Observed, Rules, SiteClock, Situation, Skew, Version, decide};
+use crate::site::SiteError;
+
+use super::{Doctype, Forms, Pair, Pass, at};
+
+impl Pass<'_> {
+    pub(super) fn judge(
+        &mut self,
+        doctype: &Doctype,
+        pair: &Pair,
+        links: &LinkTable,
+    ) -> anyhow::Result<(Forms, Decision)> {
+        let forms = forms(doctype, pair, links);
+        if pair.record.is_syncing {
+            let reason = "an earlier request has no answer yet; its outcome is waited for";
+            return Ok((forms, Decision::skip(reason)));
+        }
+        if self.may_be_awaited(pair) {
+            let reason = "may be what an earlier request made whose outcome is waited for";
+            return Ok((forms, Decision::skip(reason)));
+        }
+        let new_fields = self.new_fields(doctype, pair)?;
+        let decision = judge_with(doctype, pair, &forms, links, &new_fields, None);
+        if decision.conflict.is_none() || doctype.config.policy != Policy::LatestTimestamp {
+            return Ok((forms, decision));
+        }
+        let clocks = self.clocks()?;
+        let decision = judge_with(doctype, pair, &forms, links, &new_fields, Some(&clocks));
+        Ok((forms, decision))
+    }
+
+    /// The fields that count today and did not when the bases were written.
+    fn new_fields(&self, doctype: &Doctype, pair: &Pair) -> anyhow::Result<Vec<String>> {
+        let Some(digest) = &pair.record.form_digest else { return Ok(Vec::new()) };
+        if digest == doctype.shape.digest() {
+            return Ok(Vec::new());
+        }
+        let Some(known) = self.state.shape_fields(digest)? else { return Ok(Vec::new()) };
+        let mut fields = doctype.shape.content_fields();
+        fields.retain(|field| !known.contains(field));
+        Ok(fields)
+    }
+
+    /// Both sites' clocks, read when the first conflict needs them.
+    pub(super) fn clocks(&mut self) -> anyhow::Result<Sides<Option<SiteClock>>> {
+        if self.clocks.is_none() {
+            let mut clocks = Sides::default();
+            for side in Side::BOTH {
+                clocks[side] = self.clock(side)?;
+            }
+            self.clocks = Some(clocks);
+        }
+        self.clocks.clone().context("no clocks")
+    }
+
+    fn clock(&self, side: Side) -> anyhow::Result<Option<SiteClock>> {
+        let name = match &self.config.sides[side].time_zone {
+            Some(configured) => configured.clone(),
+            None => match self.sites[side].time_zone() {
+                Ok(zone) => zone,
+                Err(error) if error.is_outage() => return Err(at(side)(error)),
+                // Not readable for our user: then the clocks do not tell who was last.
+                Err(SiteError { .. }) => return Ok(None),
+            },
+        };
+        let skew = self.sites[side]
+            .clock()
+            .map_or(Skew::NONE, |clock| Skew::from_date_header(clock.date, clock.received));
+        Ok(TimeZone::get(&name).ok().map(|zone| SiteClock { zone, skew }))
+    }
+}
+
+/// Both sides' forms, and the bases' in today's form. A base whose hash was made under
+/// today's shape and that is equal now needs no second look.
+fn forms(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Forms {
+    let form_of = |side: Side, doc: &Doc| {
+        doctype.shape.sync_form(doc, &|linked, name| links.id(side, linked, name))
+    };
+    let now =
+        Sides::from_fn(|side| pair.doc(side).map(|doc| form_of(side, doc)).unwrap_or_default());
+    let is_todays = pair.record.form_digest.as_deref() == Some(doctype.shape.digest());
+    let base = pair.record.bases.as_ref().map(|bases| {
+        Sides::from_fn(|side| match &pair.record.hashes[side] {
+            Some(hash) if is_todays && now[side].hash() == *hash => now[side].clone(),
+            _ => form_of(side, &bases[side].content),
+        })
+    });
+    Forms { now, base }
+}
+
+fn judge_with(
+    doctype: &Doctype,
+    pair: &Pair,
+    forms: &Forms,
+    links: &LinkTable,
+    new_fields: &[String],
+    clocks: Option<&Sides<Option<SiteClock>>>,
+) -> Decision {
+    let version = |side: Side, doc: &Doc| Version {
+        form: forms.now[side].clone(),
+        saved: clocks
+            .and_then(|clocks| clocks[side].as_ref())
+            .and_then(|clock| clock.moment(doc.modified())),
+    };
+    let now = Sides::from_fn(|side| match &pair.now[side] {
+        Observed::Present(doc) => Observed::Present(version(side, doc)),
+        Observed::Replaced(doc) => Observed::Replaced(version(side, doc)),
+        Observed::Absent => Observed::Absent,
+        Observed::Unknown(reason) => Observed::Unknown(reason.clone()),
+    });
+    decide(&Situation {
+        base: forms.base.as_ref().map(Sides::as_ref),
+        now,
+        meeting: meet(doctype, pair, links),
+        new_fields: new_fields.to_vec(),
+        rules: Rules {
+            policy: doctype.config.policy,
+            first_meeting: doctype.config.first_meeting,
+            deletes: doctype.config.deletes,
+            direction: doctype.config.direction,
+        },
+    })
+}
+
+fn meet(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Meeting {
+    let (Some(cloud), Some(local)) = (pair.doc(Side::Cloud), pair.doc(Side::Local)) else {
+        return Meeting::SameDocument;
+    };
+    let natural = has_natural_name(doctype.config.names, &doctype.naming, &[cloud, local]);
+    let identity = |side: Side, doc: &Doc| {
+        doctype.shape.identity_form(doc, &|linked, name| links.id(side, linked, name))
+    };
+    meeting(natural, (cloud, local), (&identity(Side::Cloud, cloud), &identity(Side::Local, local)))
+}
+
+/// What this version does not do is left alone.
+pub(super) fn restrained(_doctype: &Doctype, pair: &Pair, decision: Decision) -> Decision {
+    if decision.skipped || matches!(decision.action, Action::Noop) {
+        return decision;
+    }
+    let docs: Vec<&Doc> = Side::BOTH.into_iter().filter_map(|side| pair.doc(side)).collect();
+    let replaced = pair.now.iter().any(|(_, now)| matches!(now, Observed::Replaced(_)));
+    if replaced || matches!(decision.action, Action::Delete | Action::Forget) {
+        let reason = decision.reason;
+        return Decision::skip(format!("{reason}; deletions are not carried out in this version"));
+    }
+    if docs.iter().any(|doc| doc.docstatus() != 0) {
+        return Decision::skip("submitted documents are left alone in this version");
+    }
+    decision
+}
+
+pub(super) fn is_write(decision: &Decision) -> bool {
+    matches!(decision.action, Action::Create | Action::Update)
+}
+
+/// Whether both sides are as their bases are.
+pub(super) fn is_unchanged(forms: &Forms, pair: &Pair) -> bool {
+    let is_there = Side::BOTH.into_iter().all(|side| pair.doc(side).is_some());
+    is_there && forms.base.as_ref().is_some_and(|base| *base == forms.now)
+}

@@ -1,0 +1,176 @@
+//! Lost: looks for what a create made whose answer nobody received, where the site gave the
+//! name.
+//!
+//! The rule kept here: a document is ours only where nothing else can be (invariant 3): among
+//! those that our user made since the request, and that the state does not know, the one whose
+//! rows carry the source's `creation`, or, without rows, the only one that holds what was sent.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::config::DoctypeConfig;
+use crate::identity::row_creations;
+use crate::model::{Action, ConflictKind, Direction, Doc, Side, Sides};
+use crate::recon::{Decision, earliest_stamp};
+use crate::site::{ListQuery, bulk};
+use crate::state::{Intent, Listed, LogStatus, NewConflict, stamp};
+
+use super::reread::Done;
+use super::settle::{Verdict, holds};
+use super::{ActionStatus, Doctype, Pair, Pass, at};
+
+/// How far a site's clock may be behind what its last answer said.
+const SLACK: SignedDuration = SignedDuration::from_mins(1);
+
+impl Pass<'_> {
+    /// Looks for the document that a create was to make under a name of the site's own.
+    pub(super) fn find_lost(
+        &mut self,
+        doctype: &Doctype,
+        intent: &Intent,
+        settled: &[Done],
+    ) -> anyhow::Result<Verdict> {
+        let mut strangers = self.made_since(doctype, intent)?;
+        let (shape, source) = (&doctype.shape, &intent.source);
+        let has_rows = !row_creations(shape, source).is_empty();
+        strangers.retain(|doc| {
+            let is_taken =
+                |done: &Done| done.side == intent.side && done.answer.name() == doc.name();
+            let rows = row_creations(shape, doc);
+            // What carries rows is the copy of the document whose they are.
+            let may_be = if has_rows {
+                rows.iter().any(|creation| creation == source.creation())
+            } else {
+                rows.is_empty()
+            };
+            may_be && !settled.iter().any(is_taken)
+        });
+        let is_ours = |doc: &&Doc| has_rows || holds(doctype, &intent.sent, doc);
+        let ours: Vec<&Doc> = strangers.iter().filter(is_ours).collect();
+        Ok(match ours.as_slice() {
+            [one] => Verdict::Happened((*one).clone()),
+            [] if !self.is_late(intent) => Verdict::Open,
+            [] if strangers.is_empty() => Verdict::DidNot("not there after the time to settle"),
+            _ => unclear(intent, &strangers),
+        })
+    }
+
+    /// The documents that our user made on the side written to since the request, and that
+    /// are not known as another document's.
+    fn made_since(&mut self, doctype: &Doctype, intent: &Intent) -> anyhow::Result<Vec<Doc>> {
+        let side = intent.side;
+        let clock = self.clocks()?[side].clone();
+        let zone = clock.as_ref().map(|clock| &clock.zone);
+        // Without an answer there was no clock to read.
+        let since =
+            intent.site_time.unwrap_or(minus(intent.created_at, SignedDuration::from_hours(24)));
+        let earliest = earliest_stamp(zone, minus(since, SLACK), self.now());
+        let name = &doctype.config.doctype;
+        let listed = self.sites[side]
+            .list(&ListQuery {
+                doctype: name.clone(),
+                fields: vec!["name".to_owned()],
+                filters: vec![
+                    json!(["owner", "=", self.users[side]]),
+                    json!(["creation", ">=", earliest.strftime("%Y-%m-%d %H:%M:%S").to_string()]),
+                ],
+                order_by: "name asc".to_owned(),
+                ..ListQuery::default()
+            })
+            .map_err(at(side))?;
+        let mut names: Vec<String> = listed.iter().map(Doc::name).collect();
+        let known = self.state.known_names(name, side, &names)?;
+        names.retain(|name| known.get(name).is_none_or(|known| !known.has_base));
+        bulk::fetch_docs(self.sites[side], &doctype.schemas[side], &names).map_err(at(side))
+    }
+
+    /// What turns up beside a request of which nobody can say what came of it waits with it for
+    /// a person.
+    pub(super) fn hold_strangers(&mut self, config: &DoctypeConfig) -> anyhow::Result<()> {
+        let unclear = self.state.sides_without(&config.doctype, ConflictKind::UnknownOutcome)?;
+        self.awaited.extend(unclear.into_iter().map(|side| (config.doctype.clone(), side)));
+        Ok(())
+    }
+
+    /// Remembers that a document may still turn up on the side that was written to.
+    pub(super) fn waits_for_outcome(&mut self, intent: &Intent) {
+        if intent.action == Action::Create && intent.target_name.is_none() {
+            self.awaited.insert((intent.doctype.clone(), intent.side));
+        }
+    }
+
+    /// Whether a new document may be what a request has made whose outcome is waited for: it
+    /// is not to be carried over as if a user had made it.
+    pub(super) fn may_be_awaited(&self, pair: &Pair) -> bool {
+        Side::BOTH.into_iter().any(|side| {
+            let is_ours = |doc: &Doc| doc.text("owner") == Some(self.users[side].as_str());
+            pair.record.bases.is_none()
+                && pair.doc(side).is_some_and(is_ours)
+                && self.awaited.contains(&(pair.record.doctype.clone(), side))
+        })
+    }
+
+    /// Puts a document that turned out to be ours into the record that it belongs to: a
+    /// listing may have taken it for a new one.
+    pub(super) fn take_in(&mut self, intent: &Intent, doc: &Doc) -> anyhow::Result<()> {
+        let now = self.now();
+        let listed = Listed {
+            name: doc.name(),
+            creation: doc.creation().to_owned(),
+            modified: doc.modified().to_owned(),
+            taken_up: true,
+        };
+        let united = self.state.unite_written(intent.record, intent.side, &listed, now)?;
+        self.joined.extend(united.and_then(|united| united.dissolved));
+        Ok(())
+    }
+
+    /// Leaves a request to a person of which nobody will be able to say what came of it.
+    pub(super) fn give_up_on(&mut self, intent: &Intent, reason: String) -> anyhow::Result<()> {
+        let now = self.now();
+        self.state.void_intent(intent.id, &reason, now)?;
+        let source = intent.side.opposite();
+        let shown = Sides::from_fn(|side| {
+            if side == source {
+                let modified = intent.source.modified().to_owned();
+                (Value::Object(intent.source.0.clone()), modified)
+            } else {
+                (Value::Null, stamp(now))
+            }
+        });
+        let decision = Decision {
+            action: Action::Conflict,
+            direction: Direction::None,
+            conflict: Some(ConflictKind::UnknownOutcome),
+            skipped: false,
+            reason: reason.clone(),
+        };
+        let conflict = NewConflict {
+            record: intent.record,
+            kind: ConflictKind::UnknownOutcome,
+            fields: Vec::new(),
+            data: Sides::from_fn(|side| shown[side].0.clone()),
+            modified: Sides::from_fn(|side| shown[side].1.clone()),
+            reason,
+            log: Some(self.entry(&decision, LogStatus::Conflict, None)),
+        };
+        self.state.save_conflicts(&[conflict], now)?;
+        for record in self.state.load_records(&[intent.record])? {
+            self.report(&record, &decision, ActionStatus::Conflict, None);
+        }
+        Ok(())
+    }
+}
+
+fn minus(instant: Timestamp, length: SignedDuration) -> Timestamp {
+    instant.checked_sub(length).unwrap_or(instant)
+}
+
+fn unclear(intent: &Intent, strangers: &[Doc]) -> Verdict {
+    let names: Vec<String> = strangers.iter().map(Doc::name).collect();
+    Verdict::Unclear(format!(
+        "the answer to a create was lost, and {} has documents that may be what it made: {}",
+        intent.side,
+        names.join(", ")
+    ))
+}

@@ -1,0 +1,223 @@
+//! Reads again what was written, and closes it.
+//!
+//! The rule kept here: what a re-read shows becomes the base only where it is what the site
+//! answered (invariant 1).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::identity::LinkTable;
+use crate::model::{Action, Direction, Doc, FieldKind, Side, Sides};
+use crate::recon::Decision;
+use crate::state::{Closing, LogStatus, RecordStatus, Resolution, SideState};
+
+use super::close::{hash_of, row_names, side_state};
+use super::{ActionStatus, Aside, AsideReason, Doctype, Pass};
+
+/// A write that the site has answered, ready to be read again and closed.
+#[derive(Debug, Clone)]
+pub(super) struct Done {
+    pub record: i64,
+    pub intent: i64,
+    pub side: Side,
+    pub action: Action,
+    pub reason: String,
+    /// The source as read, less what was left out: the source's new base.
+    pub source: Doc,
+    /// The site's answer.
+    pub answer: Doc,
+    /// The fields sent.
+    pub sent: Doc,
+    /// The form under which it was decided.
+    pub form_digest: String,
+    /// Whether fields are still to follow.
+    pub has_more: bool,
+    pub resolution: Option<Resolution>,
+    /// What the log calls it.
+    pub log_as: Action,
+    /// Fields that are still to be carried back, as the target's base is to hold them.
+    pub owed: Map<String, Value>,
+}
+
+impl Pass<'_> {
+    /// Reads what was written again, in bulk, and closes it.
+    pub(super) fn finish_writes(
+        &mut self,
+        doctype: &Doctype,
+        done: Vec<Done>,
+    ) -> anyhow::Result<Vec<Aside>> {
+        if done.is_empty() {
+            return Ok(Vec::new());
+        }
+        let read = self.read_again(doctype, &done)?;
+        let docs: Vec<(Side, &Doc)> = done
+            .iter()
+            .flat_map(|done| [(done.side, &done.answer), (done.side.opposite(), &done.source)])
+            .chain(read.iter().flat_map(|(side, docs)| docs.values().map(move |doc| (side, doc))))
+            .collect();
+        let links = self.known_links(doctype, docs.into_iter())?;
+        let mut aside = Vec::new();
+        let mut closings = Vec::new();
+        for done in &done {
+            let reread = read[done.side].get(&done.answer.name());
+            let (closing, message) = Self::closing(doctype, &links, done, reread);
+            closings.push((closing, message));
+            if done.has_more {
+                aside.push(Aside { candidate: done.record, reason: AsideReason::Rest });
+            }
+        }
+        self.close_writes(done, closings)?;
+        Ok(aside)
+    }
+
+    fn read_again(
+        &self,
+        doctype: &Doctype,
+        done: &[Done],
+    ) -> anyhow::Result<Sides<BTreeMap<String, Doc>>> {
+        let mut items = Vec::new();
+        for side in Side::BOTH {
+            let names: Vec<String> = done
+                .iter()
+                .filter(|done| done.side == side)
+                .map(|done| done.answer.name())
+                .collect();
+            let batches = names.chunks(self.config.batch_size.max(1));
+            items.extend(batches.map(|batch| (side, batch.to_vec())));
+        }
+        self.read_names(doctype, items)
+    }
+
+    /// What is stored for a write, and what is said of it.
+    fn closing(
+        doctype: &Doctype,
+        links: &LinkTable,
+        done: &Done,
+        reread: Option<&Doc>,
+    ) -> (Closing, Option<String>) {
+        let from = done.side.opposite();
+        let hash = |side, doc| hash_of(doctype, links, side, doc);
+        let answer_hash = hash(done.side, &done.answer);
+        // Somebody who wrote since our write shows in the re-read, by another `modified` and
+        // another content. Then the answer is the base, and what came later is an edit.
+        let ours = reread.filter(|doc| {
+            doc.modified() == done.answer.modified() || hash(done.side, doc) == answer_hash
+        });
+        let target = match ours {
+            Some(doc) => side_state(doc, hash(done.side, doc), Some(doc.modified().to_owned())),
+            None => side_state(&done.answer, answer_hash, None),
+        };
+        let rewritten = rewritten(doctype, &done.sent, &target.content);
+        let target = less_owed(doctype, links, done, target);
+        let seen = Some(done.source.modified().to_owned());
+        let source = side_state(&done.source, hash(from, &done.source), seen);
+        let message = (!rewritten.is_empty())
+            .then(|| format!("{} stored other values for: {}", done.side, rewritten.join(", ")));
+        let mut sides = match done.side {
+            Side::Cloud => Sides::new(target, source),
+            Side::Local => Sides::new(source, target),
+        };
+        if done.form_digest != doctype.shape.digest() {
+            // Hashes of today's form are none under that of the request: the bases are put
+            // through the form again at the next look.
+            sides = sides.map(|_, side| SideState { hash: String::new(), ..side });
+        }
+        let status = if !done.owed.is_empty() {
+            RecordStatus::Conflict
+        } else if done.has_more || ours.is_none() {
+            RecordStatus::Pending
+        } else {
+            RecordStatus::Synced
+        };
+        let closing = Closing {
+            record: done.record,
+            form_digest: done.form_digest.clone(),
+            status,
+            direction: Direction::to(done.side),
+            reason: done.has_more.then(|| "some fields are still to follow".to_owned()),
+            log: None,
+            // After one half of a settlement the rows still owed stand in both bases: what is
+            // known of them stays.
+            rows: done.owed.is_empty().then(|| {
+                row_names(&doctype.shape.columns, &sides.cloud.content, &sides.local.content)
+            }),
+            sides,
+            intent: Some(done.intent),
+            resolution: done.resolution,
+        };
+        (closing, message)
+    }
+
+    fn close_writes(
+        &mut self,
+        done: Vec<Done>,
+        closings: Vec<(Closing, Option<String>)>,
+    ) -> anyhow::Result<()> {
+        let mut stored = Vec::with_capacity(closings.len());
+        let mut lines = Vec::with_capacity(closings.len());
+        for (done, (mut closing, message)) in done.into_iter().zip(closings) {
+            let decision = Decision {
+                action: done.action,
+                direction: closing.direction,
+                conflict: None,
+                skipped: false,
+                reason: done.reason,
+            };
+            let named = Decision { action: done.log_as, ..decision.clone() };
+            let mut entry = self.entry(&named, LogStatus::Success, message.as_deref());
+            entry.changes = Some(changes(&done.sent));
+            closing.log = Some(entry);
+            lines.push((closing.record, decision, message));
+            stored.push(closing);
+        }
+        let now = self.now();
+        self.state.close(&stored, now)?;
+        let ids: Vec<i64> = lines.iter().map(|(record, ..)| *record).collect();
+        for (record, (_, decision, message)) in self.state.load_records(&ids)?.iter().zip(lines) {
+            self.report(record, &decision, ActionStatus::Success, message.as_deref());
+        }
+        Ok(())
+    }
+}
+
+/// The target's side of a closing, less what is still to be carried back to the source: of
+/// those fields its base holds other values, so that they count as changed (invariant 1).
+fn less_owed(
+    doctype: &Doctype,
+    links: &LinkTable,
+    done: &Done,
+    mut target: SideState,
+) -> SideState {
+    if !done.owed.is_empty() {
+        target.content.0.extend(done.owed.clone());
+        target.hash = hash_of(doctype, links, done.side, &target.content);
+        target.seen = None;
+    }
+    target
+}
+
+/// The scalar fields in which the site stored something else than was sent.
+fn rewritten(doctype: &Doctype, sent: &Doc, stored: &Doc) -> Vec<String> {
+    let canonical = |kind: &FieldKind, doc: &Doc, field: &str| {
+        doc.get(field).and_then(|value| crate::model::canonical_scalar(kind, value))
+    };
+    doctype
+        .shape
+        .columns
+        .iter()
+        .filter(|(field, column)| {
+            !matches!(column.kind, FieldKind::Table(_))
+                && field.as_str() != "set_posting_time"
+                && sent.0.contains_key(*field)
+                && canonical(&column.kind, sent, field) != canonical(&column.kind, stored, field)
+        })
+        .map(|(field, _)| field.clone())
+        .collect()
+}
+
+/// The names of the fields sent, for the log.
+fn changes(sent: &Doc) -> Value {
+    let fields: Vec<&String> = sent.0.keys().filter(|field| *field != "modified").collect();
+    serde_json::json!({ "fields": fields })
+}

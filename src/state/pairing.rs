@@ -1,0 +1,206 @@
+//! Which record holds which documents: what turns out to be one document comes into one
+//! record, what turns out to be two into two.
+//!
+//! The rule kept here: a document that was ever in step stays where it is; only documents
+//! without a base change places.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::error::StateResult;
+use super::types::{Listed, United};
+use super::words::Resolution;
+use super::{State, conflicts, for_side, time};
+use crate::model::{Side, Sides};
+
+impl State {
+    /// Two records that turned out to be the two sides of one document become one: `keep`
+    /// takes the names that only `other` has. Neither was ever in step, so nothing is lost.
+    pub fn join_records(&mut self, keep: i64, other: i64, now: Timestamp) -> StateResult<()> {
+        self.write(|transaction| join(transaction, keep, other, now))
+    }
+
+    /// Gives the document of one side a record of its own. The conflict that both were in
+    /// stays with the other side's document.
+    pub fn split_record(&mut self, record: i64, side: Side, now: Timestamp) -> StateResult<i64> {
+        self.write(|transaction| split(transaction, record, side, now))
+    }
+
+    /// Puts a document of one side into the record of the document that it is on the other.
+    /// `None`, and nothing is changed, where either is known as another one already.
+    pub fn unite(
+        &mut self,
+        keep: i64,
+        side: Side,
+        document: &Listed,
+        now: Timestamp,
+    ) -> StateResult<Option<United>> {
+        self.write(|transaction| unite(transaction, keep, side, document, false, now))
+    }
+
+    /// The same for what a request of that record has made: its intent is still open.
+    pub fn unite_written(
+        &mut self,
+        keep: i64,
+        side: Side,
+        document: &Listed,
+        now: Timestamp,
+    ) -> StateResult<Option<United>> {
+        self.write(|transaction| unite(transaction, keep, side, document, true, now))
+    }
+
+    /// Says that these are documents of their own, whatever they look like.
+    pub fn set_apart(&mut self, records: &[i64], now: Timestamp) -> StateResult<()> {
+        let sql = "UPDATE sync_records SET is_apart = TRUE, sync_status = 'pending',
+            next_retry = NULL, updated_at = ? WHERE id = ?";
+        self.write(|transaction| {
+            for record in records {
+                transaction.execute(sql, params![time::stamp(now), record])?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// What a record holds on one side.
+struct Held {
+    record: i64,
+    name: Option<String>,
+    has_other: bool,
+    is_fixed: bool,
+}
+
+fn held(
+    transaction: &Transaction,
+    side: Side,
+    condition: &str,
+    params: impl rusqlite::Params,
+) -> StateResult<Option<Held>> {
+    let sql = for_side(
+        side,
+        &format!(
+            "SELECT id, {{s}}_name, {{o}}_name IS NOT NULL, cloud_base IS NOT NULL OR is_syncing
+             FROM sync_records WHERE {condition} AND sync_status <> 'gone'"
+        ),
+    );
+    let read = |row: &rusqlite::Row| {
+        Ok(Held {
+            record: row.get(0)?,
+            name: row.get(1)?,
+            has_other: row.get(2)?,
+            is_fixed: row.get(3)?,
+        })
+    };
+    Ok(transaction.prepare_cached(&sql)?.query_row(params, read).optional()?)
+}
+
+fn unite(
+    transaction: &Transaction,
+    keep: i64,
+    side: Side,
+    document: &Listed,
+    is_written: bool,
+    now: Timestamp,
+) -> StateResult<Option<United>> {
+    let mut united = United::default();
+    let Some(kept) = held(transaction, side, "id = ?", [keep])? else { return Ok(None) };
+    let namesake = "doctype = (SELECT doctype FROM sync_records WHERE id = ?1)
+        AND {s}_name = ?2 AND id <> ?1";
+    let before = held(transaction, side, namesake, params![keep, document.name])?;
+    if kept.name.as_ref() == Some(&document.name) {
+        return Ok(Some(united));
+    }
+    if (kept.is_fixed && !is_written) || before.as_ref().is_some_and(|before| before.is_fixed) {
+        return Ok(None);
+    }
+    if kept.name.is_some() {
+        united.left.push(split(transaction, keep, side, now)?);
+    }
+    if !is_written {
+        conflicts::settle(transaction, keep, Resolution::Superseded, now)?;
+    }
+    match before {
+        Some(Held { record, has_other: true, .. }) => {
+            release(transaction, record, side, now)?;
+            conflicts::settle(transaction, record, Resolution::Superseded, now)?;
+            united.left.push(record);
+        }
+        Some(Held { record, .. }) => {
+            join(transaction, keep, record, now)?;
+            united.dissolved = Some(record);
+        }
+        None => {}
+    }
+    let sql = for_side(
+        side,
+        "UPDATE sync_records SET {s}_name = ?1, {s}_creation = ?2, {s}_seen = ?3,
+            sync_status = 'pending', reason = NULL, next_retry = NULL, updated_at = ?4
+         WHERE id = ?5",
+    );
+    let Listed { name, creation, modified, .. } = document;
+    transaction.execute(&sql, params![name, creation, modified, time::stamp(now), keep])?;
+    Ok(Some(united))
+}
+
+fn split(transaction: &Transaction, record: i64, side: Side, now: Timestamp) -> StateResult<i64> {
+    // The name is unique: it is freed before it is taken again.
+    let sql = for_side(
+        side,
+        "SELECT doctype, {s}_name, {s}_creation, {s}_seen FROM sync_records WHERE id = ?",
+    );
+    let text = |row: &rusqlite::Row, column| row.get::<_, Option<String>>(column);
+    let held: [Option<String>; 4] = transaction.query_row(&sql, [record], |row| {
+        Ok([text(row, 0)?, text(row, 1)?, text(row, 2)?, text(row, 3)?])
+    })?;
+    release(transaction, record, side, now)?;
+    let [doctype, name, creation, seen] = held;
+    let sql = for_side(
+        side,
+        "INSERT INTO sync_records (doctype, docname, {s}_name, {s}_creation, {s}_seen,
+            sync_status, created_at, updated_at)
+         VALUES (?1, ?2, ?2, ?3, ?4, 'pending', ?5, ?5)",
+    );
+    transaction.execute(&sql, params![doctype, name, creation, seen, time::stamp(now)])?;
+    Ok(transaction.last_insert_rowid())
+}
+
+/// Takes the document of one side out of a record. Its own name becomes that of the other.
+fn release(transaction: &Transaction, record: i64, side: Side, now: Timestamp) -> StateResult<()> {
+    let sql = for_side(
+        side,
+        "UPDATE sync_records SET {s}_name = NULL, {s}_creation = NULL, {s}_seen = NULL,
+            docname = {o}_name, sync_status = 'pending', reason = NULL, next_retry = NULL,
+            updated_at = ? WHERE id = ?",
+    );
+    transaction.execute(&sql, params![time::stamp(now), record])?;
+    Ok(())
+}
+
+fn join(transaction: &Transaction, keep: i64, other: i64, now: Timestamp) -> StateResult<()> {
+    let read = |side: Side| {
+        let sql = for_side(
+            side,
+            "SELECT {s}_name, {s}_creation, {s}_seen FROM sync_records
+             WHERE id = ? AND cloud_base IS NULL",
+        );
+        transaction.query_row(&sql, [other], |row| {
+            Ok([row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?])
+        })
+    };
+    let known = Sides::new(read(Side::Cloud)?, read(Side::Local)?);
+    conflicts::settle(transaction, other, Resolution::Superseded, now)?;
+    for table in ["sync_logs", "journal", "conflict_records"] {
+        let sql = format!("UPDATE {table} SET record = ? WHERE record = ?");
+        transaction.execute(&sql, [keep, other])?;
+    }
+    transaction.execute("DELETE FROM sync_records WHERE id = ?", [other])?;
+    for (side, [name, creation, seen]) in known.iter() {
+        let sql = for_side(
+            side,
+            "UPDATE sync_records SET {s}_name = ?1, {s}_creation = ?2, {s}_seen = ?3,
+                updated_at = ?4 WHERE id = ?5 AND {s}_name IS NULL AND ?1 IS NOT NULL",
+        );
+        transaction.execute(&sql, params![name, creation, seen, time::stamp(now), keep])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Creates whose answers were lost, where the site gave the name.
+
+use std::time::Duration;
+
+use erpsync::model::Side;
+use frappe_sandbox::faults::{Action, Match};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{SERIES, counting, quiet, series, titles};
+use crate::bench::{Bench, Ran, SYNC_USER};
+
+const POST: &str = "/resource/N Series";
+
+fn posts(bench: &Bench) -> usize {
+    let site = bench.site(Side::Local);
+    let entries = site.log.entries().iter();
+    entries
+        .filter(|entry| entry.method == "POST" && entry.doctype == "N Series" && entry.is_write)
+        .count()
+}
+
+/// A pass in which the answer to the first create on the local site is lost.
+fn lose(bench: &Bench, how: Action) -> Ran {
+    bench.site(Side::Local).faults.once(Match::on("POST", POST), how);
+    bench.sync().expect(4)
+}
+
+fn retry(bench: &Bench) -> Ran {
+    bench.run(&["sync-all", "--retry-failed", "--json"])
+}
+
+fn settle_time() {
+    std::thread::sleep(Duration::from_millis(1_100));
+}
+
+fn plain(title: &str) -> Value {
+    json!({"title": title})
+}
+
+#[test]
+fn the_copy_is_found_by_its_rows() {
+    let bench = counting();
+    bench.insert(Side::Cloud, "N Series", &series("Order"));
+    lose(&bench, Action::CutAfter);
+    // A second one, quite alike, that somebody made meanwhile.
+    bench
+        .site(Side::Local)
+        .insert_as(SYNC_USER, "N Series", &series("Order"), Timestamp::now())
+        .unwrap();
+    retry(&bench);
+    assert_eq!(posts(&bench), 1, "sent once");
+    let mapped =
+        bench.query("SELECT local_name FROM sync_records WHERE cloud_name = 'NS-2026-0101'");
+    assert_eq!(mapped, "NS-2026-0501");
+}
+
+#[test]
+fn without_rows_it_is_the_only_one_that_holds_what_was_sent() {
+    let bench = counting();
+    bench.insert(Side::Cloud, "N Series", &plain("Order"));
+    lose(&bench, Action::CutAfter);
+    retry(&bench).expect(0);
+    assert_eq!(posts(&bench), 1, "sent once");
+    assert_eq!(titles(&bench, Side::Local, "N Series"), ["Order"]);
+    assert_eq!(titles(&bench, Side::Cloud, "N Series"), ["Order"]);
+    quiet(&bench);
+}
+
+#[test]
+fn what_never_arrived_is_sent_again_when_it_cannot_come_any_more() {
+    let bench = counting();
+    bench.configure(&SERIES.replace("1s", "3s"));
+    bench.insert(Side::Cloud, "N Series", &series("Order"));
+    lose(&bench, Action::Cut);
+    let ran = retry(&bench);
+    assert!(ran.out.contains("its outcome is waited for"), "{ran:?}");
+    assert_eq!(posts(&bench), 1);
+    std::thread::sleep(Duration::from_secs(3));
+    retry(&bench).expect(0);
+    assert_eq!(posts(&bench), 2);
+    assert_eq!(titles(&bench, Side::Local, "N Series"), ["Order"]);
+}
+
+/// The save goes on after the line was cut, and becomes visible between the settling and the
+/// listing of the next run: it is not a user's new document.
+#[test]
+fn a_copy_that_turns_up_while_it_is_waited_for_is_not_carried_back() {
+    let bench = counting();
+    bench.configure(&SERIES.replace("1s", "10m"));
+    let source = bench.insert(Side::Cloud, "N Series", &series("Order"));
+    lose(&bench, Action::Cut);
+    let mut copy = series("Order");
+    copy["rows"][0]["creation"] =
+        bench.doc(Side::Cloud, "N Series", &source).unwrap()["creation"].clone();
+    // The listing of the doctype is the second look at it; the first is the settling's.
+    bench.site(Side::Local).faults.before(
+        Match::on("POST", "get_list").nth(2),
+        move |site, now| {
+            site.insert_as(SYNC_USER, "N Series", &copy, now).unwrap();
+        },
+    );
+    let ran = retry(&bench);
+    assert_eq!(titles(&bench, Side::Local, "N Series"), ["Order"], "{ran:?}");
+    assert_eq!(titles(&bench, Side::Cloud, "N Series"), ["Order"], "{ran:?}");
+    retry(&bench).expect(0);
+    assert_eq!(titles(&bench, Side::Cloud, "N Series"), ["Order"]);
+    assert_eq!(posts(&bench), 1);
+    assert_eq!(bench.query("SELECT count(*) FROM sync_records"), "1");
+    quiet(&bench);
+}
+
+#[test]
+fn two_that_may_be_it_are_left_to_a_person() {
+    let bench = counting();
+    bench.insert(Side::Cloud, "N Series", &plain("Order"));
+    lose(&bench, Action::CutAfter);
+    bench
+        .site(Side::Local)
+        .insert_as(SYNC_USER, "N Series", &plain("Order"), Timestamp::now())
+        .unwrap();
+    let ran = retry(&bench).expect(3);
+    assert_eq!(bench.query("SELECT kind FROM conflict_records"), "unknown_outcome", "{ran:?}");
+    assert_eq!(posts(&bench), 1);
+    let told = bench.query("SELECT message FROM sync_logs WHERE action = 'conflict'");
+    assert!(told.contains("NS-2026-0501, NS-2026-0502"), "{told}");
+    assert_eq!(titles(&bench, Side::Cloud, "N Series"), ["Order"], "neither is carried back");
+    quiet(&bench);
+}
+
+#[test]
+fn a_copy_that_a_hook_rewrote_is_left_to_a_person_too() {
+    let bench = counting();
+    bench.insert(Side::Cloud, "N Series", &plain("Order"));
+    bench.site(Side::Local).hooks.upper_case("N Series", "title");
+    lose(&bench, Action::CutAfter);
+    settle_time();
+    retry(&bench).expect(3);
+    assert_eq!(bench.query("SELECT kind FROM conflict_records"), "unknown_outcome");
+    assert_eq!(posts(&bench), 1);
+    assert_eq!(titles(&bench, Side::Cloud, "N Series"), ["Order"], "it is not carried back");
+    quiet(&bench);
+}
