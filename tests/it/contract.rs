@@ -83,6 +83,7 @@ contract_tests! {
     copies_of_chains: "31-copy-chains",
     edits_of_masters: "31-edit-masters",
     edits_of_transactions: "31-edit-transactions",
+    traps_of_buying: "32-copy-buying",
     traps_of_masters: "32-copy-masters",
     ways_of_copying: "32-copy-traps-selling",
     submit_cancel_pay: "33-submit-cancel-amend-pay",

@@ -172,12 +172,14 @@ impl Site {
             _ => self.reverse_ledgers(ctx, doc),
         }
         match doc.doctype.as_str() {
-            _ if Self::is_purchase(doc) => self.settle_purchase(ctx, doc, turn),
             "Sales Invoice" => self.count_monthly_sales(ctx, doc),
             "Payment Entry" => self.show_outstanding(ctx, doc),
             _ => {}
         }
         self.restate(ctx, doc, turn);
+        if Self::is_purchase(doc) {
+            self.settle_purchase(ctx, doc, turn);
+        }
         Ok(())
     }
 

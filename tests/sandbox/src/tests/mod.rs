@@ -1,11 +1,13 @@
 //! Unit tests of the model.
 
+mod buying;
 mod chain;
 mod clocks;
 mod gone;
 mod http;
 mod interleaving;
 mod lists;
+mod masters;
 mod names;
 mod renames;
 mod rows;
