@@ -43,3 +43,11 @@ pub struct OpenLink {
     /// The name on the source's side.
     pub name: String,
 }
+
+/// Whether a row's name is a counter's, which every table of that kind gives: a text that
+/// equals it means nothing. Names made at random have ten letters and digits, now and then
+/// only digits.
+#[must_use]
+pub fn is_counted_name(row: &str) -> bool {
+    row.len() < 10 && row.bytes().all(|byte| byte.is_ascii_digit())
+}

@@ -46,6 +46,9 @@ pub fn beyond(whole: &Form, part: &Form) -> BTreeSet<Place> {
     places(whole).into_keys().filter(|place| !part.contains_key(place)).collect()
 }
 
+/// Stands at the place of a row itself: a row without any value is one all the same.
+static ROW: Value = Value::Null;
+
 /// Every value of a form by its place.
 fn places(form: &Form) -> BTreeMap<Place, &Value> {
     let mut places = BTreeMap::new();
@@ -55,10 +58,34 @@ fn places(form: &Form) -> BTreeMap<Place, &Value> {
             continue;
         };
         for (row, number) in rows.iter().zip(1..) {
+            places.insert(format!("{field}, row {number}"), &ROW);
             for (inner, value) in row.as_object().into_iter().flatten() {
                 places.insert(format!("{field}, row {number}: {inner}"), value);
             }
         }
     }
     places
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn form(value: &Value) -> Form {
+        Form(value.as_object().unwrap().clone())
+    }
+
+    #[test]
+    fn a_row_without_any_value_is_a_row() {
+        let one = form(&json!({"notes": [{}]}));
+        let two = form(&json!({"notes": [{}, {}]}));
+        let (base, now) = (Sides::new(&one, &one), Sides::new(&two, &one));
+        assert!(!agree(base, now));
+        assert_eq!(
+            unshared(base, now, Side::Cloud).into_iter().collect::<Vec<_>>(),
+            ["notes, row 2"]
+        );
+    }
 }

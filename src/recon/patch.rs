@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::rows::{RowNames, match_rows, row_name};
 use crate::model::{
     Column, Columns, Doc, FieldKind, Form, OpenLink, ROWS, Role, SYSTEM_FIELDS, Shape, Side, Sides,
-    Translation, canonical_scalar, name_text,
+    Translation, canonical_scalar, is_counted_name, name_text,
 };
 
 /// Translates a link: doctype and name on the source's side. Names of child rows stand under
@@ -180,7 +180,8 @@ fn own_rows(
     tables
         .filter_map(|(table, _)| Some((table, known(table)?)))
         .flat_map(|(table, known)| {
-            source.rows(table).filter_map(row_name).filter(move |name| !known.contains_key(name))
+            let names = source.rows(table).filter_map(row_name);
+            names.filter(move |name| !known.contains_key(name) && !is_counted_name(name))
         })
         .collect()
 }

@@ -14,7 +14,7 @@ use super::types::{
 };
 use super::words::{RecordStatus, Word};
 use super::{State, collect, count, for_side, from_json_some, log, time, to_json};
-use crate::model::{ConflictKind, Side, Sides};
+use crate::model::{ConflictKind, Side, Sides, is_counted_name};
 
 const COLUMNS: &str = "id, doctype, docname, cloud_name, local_name, cloud_creation,
     local_creation, cloud_seen, local_seen, cloud_modified, local_modified, cloud_base,
@@ -223,7 +223,7 @@ impl State {
             "SELECT {s}_row, {o}_row FROM row_names
              WHERE {s}_row IN (SELECT value FROM json_each(?)) AND {o}_row IS NOT NULL",
         ))?;
-        let texts: Vec<&String> = texts.iter().filter(|text| !is_counted(text)).collect();
+        let texts: Vec<&String> = texts.iter().filter(|text| !is_counted_name(text)).collect();
         let pairs =
             collect(&mut statement, [to_json(&texts)?], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(pairs.into_iter().collect())
@@ -368,10 +368,4 @@ fn record_from(row: &Row) -> StateResult<Record> {
         is_proven: row.get("is_proven")?,
         conflict: conflict.as_deref().map(ConflictKind::word).transpose()?,
     })
-}
-
-/// Whether a row's name is a counter's. Names made at random have ten letters and digits, now
-/// and then only digits.
-fn is_counted(row: &str) -> bool {
-    row.len() < 10 && row.bytes().all(|byte| byte.is_ascii_digit())
 }
