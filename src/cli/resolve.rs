@@ -18,7 +18,7 @@ use super::sync::SyncOptions;
 use super::{Exit, Global, UsageError};
 use crate::config::Config;
 use crate::model::Side;
-use crate::pass::{Choice, Resolved, Stop, is_about_the_doctype};
+use crate::pass::{Choice, Resolved, Stop, is_about_identity, is_about_the_doctype};
 use crate::report::dialogue::{self, Answer};
 use crate::report::{Report, escape};
 use crate::state::{Conflict, ConflictFilter, State};
@@ -35,9 +35,10 @@ pub struct ResolveArgs {
     /// With --all: only this doctype's
     #[arg(long, requires = "all")]
     pub doctype: Option<String>,
-    /// The side whose version is kept; asked for on a terminal when left out
+    /// The side whose version is kept, or `both`: two documents of one name are each created
+    /// on the other side; asked for on a terminal when left out
     #[arg(long, value_name = "SIDE", value_parser = take)]
-    pub take: Option<Side>,
+    pub take: Option<Take>,
     /// Take one field from a side; may be given several times
     #[arg(long = "field", value_name = "FIELD=SIDE", value_parser = field)]
     pub fields: Vec<(String, Side)>,
@@ -46,10 +47,22 @@ pub struct ResolveArgs {
     pub with: Option<PathBuf>,
 }
 
-fn take(text: &str) -> Result<Side, String> {
+/// What `--take` names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    /// One side's version.
+    Side(Side),
+    /// Two documents.
+    Both,
+}
+
+fn take(text: &str) -> Result<Take, String> {
     match text {
-        "merged" | "both" => Err(format!("{text}: not in this version; allowed: cloud, local")),
-        _ => Side::parse(text).ok_or_else(|| "allowed: cloud, local".to_owned()),
+        "merged" => Err(format!("{text}: not in this version; allowed: cloud, local, both")),
+        "both" => Ok(Take::Both),
+        _ => Side::parse(text)
+            .map(Take::Side)
+            .ok_or_else(|| "allowed: cloud, local, both".to_owned()),
     }
 }
 
@@ -124,6 +137,7 @@ fn next(
         Wish::Choice(choice.clone())
     } else {
         let rendered = rendered(&run.state, conflict, report.page)?;
+        let ask = if is_about_identity(conflict.kind) { ask_both } else { ask };
         ask(conflict, &rendered, &|| run.is_interrupted())?
     };
     if run.is_interrupted() {
@@ -143,8 +157,18 @@ fn choice_of(args: &ResolveArgs) -> anyhow::Result<Option<Choice>> {
         return Err(UsageError::new("--field and --with are for one conflict at a time").into());
     }
     if args.fields.is_empty() && args.with.is_none() {
-        return Ok(args.take.map(Choice::Take));
+        return Ok(args.take.map(|take| match take {
+            Take::Side(side) => Choice::Take(side),
+            Take::Both => Choice::Both,
+        }));
     }
+    let rest = match args.take {
+        Some(Take::Both) => {
+            return Err(UsageError::new("--field and --with do not go with --take both").into());
+        }
+        Some(Take::Side(side)) => Some(side),
+        None => None,
+    };
     let values = match &args.with {
         None => Map::new(),
         Some(path) => {
@@ -161,7 +185,7 @@ fn choice_of(args: &ResolveArgs) -> anyhow::Result<Option<Choice>> {
             return Err(UsageError::new(format!("--field {field} is given for both sides")).into());
         }
     }
-    Ok(Some(Choice::Fields { sides, values, rest: args.take }))
+    Ok(Some(Choice::Fields { sides, values, rest }))
 }
 
 /// The conflicts that are named.
@@ -244,6 +268,17 @@ enum Wish {
     Choice(Choice),
     Skip,
     Quit,
+}
+
+/// Asks about two documents that were taken for one.
+fn ask_both(
+    _: &Conflict,
+    rendered: &str,
+    is_interrupted: &dyn Fn() -> bool,
+) -> anyhow::Result<Wish> {
+    dialogue::show(rendered);
+    let wanted = dialogue::confirm("Create each on the other side too?", is_interrupted)?;
+    Ok(if wanted { Wish::Choice(Choice::Both) } else { Wish::Skip })
 }
 
 /// Asks field by field, shows the result, and asks once more before anything is written.

@@ -27,7 +27,6 @@ const fn whole(key: &'static str, instead: &'static str) -> NotYet {
 
 const POLICIES: &str = "use latest_timestamp, cloud_wins, local_wins or manual";
 const KEEP: &str = "leave the key out, or use keep: deletions are left alone and counted";
-const SKIP: &str = "leave the key out, or use skip: submitted documents are left alone";
 const LEAVE_OUT_KEY: &str = "leave the key out";
 const LEAVE_OUT_SECTION: &str = "leave the section out";
 
@@ -39,8 +38,6 @@ pub(super) const NOT_YET: &[NotYet] = &[
     word("doctypes.*.conflict_resolution", "merge", POLICIES),
     word("doctypes.*.deletes", "propagate", KEEP),
     word("doctypes.*.deletes", "recreate", KEEP),
-    word("doctypes.*.submitted", "mirror", SKIP),
-    whole("doctypes.*.match_on", LEAVE_OUT_KEY),
     whole("doctypes.*.child_keys", LEAVE_OUT_KEY),
     whole("alerts", LEAVE_OUT_SECTION),
     whole("metrics", LEAVE_OUT_SECTION),

@@ -8,15 +8,19 @@ use serde_json::json;
 use super::random::config;
 use crate::model::{
     Action, ConflictKind, Deletes, Direction, FirstMeeting, Form, Meeting, Policy, Side, Sides,
+    Submitted,
 };
 use crate::recon::{
-    Change, Decision, Moment, Observed, Rules, Situation, Version, classify, decide,
+    Change, Decision, Moment, Observed, Rules, Situation, Version, agree, classify, decide,
+    unshared, way,
 };
 
 /// A situation that owns its forms.
 #[derive(Debug, Clone)]
 struct Given {
     base: Option<Sides<Form>>,
+    /// The bases with what can no longer be edited.
+    whole: Option<Sides<Form>>,
     now: Sides<Observed<Version>>,
     meeting: Meeting,
     rules: Rules,
@@ -26,6 +30,7 @@ impl Given {
     fn decide(&self) -> Decision {
         decide(&Situation {
             base: self.base.as_ref().map(Sides::as_ref),
+            whole_base: self.whole.as_ref().map(Sides::as_ref),
             now: self.now.clone(),
             meeting: self.meeting,
             new_fields: Vec::new(),
@@ -45,9 +50,10 @@ impl Given {
             other => other,
         };
         let direction = mirrored(self.rules.direction);
-        let base = self.base.clone().map(|base| Sides::new(base.local, base.cloud));
+        let swapped = |base: Sides<Form>| Sides::new(base.local, base.cloud);
+        let (base, whole) = (self.base.clone().map(swapped), self.whole.clone().map(swapped));
         let now = Sides::new(self.now.local.clone(), self.now.cloud.clone());
-        Self { base, now, rules: Rules { policy, direction, ..self.rules }, ..self.clone() }
+        Self { base, whole, now, rules: Rules { policy, direction, ..self.rules }, ..self.clone() }
     }
 }
 
@@ -55,16 +61,34 @@ fn mirrored(direction: Direction) -> Direction {
     direction.target().map_or(direction, |side| Direction::to(side.opposite()))
 }
 
-fn form() -> impl Strategy<Value = Form> + Clone {
+/// What a person entered, with the docstatus; without `stages` a draft.
+fn whole(stages: bool) -> impl Strategy<Value = Form> + Clone {
     let forms = [json!({}), json!({"city": "Pune"}), json!({"city": "Agra"}), json!({"qty": 2})];
-    select(forms.map(|form| Form(form.as_object().unwrap().clone())).to_vec())
+    let forms = forms.map(|form| Form(form.as_object().unwrap().clone())).to_vec();
+    let stages: i64 = if stages { 3 } else { 1 };
+    (select(forms), 0..stages).prop_map(|(mut form, docstatus)| {
+        if docstatus > 0 {
+            form.0.insert("docstatus".to_owned(), docstatus.into());
+        }
+        form
+    })
+}
+
+/// Of a submitted document only the city can still be edited.
+fn open(whole: &Form) -> Form {
+    let mut form = whole.clone();
+    if form.docstatus() > 0 {
+        form.0.remove("qty");
+    }
+    form
 }
 
 /// What a side shows; the seconds of both sides' saves are never the same.
-fn observed(second: i64) -> impl Strategy<Value = Observed<Version>> {
-    let version = (form(), 0i64..3).prop_map(move |(form, later)| {
+fn observed(second: i64, stages: bool) -> impl Strategy<Value = Observed<Version>> {
+    let version = (whole(stages), 0i64..3).prop_map(move |(whole, later)| {
         let instant = Timestamp::from_second(1_800_000_000 + 2 * later + second).unwrap();
-        Version { form, saved: Some(Moment { earliest: instant, latest: instant }) }
+        let saved = Some(Moment { earliest: instant, latest: instant });
+        Version { form: open(&whole), whole: Some(whole), saved }
     });
     prop_oneof![
         6 => version.clone().prop_map(Observed::Present),
@@ -75,6 +99,15 @@ fn observed(second: i64) -> impl Strategy<Value = Observed<Version>> {
 }
 
 fn given() -> impl Strategy<Value = Given> {
+    given_of(false)
+}
+
+/// Situations of documents that can be submitted.
+fn given_submitted() -> impl Strategy<Value = Given> {
+    given_of(true)
+}
+
+fn given_of(stages: bool) -> impl Strategy<Value = Given> {
     let rules = (
         select(Policy::ALL.to_vec()),
         select(FirstMeeting::ALL.to_vec()),
@@ -86,16 +119,20 @@ fn given() -> impl Strategy<Value = Given> {
         first_meeting,
         deletes,
         direction,
+        submitted: Submitted::Mirror,
     });
+    let whole = || whole(stages);
     let base = prop_oneof![
         1 => Just(None),
-        1 => form().prop_map(|form| Some(Sides::new(form.clone(), form))),
-        1 => (form(), form()).prop_map(|(cloud, local)| Some(Sides::new(cloud, local))),
+        1 => whole().prop_map(|form| Some(Sides::new(form.clone(), form))),
+        1 => (whole(), whole()).prop_map(|(cloud, local)| Some(Sides::new(cloud, local))),
     ];
     let meeting = select(vec![Meeting::SameDocument, Meeting::TwoDocuments]);
-    let now = (observed(0), observed(1)).prop_map(|(cloud, local)| Sides::new(cloud, local));
+    let now = (observed(0, stages), observed(1, stages))
+        .prop_map(|(cloud, local)| Sides::new(cloud, local));
     (base, now, meeting, rules).prop_map(|(base, now, meeting, rules)| Given {
-        base,
+        base: base.as_ref().map(|base: &Sides<Form>| base.as_ref().map(|_, form| open(form))),
+        whole: base,
         now,
         meeting,
         rules,
@@ -112,6 +149,38 @@ proptest! {
         prop_assert_eq!(here.direction, mirrored(there.direction));
         prop_assert_eq!(here.conflict, there.conflict);
         prop_assert_eq!(here.skipped, there.skipped);
+    }
+
+    #[test]
+    fn swapping_the_sides_mirrors_what_is_submitted(given in given_submitted()) {
+        let (here, there) = (given.decide(), given.mirrored().decide());
+        prop_assert_eq!(here.action, there.action);
+        prop_assert_eq!(here.direction, mirrored(there.direction));
+        prop_assert_eq!(here.conflict, there.conflict);
+    }
+
+    /// No policy takes a submission or a cancellation back, and none overwrites an edit by one
+    /// without a record of it.
+    #[test]
+    fn a_document_only_goes_on(given in given_submitted()) {
+        let decided = given.decide();
+        let Some(target) = decided.direction.target() else { return Ok(()) };
+        if let (Observed::Present(source), Observed::Present(there)) =
+            (&given.now[target.opposite()], &given.now[target])
+        {
+            let way = way(there.form.docstatus(), source.form.docstatus());
+            prop_assert_eq!(way, Some(decided.action), "{:?}", decided);
+            prop_assert!(there.form.docstatus() < 2);
+            if let Some(whole) = given.whole.as_ref().filter(|_| decided.action != Action::Update) {
+                let now = Sides::from_fn(|side| match &given.now[side] {
+                    Observed::Present(version) => version.whole.clone().unwrap(),
+                    _ => Form::default(),
+                });
+                let edits = unshared(whole.as_ref(), now.as_ref(), target);
+                let is_edited = edits.iter().any(|place| place != "docstatus");
+                prop_assert!(!is_edited || decided.conflict.is_some(), "{:?}", decided);
+            }
+        }
     }
 
     #[test]
@@ -157,8 +226,10 @@ proptest! {
                 && given.change(other) == Some(Change::Unchanged)
             {
                 let decided = given.decide();
-                let is_equal = match (&given.now.cloud, &given.now.local) {
-                    (Observed::Present(a), Observed::Present(b)) => a.form == b.form,
+                let is_equal = match (&given.now.cloud, &given.now.local, &given.base) {
+                    (Observed::Present(cloud), Observed::Present(local), Some(base)) => {
+                        agree(base.as_ref(), Sides::new(&cloud.form, &local.form))
+                    }
                     _ => false,
                 };
                 prop_assert!(

@@ -3,6 +3,7 @@
 
 mod decisions;
 mod forms;
+mod patches;
 mod purity;
 mod random;
 mod site;
@@ -38,19 +39,23 @@ pub fn doc(value: &Value) -> Doc {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-/// A doctype of `tests/cases/doctypes.json`, through the metadata that a site would give.
-pub fn schema(doctype: &str) -> Schema {
-    let described = DOCTYPES[doctype].as_object().unwrap();
-    let fields: Vec<Value> = described["fields"]
+/// A doctype of `tests/cases/doctypes.json` as a site describes it.
+pub fn meta(doctype: &str) -> Map<String, Value> {
+    let mut meta = DOCTYPES[doctype].as_object().unwrap().clone();
+    let fields: Vec<Value> = meta["fields"]
         .as_object()
         .unwrap()
         .iter()
         .map(|(name, words)| field(name, words.as_str().unwrap()))
         .collect();
-    let mut meta = described.clone();
     meta.insert("name".to_owned(), doctype.into());
     meta.insert("fields".to_owned(), fields.into());
-    let mut schema = Schema::from_meta(&meta);
+    meta
+}
+
+/// The same, as the program reads it, with its child doctypes.
+pub fn schema(doctype: &str) -> Schema {
+    let mut schema = Schema::from_meta(&meta(doctype));
     let children: Vec<(String, String)> = schema
         .child_doctypes()
         .map(|(table, child)| (table.to_owned(), child.to_owned()))
@@ -76,12 +81,22 @@ fn field(name: &str, words: &str) -> Value {
         .unwrap_or((kind, ""));
     let mut meta = json!({"fieldname": name, "fieldtype": fieldtype, "options": options});
     for flag in words {
-        let (key, value) = match flag.strip_prefix("default ") {
-            Some(default) => ("default".to_owned(), json!(default)),
-            None => (flag.replace(' ', "_"), json!(1)),
+        let (key, value) = match (flag.strip_prefix("default "), flag.strip_prefix("fetched from "))
+        {
+            (Some(default), _) => ("default".to_owned(), json!(default)),
+            (_, Some(source)) => ("fetch_from".to_owned(), json!(source)),
+            _ => (flag.replace(' ', "_"), json!(1)),
         };
-        let known =
-            ["default", "read_only", "set_only_once", "allow_on_submit", "is_virtual", "reqd"];
+        let known = [
+            "default",
+            "read_only",
+            "set_only_once",
+            "allow_on_submit",
+            "is_virtual",
+            "reqd",
+            "fetch_from",
+            "fetch_if_empty",
+        ];
         assert!(known.contains(&key.as_str()), "{name} has {flag:?}");
         meta[key] = value;
     }

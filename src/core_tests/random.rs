@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::fields_of;
 use super::site::child_of;
+use crate::model::Doc;
 
 /// Few cases with much in each: all properties together run in a few seconds.
 pub fn config(cases: u32) -> ProptestConfig {
@@ -45,7 +46,7 @@ fn some_fields(doctype: &str) -> BoxedStrategy<Map<String, Value>> {
 /// A dynamic link needs a doctype.
 fn consistent(mut fields: Map<String, Value>) -> Map<String, Value> {
     for (link, named_by) in [("party", "party_type"), ("ref", "ref_type")] {
-        if fields.get(named_by).is_some_and(Value::is_null) {
+        if fields.get(named_by).is_some_and(|doctype| doctype.is_null() || doctype == "") {
             fields.insert(link.to_owned(), Value::Null);
         }
     }
@@ -81,6 +82,8 @@ fn value(kind: &str) -> BoxedStrategy<Value> {
 enum RowEdit {
     /// One of the rows that are there, with some new values.
     Old(Index, Map<String, Value>),
+    /// One of them once more.
+    Again(Index),
     /// A new one.
     New(Map<String, Value>),
 }
@@ -100,7 +103,9 @@ pub fn edit(doctype: &str) -> BoxedStrategy<Edit> {
         .map(|(name, child)| {
             let old = (any::<Index>(), prop_oneof![Just(Map::new()), some_fields(&child)])
                 .prop_map(|(index, fields)| RowEdit::Old(index, fields));
-            let row = prop_oneof![4 => old, 1 => body(&child).prop_map(RowEdit::New)];
+            let again = any::<Index>().prop_map(RowEdit::Again);
+            let new = body(&child).prop_map(RowEdit::New);
+            let row = prop_oneof![8 => old, 1 => again, 2 => new];
             (Just(name), prop::option::of(prop::collection::vec(row, 0..5)))
         })
         .collect();
@@ -110,7 +115,7 @@ pub fn edit(doctype: &str) -> BoxedStrategy<Edit> {
 impl Edit {
     /// The body that the user's form sends: own rows under their own names, moved, edited,
     /// removed or new.
-    pub fn body(&self, doc: &crate::model::Doc) -> Map<String, Value> {
+    pub fn body(&self, doc: &Doc) -> Map<String, Value> {
         let with_types = |fields: &Map<String, Value>, whole: &Map<String, Value>| {
             let mut all = whole.clone();
             all.extend(fields.clone());
@@ -124,11 +129,18 @@ impl Edit {
         }
         for (table, rows) in &self.tables {
             let Some(rows) = rows else { continue };
-            let mut left: Vec<_> = doc.rows(table).collect();
+            let all: Vec<_> = doc.rows(table).collect();
+            let mut left = all.clone();
             let mut new = Vec::new();
             for row in rows {
                 match row {
                     RowEdit::New(row) => new.push(row.clone()),
+                    RowEdit::Again(index) if !all.is_empty() => {
+                        let mut row = (*index.get(&all)).clone();
+                        row.retain(|field, _| !["name", "creation", "owner"].contains(&&**field));
+                        new.push(row);
+                    }
+                    RowEdit::Again(_) => {}
                     RowEdit::Old(_, _) if left.is_empty() => {}
                     RowEdit::Old(index, fields) => {
                         let row = left.remove(index.index(left.len()));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::naming::Naming;
-use crate::model::{NamesRule, OpenLink, Side, Translation};
+use crate::model::{NamesRule, OpenLink, ROWS, Side, Translation};
 
 /// What the state knows of a linked document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,16 @@ pub struct LinkTable {
     rules: BTreeMap<String, NamesRule>,
     waiting: BTreeSet<String>,
     cloned: BTreeSet<(String, String)>,
+    rows: BTreeMap<(Side, String), RowPair>,
+}
+
+/// A child row of some document, which a field of another row may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowPair {
+    /// What stands for the row in the canonical form of both sides.
+    pub id: String,
+    /// Its name on the other side.
+    pub other_name: String,
 }
 
 impl LinkTable {
@@ -48,10 +58,18 @@ impl LinkTable {
         self.cloned.insert((doctype.to_owned(), name.to_owned()));
     }
 
+    /// Adds a child row that the state knows by this name on this side.
+    pub fn add_row(&mut self, side: Side, name: &str, row: RowPair) {
+        self.rows.insert((side, name.to_owned()), row);
+    }
+
     /// The linked document's own id, which stands in the canonical form so that a rename
     /// elsewhere changes no hash.
     #[must_use]
     pub fn id(&self, side: Side, doctype: &str, name: &str) -> Option<String> {
+        if doctype == ROWS {
+            return self.row(side, name).map(|row| row.id.clone());
+        }
         self.find(side, doctype, name).map(|known| known.docname.clone())
     }
 
@@ -59,6 +77,11 @@ impl LinkTable {
     /// doctype's names are natural or both sites are known to have the same document.
     #[must_use]
     pub fn translate(&self, from: Side, doctype: &str, name: &str) -> Translation {
+        if doctype == ROWS {
+            // A text that is no known row's name is just a text.
+            let other = self.row(from, name).map_or(name, |row| &row.other_name);
+            return Translation::Name(other.to_owned());
+        }
         let open =
             || Translation::Open(OpenLink { doctype: doctype.to_owned(), name: name.to_owned() });
         match self.find(from, doctype, name) {
@@ -81,6 +104,10 @@ impl LinkTable {
              {doctype:?} to the doctypes that are synced",
             from.opposite()
         ))
+    }
+
+    fn row(&self, side: Side, name: &str) -> Option<&RowPair> {
+        self.rows.get(&(side, name.to_owned()))
     }
 
     fn find(&self, side: Side, doctype: &str, name: &str) -> Option<&Known> {
@@ -145,6 +172,20 @@ mod tests {
         assert!(matches!(table.translate(Side::Local, "Item", "BOLT"), Translation::Open(_)));
         table.add_waiting("Brand");
         assert!(matches!(table.translate(Side::Local, "Brand", "X"), Translation::Open(_)));
+    }
+
+    #[test]
+    fn a_row_stands_as_one_id_and_goes_under_its_own_name() {
+        let mut table = table();
+        for (side, name, other) in [(Side::Cloud, "c7", "l9"), (Side::Local, "l9", "c7")] {
+            let row = RowPair { id: "c7".to_owned(), other_name: other.to_owned() };
+            table.add_row(side, name, row);
+        }
+        assert_eq!(table.id(Side::Cloud, ROWS, "c7"), table.id(Side::Local, ROWS, "l9"));
+        assert_eq!(table.translate(Side::Local, ROWS, "l9"), Translation::Name("c7".to_owned()));
+        // The same text on the other side is another row's, or none's.
+        assert_eq!(table.id(Side::Cloud, ROWS, "l9"), None);
+        assert_eq!(table.translate(Side::Cloud, ROWS, "l9"), Translation::Name("l9".to_owned()));
     }
 
     #[test]

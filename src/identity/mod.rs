@@ -7,7 +7,9 @@
 mod links;
 mod meet;
 mod naming;
+mod pairing;
 
-pub use links::{Known, LinkTable};
+pub use links::{Known, LinkTable, RowPair};
 pub use meet::{fold_name, meeting, row_creations};
 pub use naming::{Naming, has_natural_name};
+pub use pairing::{Claim, Proof, settle_claims, telling_fields, told_by};

@@ -4,16 +4,20 @@
 //! *identity form* answers whether two documents are the same one. The rule kept here: a form
 //! depends on a document's content only, not on how the site happened to print it.
 
+use std::collections::BTreeSet;
+
 use md5::{Digest, Md5};
 use serde_json::{Map, Value};
 
 use super::doc::{Doc, name_text};
 use super::pyjson;
+use super::relation::ROWS;
 use super::schema::FieldKind;
-use super::shape::{Column, Columns, Role, Shape};
+use super::shape::{Column, Columns, Role, Shape, Stamped};
 
 /// Gives a linked document's own id (`docname` in the state) for its name on the side that
-/// the document was read from; names that the state does not know stand for themselves.
+/// the document was read from, and a child row's for its name under [`ROWS`]; names that the
+/// state does not know stand for themselves.
 pub type LinkIds<'a> = dyn Fn(&str, &str) -> Option<String> + 'a;
 
 /// A document's content in one form, whichever way it was read.
@@ -31,6 +35,12 @@ impl Form {
     #[must_use]
     pub fn hash(&self) -> String {
         md5_hex(self.text().as_bytes())
+    }
+
+    /// 0 draft, 1 submitted, 2 cancelled.
+    #[must_use]
+    pub fn docstatus(&self) -> i64 {
+        self.0.get("docstatus").and_then(Value::as_i64).unwrap_or(0)
     }
 
     /// The fields in which this form and another differ, in order.
@@ -65,12 +75,27 @@ impl Shape {
     /// `docstatus` and the fields that may still be edited count.
     #[must_use]
     pub fn sync_form(&self, doc: &Doc, links: &LinkIds<'_>) -> Form {
-        let docstatus = doc.docstatus();
-        let counts =
-            |column: &Column| column.role == Role::Content && (docstatus == 0 || column.on_submit);
+        let is_draft = doc.docstatus() == 0;
+        self.content_form(doc, links, &|column| is_draft || column.on_submit)
+    }
+
+    /// The sync form as if everything could still be edited: what a submission carries over,
+    /// and in which it shows what users change of a submitted document by other ways.
+    #[must_use]
+    pub fn whole_form(&self, doc: &Doc, links: &LinkIds<'_>) -> Form {
+        self.content_form(doc, links, &|_| true)
+    }
+
+    fn content_form(
+        &self,
+        doc: &Doc,
+        links: &LinkIds<'_>,
+        is_open: &dyn Fn(&Column) -> bool,
+    ) -> Form {
+        let counts = |column: &Column| column.role == Role::Content && is_open(column);
         let mut form = form_of(&self.columns, &doc.0, &counts, links);
-        if docstatus != 0 {
-            form.insert("docstatus".to_owned(), docstatus.into());
+        if doc.docstatus() != 0 {
+            form.insert("docstatus".to_owned(), doc.docstatus().into());
         }
         Form(form)
     }
@@ -91,6 +116,22 @@ impl Shape {
         links.dedup();
         links
     }
+
+    /// Every text in the document's rows that may be the name of another row.
+    #[must_use]
+    pub fn row_references(&self, doc: &Doc) -> BTreeSet<String> {
+        row_texts(&self.columns, doc).filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+/// The texts of the rows that may be names of rows.
+fn row_texts<'d>(columns: &'d Columns, doc: &'d Doc) -> impl Iterator<Item = &'d str> {
+    columns.iter().flat_map(|(table, column)| {
+        let fields = column.rows.iter().filter(|(_, inner)| inner.kind == FieldKind::RowName);
+        fields.flat_map(|(field, _)| {
+            doc.rows(table).filter_map(move |row| row.get(field).and_then(Value::as_str))
+        })
+    })
 }
 
 fn form_of(
@@ -101,7 +142,9 @@ fn form_of(
 ) -> Map<String, Value> {
     columns
         .iter()
-        .filter(|(name, column)| counts(column) && !is_stamped_by_site(name, doc))
+        .filter(|(name, column)| {
+            counts(column) && *name != "set_posting_time" && !is_stamped(column, doc)
+        })
         .filter_map(|(name, column)| {
             let value = canonical(column, doc.get(name)?, doc, counts, links)?;
             Some((name.clone(), value))
@@ -109,15 +152,17 @@ fn form_of(
         .collect()
 }
 
-/// While `set_posting_time` is 0, a site replaces posting date and time by now at every save
-/// (COPYING.md 1), so they are no content; the flag itself is ours to set.
-fn is_stamped_by_site(field: &str, doc: &Map<String, Value>) -> bool {
-    match field {
-        "set_posting_time" => true,
-        "posting_date" | "posting_time" => {
-            doc.get("set_posting_time").is_some_and(|flag| number(flag) != Some(1.0))
-        }
-        _ => false,
+/// Whether the site sets the field of this document or row by itself.
+fn is_stamped(column: &Column, doc: &Map<String, Value>) -> bool {
+    let is_set = |flag: &str| doc.get(flag).and_then(number) == Some(1.0);
+    let is_draft = || doc.get("docstatus").and_then(number).unwrap_or(0.0) == 0.0;
+    match &column.stamped {
+        None => false,
+        Some(Stamped::WhileLinked(link)) => doc
+            .get(link)
+            .is_some_and(|name| canonical_scalar(&FieldKind::Text, name).is_some_and(|n| n != "")),
+        Some(Stamped::WhileUnset(flag)) => !is_set(flag),
+        Some(Stamped::WhileDraft(flag)) => is_draft() && !is_set(flag),
     }
 }
 
@@ -141,6 +186,7 @@ fn canonical(
             (!rows.is_empty()).then_some(Value::Array(rows))
         }
         FieldKind::Link(doctype) => link_id(doctype, value, links),
+        FieldKind::RowName => link_id(ROWS, value, links),
         FieldKind::DynamicLink(field) => {
             let doctype = doc.get(field).and_then(Value::as_str).unwrap_or_default();
             link_id(doctype, value, links)

@@ -48,6 +48,10 @@ fn a_document_has_one_form_however_it_was_read() {
             let sync = shape.sync_form(doc, &id);
             assert_eq!(sync.text(), form.text(), "{} {doc:?}", case["description"]);
             assert_eq!(sync.hash(), form.hash());
+            if let Some(whole) = expected(&case, "whole") {
+                let found = shape.whole_form(doc, &id);
+                assert_eq!(found.text(), whole.text(), "whole: {}", case["description"]);
+            }
             if let Some(identity) = expected(&case, "identity") {
                 let found = shape.identity_form(doc, &id);
                 assert_eq!(found.text(), identity.text(), "identity: {}", case["description"]);

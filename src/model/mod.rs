@@ -13,6 +13,7 @@ mod relation;
 mod schema;
 mod shape;
 mod side;
+pub mod side_effects;
 pub(crate) mod words;
 
 pub use action::{Action, ConflictKind};
@@ -20,7 +21,7 @@ pub use doc::{Doc, DocKey, SYSTEM_FIELDS, name_text};
 pub use form::{Form, LinkIds, canonical_scalar, md5_hex};
 pub use policy::{Deletes, FirstMeeting, MaxDeletes, NamesRule, Policy, Submitted};
 pub use pyjson::dumps;
-pub use relation::{Meeting, OpenLink, Translation};
+pub use relation::{Meeting, OpenLink, ROWS, Translation};
 pub use schema::{Field, FieldKind, Schema};
-pub use shape::{Column, Columns, Role, Shape};
+pub use shape::{Column, Columns, Role, Shape, Stamped};
 pub use side::{Direction, Side, Sides};

@@ -1,5 +1,7 @@
 //! Words that both the identity of documents and their reconciliation use.
 
+use super::side::Side;
+
 /// What two documents that meet without a common base are to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meeting {
@@ -7,7 +9,18 @@ pub enum Meeting {
     SameDocument,
     /// Two documents that happen to have one name.
     TwoDocuments,
+    /// One document: a site made the one on this side by itself while it carried out a
+    /// request of ours.
+    BornOn(Side),
+    /// The one document there is is a second copy of one that is known already.
+    SecondCopy,
+    /// A request was to make the other one, and nobody knows whether it did.
+    Unclear,
 }
+
+/// Stands in a link for the doctype where the name is that of a child row, whatever document
+/// the row is in. No doctype may have a `*` in its name.
+pub const ROWS: &str = "*row";
 
 /// What becomes of a link on the way to the other side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +29,8 @@ pub enum Translation {
     Name(String),
     /// The linked document is still to be written there.
     Open(OpenLink),
+    /// It is a row of the very document that is to be written, and has no name there yet.
+    Later,
     /// The link cannot be carried over, for this reason.
     Unmapped(String),
 }

@@ -50,6 +50,9 @@ pub struct Field {
     pub is_virtual: bool,
     /// Must have a value.
     pub required: bool,
+    /// The link whose target gives the value at every save (`fetch_from`); none where the
+    /// value is fetched into an empty field only.
+    pub fetched_by: Option<String>,
 }
 
 /// What a field's values are, and so how they are compared.
@@ -73,6 +76,9 @@ pub enum FieldKind {
     Link(String),
     /// The name of a document of the doctype that the named field holds.
     DynamicLink(String),
+    /// A short text in a child row. It may be the name of a row of some document, as an
+    /// invoice's `so_detail` is, and the metadata does not say whether (COPYING.md 1).
+    RowName,
     /// Rows of this child doctype.
     Table(String),
     /// Never readable: a site answers a mask.
@@ -108,13 +114,14 @@ impl Schema {
     #[must_use]
     pub fn from_meta(meta: &Map<String, Value>) -> Self {
         let text = |key: &str| meta.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let is_table = flag(meta, "istable");
         let fields = meta
             .get("fields")
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
             .filter_map(Value::as_object)
-            .filter_map(field_from_meta)
+            .filter_map(|field| field_from_meta(field, is_table))
             .collect();
         Self {
             doctype: text("name"),
@@ -122,7 +129,7 @@ impl Schema {
             title_field: Some(text("title_field")).filter(|field| !field.is_empty()),
             is_submittable: flag(meta, "is_submittable"),
             is_single: flag(meta, "issingle"),
-            is_table: flag(meta, "istable"),
+            is_table,
             is_virtual: flag(meta, "is_virtual"),
             is_tree: flag(meta, "is_tree"),
             allow_rename: flag(meta, "allow_rename"),
@@ -140,9 +147,12 @@ impl Schema {
     }
 }
 
-fn field_from_meta(field: &Map<String, Value>) -> Option<(String, Field)> {
+fn field_from_meta(field: &Map<String, Value>, in_row: bool) -> Option<(String, Field)> {
     let text = |key: &str| field.get(key).and_then(Value::as_str).unwrap_or_default();
-    let kind = FieldKind::from_meta(text("fieldtype"), text("options"))?;
+    let kind = match text("fieldtype") {
+        "Data" if in_row => FieldKind::RowName,
+        fieldtype => FieldKind::from_meta(fieldtype, text("options"))?,
+    };
     let name = text("fieldname");
     (!name.is_empty()).then(|| {
         (
@@ -154,6 +164,10 @@ fn field_from_meta(field: &Map<String, Value>) -> Option<(String, Field)> {
                 allow_on_submit: flag(field, "allow_on_submit"),
                 is_virtual: flag(field, "is_virtual"),
                 required: flag(field, "reqd"),
+                fetched_by: text("fetch_from")
+                    .split_once('.')
+                    .filter(|_| !flag(field, "fetch_if_empty"))
+                    .map(|(link, _)| link.to_owned()),
             },
         )
     })

@@ -12,9 +12,10 @@ use super::doc::SYSTEM_FIELDS;
 use super::form::md5_hex;
 use super::schema::{Field, FieldKind, Schema};
 use super::side::Sides;
+use super::side_effects;
 
 /// Raised whenever the same document would get another canonical form.
-const FORM_VERSION: u32 = 1;
+const FORM_VERSION: u32 = 2;
 
 /// The fields in which a doctype's documents are compared and copied: those that both sites
 /// have, less what the configuration keeps private.
@@ -39,10 +40,25 @@ pub struct Column {
     pub kind: FieldKind,
     /// What the field takes part in.
     pub role: Role,
-    /// Whether it counts after the document was submitted; a table does with any of its fields.
+    /// Whether it may be edited after the document was submitted; a table with any of its
+    /// fields. Where it is the table itself, rows come and go as wholes.
     pub on_submit: bool,
+    /// When the site sets it by itself, whatever was entered.
+    pub stamped: Option<Stamped>,
     /// The fields of its rows, where it is a table.
     pub rows: Columns,
+}
+
+/// When a site sets a field by itself. It is no content then: in no form, never fought over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stamped {
+    /// While this link of the same document or row is filled: fetched from its target at
+    /// every save (`fetch_from`).
+    WhileLinked(String),
+    /// While this check is not set.
+    WhileUnset(String),
+    /// While this check is not set and the document is a draft.
+    WhileDraft(String),
 }
 
 /// What a field takes part in.
@@ -131,6 +147,9 @@ fn columns_of(
             };
             let inner = Choice { table: name, ..*choice };
             column.rows = columns_of(Sides::new(cloud, local), &inner, one_sided);
+            if column.on_submit {
+                column.rows.values_mut().for_each(|inner| inner.on_submit = true);
+            }
             // A site lets such fields of its rows be edited, whatever the table's own flag.
             column.on_submit |= column.rows.values().any(|inner| inner.on_submit);
         }
@@ -170,7 +189,9 @@ fn column_of(
         _ => FieldKind::Text,
     };
     let included = choice.names(choice.include, name);
-    let worked_out = cloud.read_only || local.read_only || is_worked_out(name, schemas);
+    let worked_out = cloud.read_only
+        || local.read_only
+        || side_effects::worked_out(&schemas.cloud.doctype).contains(&name);
     let derived = worked_out && !included;
     // A series is each site's own way of counting: sent with a create, no content.
     let role = if derived || name == "naming_series" {
@@ -181,14 +202,26 @@ fn column_of(
         Role::Content
     };
     let on_submit = cloud.allow_on_submit && local.allow_on_submit;
-    Some(Column { kind, role, on_submit, rows: Columns::new() })
+    let stamped = stamped(name, cloud, local, schemas);
+    Some(Column { kind, role, on_submit, stamped, rows: Columns::new() })
 }
 
-/// The amounts of a payment schedule follow from the totals at every save, although the
-/// metadata does not say so (COPYING.md 2).
-fn is_worked_out(name: &str, schemas: Sides<&Schema>) -> bool {
-    schemas.cloud.doctype == "Payment Schedule"
-        && ["payment_amount", "base_payment_amount"].contains(&name)
+/// When both sites set a field by themselves, as their metadata or the table of side effects
+/// says.
+fn stamped(name: &str, cloud: &Field, local: &Field, schemas: Sides<&Schema>) -> Option<Stamped> {
+    let has = |field: &str| schemas.iter().all(|(_, schema)| schema.fields.contains_key(field));
+    if let Some((flag, drafts_only)) = side_effects::unless(&schemas.cloud.doctype, name)
+        && has(flag)
+    {
+        let flag = flag.to_owned();
+        return Some(if drafts_only {
+            Stamped::WhileDraft(flag)
+        } else {
+            Stamped::WhileUnset(flag)
+        });
+    }
+    let link = cloud.fetched_by.clone().filter(|_| cloud.fetched_by == local.fetched_by)?;
+    has(&link).then_some(Stamped::WhileLinked(link))
 }
 
 /// Under `field:title` the title is the name: a change of it is silently ignored
@@ -213,8 +246,8 @@ fn describe(out: &mut String, table: &str, columns: &Columns) {
         // Writing to a string cannot fail.
         let _ = writeln!(
             out,
-            "{table}.{name} {:?} {:?} {}",
-            column.kind, column.role, column.on_submit
+            "{table}.{name} {:?} {:?} {} {:?}",
+            column.kind, column.role, column.on_submit, column.stamped
         );
         describe(out, name, &column.rows);
     }

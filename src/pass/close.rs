@@ -62,10 +62,7 @@ pub(super) fn row_names(columns: &Columns, cloud: &Doc, local: &Doc) -> Vec<RowN
         pairs.extend(rows.map(|((cloud, local), position)| RowName {
             table: table.clone(),
             position,
-            names: Sides::new(
-                row_name(cloud).map(str::to_owned),
-                row_name(local).map(str::to_owned),
-            ),
+            names: Sides::new(row_name(cloud), row_name(local)),
         }));
     }
     pairs

@@ -5,7 +5,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::model::{Action, ConflictKind, Direction, Side, Sides};
+use crate::model::{Action, ConflictKind, Direction, OpenLink, Side, Sides};
 use crate::recon::Decision;
 use crate::state::{
     Closing, Failure, LogEntry, LogStatus, NewConflict, Record, RecordStatus, StatusChange, stamp,
@@ -92,7 +92,7 @@ impl Pass<'_> {
         Some(NewConflict {
             record: pair.record.id,
             kind,
-            fields: forms.now.cloud.differing(&forms.now.local),
+            fields: forms.colliding(),
             data: Sides::from_fn(|side| {
                 pair.doc(side).map_or(Value::Null, |doc| Value::Object(doc.0.clone()))
             }),
@@ -169,21 +169,19 @@ impl Pass<'_> {
         let ids: Vec<i64> = waiting.iter().map(|aside| aside.candidate).collect();
         let records = self.state.load_records(&ids)?;
         for (aside, record) in waiting.into_iter().zip(records) {
-            let place = match (&record.names.cloud, &record.names.local) {
-                (Some(_), None) => Side::Local.as_str(),
-                (None, Some(_)) => Side::Cloud.as_str(),
-                _ => "the other side",
+            let target = match (&record.names.cloud, &record.names.local) {
+                (Some(_), None) => Some(Side::Local),
+                (None, Some(_)) => Some(Side::Cloud),
+                _ => None,
             };
+            let place = target.map_or("the other side", Side::as_str);
             let message = match aside.reason {
-                AsideReason::Waits(link) => {
-                    format!("waits for {} {}, which is not on {place} yet", link.doctype, link.name)
-                }
+                AsideReason::Waits(link) => self.waiting_for(&link, target, place)?,
                 AsideReason::Taken(message) => format!("{place}: {message}"),
+                AsideReason::Held(message) => message,
                 // Somebody is at work on it: the next run takes it up.
                 AsideReason::Moved | AsideReason::Rest | AsideReason::Last => {
-                    self.counts(&record.doctype).skipped += 1;
-                    let decision = Decision::skip("edited while it was being synced");
-                    self.report(&record, &decision, ActionStatus::Skipped, None);
+                    self.leave_for_next_run(&record, "edited while it was being synced");
                     continue;
                 }
             };
@@ -191,6 +189,32 @@ impl Pass<'_> {
             self.fail_record(&record, &decision, &message)?;
         }
         Ok(())
+    }
+
+    /// What a document waits for that was not done in this run: of one that both sides have,
+    /// the cancellation.
+    fn waiting_for(
+        &self,
+        link: &OpenLink,
+        target: Option<Side>,
+        place: &str,
+    ) -> anyhow::Result<String> {
+        let OpenLink { doctype, name } = link;
+        let linked = match target {
+            Some(target) => self.state.record_by_name(doctype, target.opposite(), name)?,
+            None => None,
+        };
+        Ok(if linked.is_some_and(|linked| linked.bases.is_some()) {
+            format!("waits for the cancellation of {doctype} {name} on {place}")
+        } else {
+            format!("waits for {doctype} {name}, which is not on {place} yet")
+        })
+    }
+
+    /// A document that nothing is wrong with and that can be written another time.
+    pub(super) fn leave_for_next_run(&mut self, record: &Record, reason: &str) {
+        self.counts(&record.doctype).skipped += 1;
+        self.report(record, &Decision::skip(reason), ActionStatus::Skipped, None);
     }
 
     /// A row of the log.

@@ -101,6 +101,9 @@ impl Pass<'_> {
         found: &Found,
     ) -> anyhow::Result<Observed<Doc>> {
         let Some(name) = &record.names[side.opposite()] else { return Ok(Observed::Absent) };
+        if record.is_apart {
+            return Ok(Observed::Absent);
+        }
         let folded = fold_name(name);
         let doc = found.get(name).or_else(|| {
             found.iter().find(|(other, _)| fold_name(other) == folded).map(|(_, doc)| doc)
@@ -112,6 +115,7 @@ impl Pass<'_> {
             Some(other)
                 if other.id != record.id
                     && !other.is_syncing
+                    && !other.is_apart
                     && other.names[side.opposite()].is_none() =>
             {
                 let now = self.now();

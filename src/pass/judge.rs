@@ -3,15 +3,17 @@
 //! The rule kept here: a base is compared in today's form, whatever form it was hashed in, so
 //! that a change of configuration or metadata never looks like an edit (invariant 6).
 
+use std::borrow::Cow;
+
 use anyhow::Context as _;
 use jiff::tz::TimeZone;
 
-use crate::identity::{LinkTable, has_natural_name, meeting};
-use crate::model::{Action, Doc, Meeting, Policy, Side, Sides};
+use crate::identity::LinkTable;
+use crate::model::{Action, Doc, FieldKind, Meeting, Policy, Side, Sides, canonical_scalar};
 use crate::recon::{Decision, Observed, Rules, SiteClock, Situation, Skew, Version, decide};
 use crate::site::SiteError;
 
-use super::{Doctype, Forms, Pair, Pass, at};
+use super::{Doctype, Forms, Pair, Pass, WholeForms, at};
 
 impl Pass<'_> {
     pub(super) fn judge(
@@ -30,12 +32,14 @@ impl Pass<'_> {
             return Ok((forms, Decision::skip(reason)));
         }
         let new_fields = self.new_fields(doctype, pair)?;
-        let decision = judge_with(doctype, pair, &forms, links, &new_fields, None);
+        let meeting = self.meeting_of(doctype, pair, links)?;
+        let judged = |clocks| judge_with(doctype, pair, &forms, meeting, &new_fields, clocks);
+        let decision = judged(None);
         if decision.conflict.is_none() || doctype.config.policy != Policy::LatestTimestamp {
             return Ok((forms, decision));
         }
         let clocks = self.clocks()?;
-        let decision = judge_with(doctype, pair, &forms, links, &new_fields, Some(&clocks));
+        let decision = judged(Some(&clocks));
         Ok((forms, decision))
     }
 
@@ -86,8 +90,9 @@ fn forms(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Forms {
     let form_of = |side: Side, doc: &Doc| {
         doctype.shape.sync_form(doc, &|linked, name| links.id(side, linked, name))
     };
-    let now =
-        Sides::from_fn(|side| pair.doc(side).map(|doc| form_of(side, doc)).unwrap_or_default());
+    let now = Sides::from_fn(|side| {
+        compared(pair, side).map(|doc| form_of(side, &doc)).unwrap_or_default()
+    });
     let is_todays = pair.record.form_digest.as_deref() == Some(doctype.shape.digest());
     let base = pair.record.bases.as_ref().map(|bases| {
         Sides::from_fn(|side| match &pair.record.hashes[side] {
@@ -95,19 +100,54 @@ fn forms(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Forms {
             _ => form_of(side, &bases[side].content),
         })
     });
-    Forms { now, base }
+    let docs = pair.record.bases.iter().flat_map(|bases| [&bases.cloud, &bases.local]);
+    let docs = docs.map(|base| &base.content);
+    let is_draft = |doc: &Doc| doc.docstatus() == 0;
+    let are_drafts = docs.chain(Side::BOTH.iter().filter_map(|side| pair.doc(*side))).all(is_draft);
+    let whole = (!are_drafts).then(|| whole_forms(doctype, pair, links));
+    Forms { now, base, whole }
+}
+
+/// A side's document as it is compared. A copy says that its posting time was entered where
+/// the original says that the site gave it: without a common base that is no difference, and the
+/// time counts on neither.
+pub(super) fn compared(pair: &Pair, side: Side) -> Option<Cow<'_, Doc>> {
+    const FLAG: &str = "set_posting_time";
+    let doc = pair.doc(side)?;
+    let is_unset = |doc: &Doc| {
+        doc.get(FLAG).is_some_and(|flag| canonical_scalar(&FieldKind::Int, flag).is_none())
+    };
+    if pair.record.bases.is_some() || !pair.doc(side.opposite()).is_some_and(is_unset) {
+        return Some(Cow::Borrowed(doc));
+    }
+    let mut doc = doc.clone();
+    doc.0.insert(FLAG.to_owned(), 0.into());
+    Some(Cow::Owned(doc))
+}
+
+fn whole_forms(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> WholeForms {
+    let form_of = |side: Side, doc: &Doc| {
+        doctype.shape.whole_form(doc, &|linked, name| links.id(side, linked, name))
+    };
+    let now = |side: Side| compared(pair, side).map(|doc| form_of(side, &doc)).unwrap_or_default();
+    let bases = pair.record.bases.as_ref();
+    WholeForms {
+        now: Sides::from_fn(now),
+        base: bases.map(|bases| Sides::from_fn(|side| form_of(side, &bases[side].content))),
+    }
 }
 
 fn judge_with(
     doctype: &Doctype,
     pair: &Pair,
     forms: &Forms,
-    links: &LinkTable,
+    meeting: Meeting,
     new_fields: &[String],
     clocks: Option<&Sides<Option<SiteClock>>>,
 ) -> Decision {
     let version = |side: Side, doc: &Doc| Version {
         form: forms.now[side].clone(),
+        whole: forms.whole.as_ref().map(|whole| whole.now[side].clone()),
         saved: clocks
             .and_then(|clocks| clocks[side].as_ref())
             .and_then(|clock| clock.moment(doc.modified())),
@@ -120,27 +160,18 @@ fn judge_with(
     });
     decide(&Situation {
         base: forms.base.as_ref().map(Sides::as_ref),
+        whole_base: forms.whole.as_ref().and_then(|whole| Some(whole.base.as_ref()?.as_ref())),
         now,
-        meeting: meet(doctype, pair, links),
+        meeting,
         new_fields: new_fields.to_vec(),
         rules: Rules {
             policy: doctype.config.policy,
             first_meeting: doctype.config.first_meeting,
             deletes: doctype.config.deletes,
             direction: doctype.config.direction,
+            submitted: doctype.config.submitted,
         },
     })
-}
-
-fn meet(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Meeting {
-    let (Some(cloud), Some(local)) = (pair.doc(Side::Cloud), pair.doc(Side::Local)) else {
-        return Meeting::SameDocument;
-    };
-    let natural = has_natural_name(doctype.config.names, &doctype.naming, &[cloud, local]);
-    let identity = |side: Side, doc: &Doc| {
-        doctype.shape.identity_form(doc, &|linked, name| links.id(side, linked, name))
-    };
-    meeting(natural, (cloud, local), (&identity(Side::Cloud, cloud), &identity(Side::Local, local)))
 }
 
 /// What this version does not do is left alone.
@@ -148,24 +179,24 @@ pub(super) fn restrained(_doctype: &Doctype, pair: &Pair, decision: Decision) ->
     if decision.skipped || matches!(decision.action, Action::Noop) {
         return decision;
     }
-    let docs: Vec<&Doc> = Side::BOTH.into_iter().filter_map(|side| pair.doc(side)).collect();
     let replaced = pair.now.iter().any(|(_, now)| matches!(now, Observed::Replaced(_)));
     if replaced || matches!(decision.action, Action::Delete | Action::Forget) {
         let reason = decision.reason;
         return Decision::skip(format!("{reason}; deletions are not carried out in this version"));
     }
-    if docs.iter().any(|doc| doc.docstatus() != 0) {
-        return Decision::skip("submitted documents are left alone in this version");
-    }
     decision
 }
 
 pub(super) fn is_write(decision: &Decision) -> bool {
-    matches!(decision.action, Action::Create | Action::Update)
+    use Action::{Cancel, Create, Submit, Update};
+    matches!(decision.action, Create | Update | Submit | Cancel)
 }
 
 /// Whether both sides are as their bases are.
 pub(super) fn is_unchanged(forms: &Forms, pair: &Pair) -> bool {
     let is_there = Side::BOTH.into_iter().all(|side| pair.doc(side).is_some());
-    is_there && forms.base.as_ref().is_some_and(|base| *base == forms.now)
+    let whole = forms.whole.as_ref();
+    is_there
+        && forms.base.as_ref().is_some_and(|base| *base == forms.now)
+        && whole.is_none_or(|whole| whole.base.as_ref() == Some(&whole.now))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use crate::identity::{Known, LinkTable, Naming};
+use crate::identity::{Known, LinkTable, Naming, RowPair};
 use crate::model::{Doc, NamesRule, Side, Sides};
 use crate::site::{ListQuery, bulk};
 
@@ -24,7 +24,9 @@ impl Pass<'_> {
         for later in &self.ahead {
             table.add_waiting(later);
         }
-        let links = links_of(doctype, docs);
+        let docs: Vec<(Side, &Doc)> = docs.collect();
+        self.add_rows(doctype, &docs, &mut table)?;
+        let links = links_of(doctype, docs.into_iter());
         for side in Side::BOTH {
             for (linked, names) in &links[side] {
                 let names: Vec<String> = names.iter().cloned().collect();
@@ -43,6 +45,29 @@ impl Pass<'_> {
             }
         }
         Ok(table)
+    }
+
+    /// Adds the rows that these documents' own rows refer to.
+    fn add_rows(
+        &self,
+        doctype: &Doctype,
+        docs: &[(Side, &Doc)],
+        table: &mut LinkTable,
+    ) -> anyhow::Result<()> {
+        for side in Side::BOTH {
+            let docs = docs.iter().filter(|(of, _)| *of == side);
+            let texts: BTreeSet<String> =
+                docs.flat_map(|(_, doc)| doctype.shape.row_references(doc)).collect();
+            if texts.is_empty() {
+                continue;
+            }
+            for (name, other_name) in self.state.row_counterparts(side, &texts)? {
+                // The cloud's name stands for the row on both sides.
+                let id = if side == Side::Cloud { name.clone() } else { other_name.clone() };
+                table.add_row(side, &name, RowPair { id, other_name });
+            }
+        }
+        Ok(())
     }
 
     /// Adds what the names of linked doctypes mean, for links that the state does not know.

@@ -102,12 +102,17 @@ impl Pass<'_> {
     /// Whether a new document may be what a request has made whose outcome is waited for: it
     /// is not to be carried over as if a user had made it.
     pub(super) fn may_be_awaited(&self, pair: &Pair) -> bool {
-        Side::BOTH.into_iter().any(|side| {
-            let is_ours = |doc: &Doc| doc.text("owner") == Some(self.users[side].as_str());
-            pair.record.bases.is_none()
-                && pair.doc(side).is_some_and(is_ours)
-                && self.awaited.contains(&(pair.record.doctype.clone(), side))
-        })
+        let is_awaited = |side: Side, doc: &Doc| self.is_awaited(side, doc, &pair.record.doctype);
+        pair.record.bases.is_none()
+            && Side::BOTH
+                .into_iter()
+                .any(|side| pair.doc(side).is_some_and(|doc| is_awaited(side, doc)))
+    }
+
+    /// The same of a document of a side that is known to be new.
+    pub(super) fn is_awaited(&self, side: Side, doc: &Doc, doctype: &str) -> bool {
+        doc.text("owner") == Some(self.users[side].as_str())
+            && self.awaited.contains(&(doctype.to_owned(), side))
     }
 
     /// Puts a document that turned out to be ours into the record that it belongs to: a

@@ -9,6 +9,8 @@
 //! (invariants 3 and 7), nothing that was not read just before (3), and a base is written only
 //! when an action is closed (1).
 
+mod alike;
+mod apart;
 mod close;
 mod doctype;
 mod execute;
@@ -17,6 +19,7 @@ mod inspect;
 mod judge;
 mod links;
 mod lost;
+mod meet;
 mod named;
 mod options;
 mod plan;
@@ -35,6 +38,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+pub use apart::is_about_identity;
 pub use doctype::{Doctype, Unsyncable};
 use options::at;
 pub use options::{Options, Scope, Stop, Surroundings, Watcher, is_about_the_doctype};
@@ -43,7 +47,7 @@ pub use scan::Ambiguous;
 pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Summary, Told};
 pub use types::{
     Aside, AsideReason, Candidate, Forms, OpenLinks, Operation, Outcome, Pair, Phase, Request,
-    Step, Write,
+    Step, WholeForms, Write,
 };
 pub use workers::Workers;
 
@@ -73,6 +77,10 @@ pub struct Pass<'a> {
     ahead: Vec<String>,
     /// Where documents may still turn up that requests of earlier runs have made.
     awaited: BTreeSet<(String, Side)>,
+    /// New documents that were looked for on the other side already.
+    met: BTreeSet<Candidate>,
+    /// New documents that are second copies of known ones.
+    copies: BTreeSet<Candidate>,
     /// Records that turned out to be another one's other side.
     joined: BTreeSet<i64>,
     /// The records of doctypes of which only some documents were asked for.
@@ -116,6 +124,8 @@ impl<'a> Pass<'a> {
             phase: Phase::Main,
             ahead: Vec::new(),
             awaited: BTreeSet::new(),
+            met: BTreeSet::new(),
+            copies: BTreeSet::new(),
             joined: BTreeSet::new(),
             named: BTreeMap::new(),
             left: options.limit,
@@ -261,7 +271,7 @@ impl<'a> Pass<'a> {
         if wave.is_empty() {
             return Ok(Vec::new());
         }
-        let pairs = self.fetch(doctype, &wave)?;
+        let pairs = self.fetch_met(doctype, &mut wave)?;
         let operations = self.plan(doctype, pairs, open)?;
         let aside = self.execute(doctype, operations)?;
         self.around.watcher.advance(wave.len());
@@ -279,12 +289,16 @@ impl<'a> Pass<'a> {
     }
 
     /// What waited for other documents; then what comes last, in reverse order; then what
-    /// waited for that, as an amendment does for a cancellation. What is left then failed.
+    /// waited for that, as an amendment does for a cancellation; then what may have settled
+    /// itself by all this. What is left then failed.
     fn finish(&mut self, mut waiting: Vec<Waiting>) -> anyhow::Result<()> {
         self.until_nothing_moves(&mut waiting)?;
-        let last = take_last(&mut waiting);
-        if !last.is_empty() {
-            self.phase = Phase::Last;
+        for phase in [Phase::Last, Phase::End] {
+            let last = take_last(&mut waiting);
+            if last.is_empty() {
+                break;
+            }
+            self.phase = phase;
             for (doctype, aside) in last.into_iter().rev() {
                 let candidates = aside.iter().rev().map(|aside| aside.candidate).collect();
                 let aside = self.rounds(&doctype, candidates, OpenLinks::Wait)?;

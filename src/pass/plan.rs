@@ -83,17 +83,23 @@ impl Pass<'_> {
         if decision.skipped {
             return Ok(Step::Skip);
         }
-        if self.phase == Phase::Main && comes_last(decision) {
+        if self.phase < phase_of(decision) && !self.options.dry_run {
             return Ok(Step::Last);
         }
         match decision.action {
             Action::Noop | Action::Adopt => Ok(Step::Agree),
             Action::Conflict => Ok(Step::Record),
-            Action::Create | Action::Update => {
+            Action::Create | Action::Update | Action::Submit | Action::Cancel => {
                 let target = decision.direction.target().context("a write without a target")?;
                 let new = pair.doc(target.opposite()).filter(|_| decision.action == Action::Create);
                 if let Some(reason) = new.and_then(|source| cannot_be_named(doctype, source)) {
                     return Ok(Step::Fail(reason));
+                }
+                if decision.action == Action::Create
+                    && let Some(original) = self.uncancelled_original(doctype, pair, target)?
+                    && open != OpenLinks::Ignore
+                {
+                    return Ok(Step::Wait(original));
                 }
                 let write = self.write_for(doctype, pair, forms, decision, links, target)?;
                 Ok(ready(write, decision.action, open, among))
@@ -103,11 +109,15 @@ impl Pass<'_> {
     }
 }
 
-/// Cancellations and deletions come when nothing needs their documents any more; what users
-/// changed beyond what can be carried over may turn out to be what the rest brings about.
-fn comes_last(decision: &Decision) -> bool {
-    matches!(decision.action, Action::Cancel | Action::Delete)
-        || decision.conflict == Some(ConflictKind::CannotMirror)
+/// When a decision is carried out. Cancellations and deletions come when nothing needs their
+/// documents any more; what users changed beyond what can be carried over may turn out to be
+/// what the rest brings about.
+fn phase_of(decision: &Decision) -> Phase {
+    match decision.action {
+        Action::Cancel | Action::Delete => Phase::Last,
+        _ if decision.conflict == Some(ConflictKind::CannotMirror) => Phase::End,
+        _ => Phase::Main,
+    }
 }
 
 /// The pair's names, as a link to it would have them.

@@ -8,31 +8,20 @@ use anyhow::Context as _;
 use serde_json::{Map, Value};
 
 use crate::identity::{LinkTable, Naming};
+use crate::model::side_effects::follow;
 use crate::model::{Action, Doc, OpenLink, Side};
-use crate::recon::{Body, Decision, RowNames, create_body, update_body};
-use crate::state::Resolution;
+use crate::recon::{
+    Body, Decision, RowNames, cancel_body, changed_fields, create_body, submit_body, update_body,
+    way,
+};
+use crate::state::{Record, RecordStatus, Resolution};
 
+use super::apart::settled_by_create;
 use super::named::wanted_name;
 use super::{Doctype, Forms, OpenLinks, Pair, Pass, Request, Step, Write};
 
-/// Fields that make a site create other documents when they come with a create, and are
-/// stored without side effects by an update right after it (docs/frappe.md, "Creates and
-/// names").
-const HELD_BACK: [(&str, &[&str]); 2] = [
-    (
-        "Customer",
-        &[
-            "customer_primary_address",
-            "customer_primary_contact",
-            "email_id",
-            "first_name",
-            "last_name",
-            "mobile_no",
-            "primary_address",
-        ],
-    ),
-    ("Item", &["opening_stock", "standard_rate"]),
-];
+/// The link of an amendment to its original.
+const AMENDED_FROM: &str = "amended_from";
 
 impl Pass<'_> {
     /// The request that carries the decision out.
@@ -49,17 +38,69 @@ impl Pass<'_> {
         let source = pair.doc(from).context("nothing to carry over")?;
         let translate = |linked: &str, name: &str| links.translate(from, linked, name);
         if decision.action == Action::Create {
-            let body = create_body(&doctype.shape, source, held_back(doctype), &translate);
-            return Ok(insert(doctype, source, body, target));
+            let source = &self.without_lost_original(doctype, source, from)?;
+            let body =
+                create_body(&doctype.shape, source, follow(&doctype.config.doctype), &translate);
+            let resolution = settled_by_create(&pair.record, from);
+            return Ok(Write { resolution, ..insert(doctype, source, body, target) });
         }
-        let fields = changed_fields(forms, decision, target);
+        let fields = fields_to_send(forms, decision, target);
         let mut write = self.update_for(doctype, pair, source, &fields, links, target)?;
         write.resolution = decision.conflict.map(|_| winner(from));
         Ok(write)
     }
 
+    /// An amendment as the target can have it: without its original, where that was cancelled
+    /// before the other side ever had it.
+    fn without_lost_original(
+        &self,
+        doctype: &Doctype,
+        source: &Doc,
+        from: Side,
+    ) -> anyhow::Result<Doc> {
+        let mut source = source.clone();
+        let original = self.original(doctype, &source, from)?;
+        if original.is_some_and(|original| {
+            original.status == RecordStatus::Skipped && original.bases.is_none()
+        }) {
+            source.0.remove(AMENDED_FROM);
+        }
+        Ok(source)
+    }
+
+    /// The document that this one amends.
+    fn original(
+        &self,
+        doctype: &Doctype,
+        source: &Doc,
+        from: Side,
+    ) -> anyhow::Result<Option<Record>> {
+        let Some(name) = source.text(AMENDED_FROM).filter(|name| !name.is_empty()) else {
+            return Ok(None);
+        };
+        Ok(self.state.record_by_name(&doctype.config.doctype, from, name)?)
+    }
+
+    /// The document that an amendment amends, where the target has not cancelled it yet: until
+    /// then it refuses the amendment.
+    pub(super) fn uncancelled_original(
+        &self,
+        doctype: &Doctype,
+        pair: &Pair,
+        target: Side,
+    ) -> anyhow::Result<Option<OpenLink>> {
+        let from = target.opposite();
+        let Some(source) = pair.doc(from) else { return Ok(None) };
+        let original = self.original(doctype, source, from)?;
+        let waits = original.as_ref().and_then(|original| original.bases.as_ref());
+        Ok(waits.filter(|bases| bases[target].content.docstatus() != 2).map(|_| OpenLink {
+            doctype: doctype.config.doctype.clone(),
+            name: source.text(AMENDED_FROM).unwrap_or_default().to_owned(),
+        }))
+    }
+
     /// The update that brings some fields of the target to the values of `source`, a document
-    /// of the other side.
+    /// of the other side, and the target to its docstatus.
     pub(super) fn update_for(
         &self,
         doctype: &Doctype,
@@ -79,16 +120,23 @@ impl Pass<'_> {
                 .filter_map(|row| Some((row.names[from].clone()?, row.names[target].clone()?)))
                 .collect()
         };
-        let body = update_body(&doctype.shape, fields, source, on_target, &known, &translate);
+        let shape = &doctype.shape;
+        let log_as = way(on_target.docstatus(), source.docstatus())
+            .context("a document never goes back to an earlier docstatus")?;
+        let body = match log_as {
+            Action::Submit => submit_body(shape, fields, source, on_target, &known, &translate),
+            Action::Cancel => cancel_body(),
+            _ => update_body(shape, fields, source, on_target, &known, &translate),
+        };
         let request =
             Request::Update { name: on_target.name(), modified: on_target.modified().to_owned() };
         Ok(Write {
             side: target,
+            carried: without(source, &body.omitted),
             body,
-            carried: source.clone(),
             request,
             resolution: None,
-            log_as: Action::Update,
+            log_as,
             owed: Map::new(),
         })
     }
@@ -102,25 +150,15 @@ pub(super) fn winner(side: Side) -> Resolution {
     }
 }
 
-fn held_back(doctype: &Doctype) -> &'static [&'static str] {
-    HELD_BACK
-        .iter()
-        .find(|(name, _)| *name == doctype.config.doctype)
-        .map_or(&[], |(_, fields)| fields)
-}
-
-/// The fields that an update sends: what the source changed where the target differs; to
-/// settle a conflict, all in which they differ.
-fn changed_fields(forms: &Forms, decision: &Decision, target: Side) -> Vec<String> {
-    let now = |side: Side| &forms.now[side];
-    let differing = now(target.opposite()).differing(now(target));
-    match &forms.base {
-        Some(base) if decision.conflict.is_none() => {
-            let changed = base[target.opposite()].differing(now(target.opposite()));
-            differing.into_iter().filter(|field| changed.contains(field)).collect()
-        }
-        _ => differing,
-    }
+/// What the decision sends to the target. A conflict is settled for one side as a whole; with
+/// a submission goes what a submitted document no longer takes.
+fn fields_to_send(forms: &Forms, decision: &Decision, target: Side) -> Vec<String> {
+    let whole = forms.whole.as_ref().filter(|_| decision.action == Action::Submit);
+    let (now, base) = match whole {
+        Some(whole) => (&whole.now, &whole.base),
+        None => (&forms.now, &forms.base),
+    };
+    changed_fields(base.as_ref().filter(|_| decision.conflict.is_none()), now, target)
 }
 
 fn insert(doctype: &Doctype, source: &Doc, mut body: Body, target: Side) -> Write {

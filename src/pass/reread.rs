@@ -98,15 +98,16 @@ impl Pass<'_> {
     ) -> (Closing, Option<String>) {
         let from = done.side.opposite();
         let hash = |side, doc| hash_of(doctype, links, side, doc);
-        let answer_hash = hash(done.side, &done.answer);
         // Somebody who wrote since our write shows in the re-read, by another `modified` and
-        // another content. Then the answer is the base, and what came later is an edit.
+        // another content, also where no update reaches it any more. Then the answer is the
+        // base, and what came later is an edit.
+        let content = |doc: &Doc| doctype.shape.whole_form(doc, &|_, _| None);
         let ours = reread.filter(|doc| {
-            doc.modified() == done.answer.modified() || hash(done.side, doc) == answer_hash
+            doc.modified() == done.answer.modified() || content(doc) == content(&done.answer)
         });
         let target = match ours {
             Some(doc) => side_state(doc, hash(done.side, doc), Some(doc.modified().to_owned())),
-            None => side_state(&done.answer, answer_hash, None),
+            None => side_state(&done.answer, hash(done.side, &done.answer), None),
         };
         let rewritten = rewritten(doctype, &done.sent, &target.content);
         let target = less_owed(doctype, links, done, target);

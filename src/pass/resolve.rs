@@ -12,9 +12,10 @@ use serde_json::{Map, Value};
 use crate::config::DoctypeConfig;
 use crate::identity::LinkTable;
 use crate::model::{Action, ConflictKind, Direction, Doc, Role, Side, Translation};
-use crate::recon::{Decision, Observed, check_entered};
+use crate::recon::{Decision, Observed, check_entered, way};
 use crate::state::{Conflict, LogStatus, Resolution};
 
+use super::apart::is_about_identity;
 use super::close::agreed;
 use super::judge::restrained;
 use super::links::docs_of;
@@ -26,6 +27,8 @@ use super::{ActionStatus, Doctype, Forms, Operation, Pair, Pass, Step, Write};
 pub enum Choice {
     /// One side's version, whole.
     Take(Side),
+    /// Two documents: each is created on the other side.
+    Both,
     /// Field by field: the side to take a field from, and values of the person's own. Fields
     /// that are not named are taken from `rest`.
     Fields {
@@ -66,6 +69,13 @@ impl Pass<'_> {
         let config = self.effective(config);
         self.counts(&config.doctype);
         self.settle(&config)?;
+        if self.state.conflict(conflict.id)?.is_some_and(|now| now.resolution.is_some()) {
+            return Ok(Resolved::Refused(
+                "an earlier request about it came to nothing, and it is looked at anew: sync, then \
+                 look again"
+                    .to_owned(),
+            ));
+        }
         let doctype = self.load_doctype(config)?;
         self.named.entry(conflict.doctype.clone()).or_default().push(conflict.record);
         let pairs = self.fetch(&doctype, &[conflict.record])?;
@@ -73,7 +83,13 @@ impl Pass<'_> {
         self.add_naming(&doctype, &pairs, &mut links)?;
         let pair = pairs.into_iter().next().context("the conflict's document is not known")?;
         let (forms, decision) = self.judge(&doctype, &pair, &links)?;
-        if let Some(reason) = cannot(&doctype, conflict, &pair, &decision) {
+        if is_about_identity(conflict.kind)
+            && decision.conflict.is_none_or(is_about_identity)
+            && !is_moot(&decision)
+        {
+            return self.tell_apart(&doctype, conflict, &pair, choice);
+        }
+        if let Some(reason) = cannot(&doctype, &pair, &decision) {
             if pair.now.iter().any(|(_, now)| matches!(now, Observed::Replaced(_))) {
                 let kind = Some(conflict.kind);
                 self.refresh(pair, forms, Decision { conflict: kind, ..decision })?;
@@ -94,6 +110,9 @@ impl Pass<'_> {
             Err(reason) => return Ok(Resolved::Refused(reason)),
             Ok(wanted) => wanted,
         };
+        if let Some(reason) = against_docstatus(&pair, &decision, &wanted) {
+            return Ok(Resolved::Refused(reason));
+        }
         if let Some(reason) = against_the_rule(&doctype, &wanted) {
             return Ok(Resolved::Refused(reason));
         }
@@ -114,7 +133,7 @@ impl Pass<'_> {
         forms: &Forms,
         decision: &Decision,
     ) -> anyhow::Result<Resolved> {
-        if !matches!(decision.action, Action::Noop | Action::Adopt) {
+        if !is_moot(decision) {
             return Ok(Resolved::Refused(format!(
                 "there is no conflict any more: {}; the next sync carries it over",
                 decision.reason
@@ -161,7 +180,7 @@ impl Pass<'_> {
         side: Side,
     ) -> anyhow::Result<Resolved> {
         let source = pair.doc(side).context("nothing to take")?.clone();
-        let fields = forms.now[side].differing(&forms.now[side.opposite()]);
+        let fields = forms.differing();
         let mut write = self.update_for(doctype, pair, &source, &fields, links, side.opposite())?;
         write.resolution = Some(winner(side));
         write.log_as = Action::Resolve;
@@ -290,6 +309,11 @@ impl Pass<'_> {
     }
 }
 
+/// Whether nothing is left to be settled.
+fn is_moot(decision: &Decision) -> bool {
+    !decision.skipped && matches!(decision.action, Action::Noop | Action::Adopt)
+}
+
 /// What came of a write.
 enum Sent {
     /// Written; the other half is to follow.
@@ -321,9 +345,13 @@ fn wanted_version(
     links: &LinkTable,
     choice: &Choice,
 ) -> Result<Wanted, String> {
-    let Choice::Fields { sides, values, rest } = choice else {
-        let Choice::Take(side) = choice else { return Err("nothing was chosen".to_owned()) };
-        return Ok(Wanted::Side(*side));
+    let (sides, values, rest) = match choice {
+        Choice::Take(side) => return Ok(Wanted::Side(*side)),
+        Choice::Both => {
+            let reason = "these are two versions of one document: take cloud or local";
+            return Err(reason.to_owned());
+        }
+        Choice::Fields { sides, values, rest } => (sides, values, rest),
     };
     let (Some(cloud), Some(local)) = (pair.doc(Side::Cloud), pair.doc(Side::Local)) else {
         return Err("one side has no document".to_owned());
@@ -356,12 +384,7 @@ fn wanted_version(
 }
 
 /// Why this version cannot settle the conflict at all.
-fn cannot(
-    doctype: &Doctype,
-    conflict: &Conflict,
-    pair: &Pair,
-    decision: &Decision,
-) -> Option<String> {
+fn cannot(doctype: &Doctype, pair: &Pair, decision: &Decision) -> Option<String> {
     for (side, now) in pair.now.iter() {
         match now {
             Observed::Present(_) => {}
@@ -369,14 +392,8 @@ fn cannot(
             _ => return Some(format!("{side} does not have the document any more")),
         }
     }
-    if conflict.kind == ConflictKind::Collision
-        || decision.conflict == Some(ConflictKind::Collision)
-    {
-        return Some(
-            "these are two documents of one name; neither may overwrite the other. Rename one of \
-             them"
-                .to_owned(),
-        );
+    if decision.conflict == Some(ConflictKind::Collision) {
+        return Some("these are two documents of one name by now; look again".to_owned());
     }
     let restrained = restrained(doctype, pair, decision.clone());
     (restrained.skipped).then_some(restrained.reason)
@@ -389,11 +406,32 @@ fn changed_side(doctype: &Doctype, conflict: &Conflict, pair: &Pair) -> Option<S
         let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
         match (shown, pair.doc(*side)) {
             (Some(shown), Some(now)) => {
-                form(&shown) != form(now) || shown.creation() != now.creation()
+                form(&shown) != form(now)
+                    || shown.creation() != now.creation()
+                    || shown.docstatus() != now.docstatus()
             }
             _ => true,
         }
     })
+}
+
+/// Why a submitted or cancelled document cannot take what was chosen.
+fn against_docstatus(pair: &Pair, decision: &Decision, wanted: &Wanted) -> Option<String> {
+    let stage = |side| pair.doc(side).map_or(0, Doc::docstatus);
+    if decision.conflict == Some(ConflictKind::CannotMirror) {
+        return Some(decision.reason.clone());
+    }
+    match wanted {
+        Wanted::Side(side) if way(stage(side.opposite()), stage(*side)).is_none() => Some(format!(
+            "{} is further on than {side}: no document goes back from submitted or cancelled; take \
+             its version, or cancel there and amend",
+            side.opposite()
+        )),
+        Wanted::Merged(_) if stage(Side::Cloud) != stage(Side::Local) => {
+            Some("one side is further on than the other: take one version as a whole".to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// Why a one-way rule forbids what was chosen.

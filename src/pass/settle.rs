@@ -82,7 +82,9 @@ impl Pass<'_> {
             }
             Verdict::DidNot(why) => {
                 self.state.void_intent(intent.id, why, now)?;
-                if intent.action == Action::Resolve || intent.resolution.is_some() {
+                if intent.action != Action::Create && intent.resolution.is_some()
+                    || intent.action == Action::Resolve
+                {
                     // What was to be settled is looked at anew, and may be another conflict
                     // by now. Both versions stay in the old one.
                     self.state.supersede_conflict(intent.record, now)?;
@@ -109,7 +111,8 @@ impl Pass<'_> {
             return now;
         }
         let mut left = now;
-        for field in doctype.shape.columns.keys() {
+        let docstatus = "docstatus".to_owned();
+        for field in doctype.shape.columns.keys().chain([&docstatus]) {
             let before = || intent.target.as_ref()?.0.get(field);
             match intent.sent.0.get(field).or_else(before) {
                 Some(value) => drop(left.0.insert(field.clone(), value.clone())),
@@ -209,7 +212,8 @@ pub(super) fn holds(doctype: &Doctype, sent: &Doc, doc: &Doc) -> bool {
         wanted.0.insert(field.clone(), value.clone());
     }
     let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
-    form(&wanted) == form(doc)
+    // It may have gone on since: submitted by us and cancelled by a user.
+    form(&wanted) == form(doc) && doc.docstatus() >= sent.docstatus()
 }
 
 fn read_one(

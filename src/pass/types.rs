@@ -1,9 +1,11 @@
 //! The four words of a pass: candidate, pair, operation, outcome.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::model::{Action, Doc, Form, OpenLink, Side, Sides};
-use crate::recon::{Body, Decision, Observed};
+use crate::recon::{Body, Decision, Observed, field_of, unshared};
 use crate::site::SiteError;
 use crate::state::{Record, Resolution};
 
@@ -43,6 +45,41 @@ pub struct Forms {
     pub now: Sides<Form>,
     /// What they last agreed on, in today's form.
     pub base: Option<Sides<Form>>,
+    /// Both with what can no longer be edited, where a document is submitted.
+    pub whole: Option<WholeForms>,
+}
+
+/// A pair's forms as if everything could still be edited.
+#[derive(Debug, Clone, Default)]
+pub struct WholeForms {
+    /// What the sides show now.
+    pub now: Sides<Form>,
+    /// What they last agreed on.
+    pub base: Option<Sides<Form>>,
+}
+
+impl Forms {
+    /// The fields in which the sides differ now, also those that can no longer be edited.
+    #[must_use]
+    pub fn differing(&self) -> Vec<String> {
+        let now = self.whole.as_ref().map_or(&self.now, |whole| &whole.now);
+        now.cloud.differing(&now.local)
+    }
+
+    /// The fields that a conflict is about: those of [`Forms::differing`], but of a submitted
+    /// document, of which each site keeps some to itself, only those that somebody changed.
+    #[must_use]
+    pub fn colliding(&self) -> Vec<String> {
+        match &self.whole {
+            Some(WholeForms { now, base: Some(base) }) => {
+                let places = Side::BOTH.map(|side| unshared(base.as_ref(), now.as_ref(), side));
+                let fields: BTreeSet<String> =
+                    places.iter().flatten().map(|place| field_of(place).to_owned()).collect();
+                fields.into_iter().collect()
+            }
+            _ => self.differing(),
+        }
+    }
 }
 
 /// What is to be done about a document.
@@ -146,19 +183,23 @@ pub enum AsideReason {
     Moved,
     /// The site says that it is there already.
     Taken(String),
+    /// The site does not cancel or delete it while another document holds it.
+    Held(String),
     /// It was written without some fields, which follow.
     Rest,
     /// Its turn comes when everything else is done.
     Last,
 }
 
-/// The two halves of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The parts of a run, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// Everything that adds or changes.
     Main,
-    /// What takes something away, in reverse order, and what may settle itself by the rest.
+    /// What takes something away, in reverse order.
     Last,
+    /// What may have settled itself by the rest.
+    End,
 }
 
 /// What to do with links whose targets are still to be written.

@@ -130,6 +130,15 @@ impl Pass<'_> {
                 self.state.void_intent(intent, &message, now)?;
                 Ok(Some(Aside { candidate, reason: AsideReason::Taken(message) }))
             }
+            Some(Outcome::Failed(error)) if error.kind == ErrorKind::Locked => {
+                self.state.void_intent(intent, &error.message, now)?;
+                self.leave_for_next_run(&operation.pair.record, &error.message);
+                Ok(None)
+            }
+            Some(Outcome::Failed(error)) if error.exc_type == HELD => {
+                self.state.void_intent(intent, &error.message, now)?;
+                Ok(Some(Aside { candidate, reason: AsideReason::Held(error.message) }))
+            }
             Some(Outcome::Failed(error)) => {
                 let mut message = error.message.clone();
                 if error.had_no_effect() {
@@ -197,6 +206,10 @@ fn site_time(site: &dyn Site, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
     date.checked_add(now.duration_since(received)).ok()
 }
 
+/// What a site answers where a document cannot be cancelled or deleted because another one
+/// links to it. That one may be about to go as well.
+const HELD: &str = "LinkExistsError";
+
 /// The site as a whole is out of order. A single write without an answer may be a slow
 /// document: it fails alone.
 fn ends_the_run(error: &SiteError) -> bool {
@@ -254,7 +267,7 @@ fn only_touched(
         let Some(now) = docs.iter().find(|doc| doc.name() == before.name()) else {
             return Ok(None);
         };
-        let form = |doc: &Doc| doctype.shape.sync_form(doc, &|_, _| None);
+        let form = |doc: &Doc| doctype.shape.whole_form(doc, &|_, _| None);
         if form(now) != form(before) || now.creation() != before.creation() {
             return Ok(None);
         }

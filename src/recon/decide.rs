@@ -5,9 +5,12 @@
 //! it was observed, never where it is merely not known (invariant 2); two documents are never
 //! taken for one (invariant 4). Every decision carries its reason.
 
+use super::changes::agree;
 use super::clock::{Moment, Newest, newest};
+use super::docstatus::by_docstatus;
 use crate::model::{
     Action, ConflictKind, Deletes, Direction, FirstMeeting, Form, Meeting, Policy, Side, Sides,
+    Submitted,
 };
 
 /// What one side shows of a document.
@@ -28,8 +31,17 @@ pub enum Observed<T> {
 pub struct Version {
     /// Its sync form.
     pub form: Form,
+    /// The same with what can no longer be edited, where it is submitted.
+    pub whole: Option<Form>,
     /// When it was saved, where that is known.
     pub saved: Option<Moment>,
+}
+
+impl Version {
+    /// Everything that a person entered.
+    pub(super) fn whole(&self) -> &Form {
+        self.whole.as_ref().unwrap_or(&self.form)
+    }
 }
 
 /// One side against its base.
@@ -54,6 +66,8 @@ pub struct Rules {
     pub deletes: Deletes,
     /// Which way changes may be carried.
     pub direction: Direction,
+    /// What happens to submitted documents.
+    pub submitted: Submitted,
 }
 
 /// Everything that a decision depends on.
@@ -61,6 +75,8 @@ pub struct Rules {
 pub struct Situation<'a> {
     /// What both sides last agreed on, in today's form.
     pub base: Option<Sides<&'a Form>>,
+    /// The same with what can no longer be edited, where a document is submitted.
+    pub whole_base: Option<Sides<&'a Form>>,
     /// What the sides show now.
     pub now: Sides<Observed<Version>>,
     /// What the documents are to each other, where there is no base.
@@ -88,7 +104,7 @@ pub struct Decision {
 }
 
 impl Decision {
-    fn new(action: Action, direction: Direction, reason: impl Into<String>) -> Self {
+    pub(super) fn new(action: Action, direction: Direction, reason: impl Into<String>) -> Self {
         Self { action, direction, conflict: None, skipped: false, reason: reason.into() }
     }
 
@@ -106,7 +122,7 @@ impl Decision {
         Self { conflict: Some(kind), ..self }
     }
 
-    fn recorded(kind: ConflictKind, reason: impl Into<String>) -> Self {
+    pub(super) fn recorded(kind: ConflictKind, reason: impl Into<String>) -> Self {
         Self::new(Action::Conflict, Direction::None, reason).of(kind)
     }
 }
@@ -129,6 +145,9 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
         if let Observed::Unknown(reason) = observed {
             return Decision::skip(format!("{side}: {reason}"));
         }
+    }
+    if let Some(decision) = by_docstatus(situation) {
+        return decision;
     }
     match &situation.base {
         None => without_base(situation),
@@ -155,7 +174,15 @@ fn without_base(situation: &Situation<'_>) -> Decision {
                 let manual = situation.rules.first_meeting == FirstMeeting::Manual;
                 settle(situation, ConflictKind::FirstMeeting, "first meeting, different", manual)
             }
-            Meeting::TwoDocuments => {
+            Meeting::BornOn(_) if cloud.form == local.form => {
+                Decision::new(Action::Adopt, Direction::None, "equal on both sides")
+            }
+            Meeting::BornOn(side) => {
+                let reason = format!("made on {side} by the site itself during a request of ours");
+                Decision::new(Action::Update, Direction::to(side), reason)
+                    .of(ConflictKind::FirstMeeting)
+            }
+            Meeting::TwoDocuments | Meeting::SecondCopy | Meeting::Unclear => {
                 Decision::recorded(ConflictKind::Collision, "two documents have this name")
             }
         },
@@ -163,7 +190,7 @@ fn without_base(situation: &Situation<'_>) -> Decision {
 }
 
 /// A document that has its name in place of another one counts as created.
-fn version(observed: &Observed<Version>) -> Option<&Version> {
+pub(super) fn version(observed: &Observed<Version>) -> Option<&Version> {
     match observed {
         Observed::Present(version) | Observed::Replaced(version) => Some(version),
         Observed::Absent | Observed::Unknown(_) => None,
@@ -175,11 +202,22 @@ fn create(situation: &Situation<'_>, target: Side) -> Decision {
     if !may_write(situation.rules.direction, target) {
         return Decision::skip(format!("only on {source}, and {source} is never carried over"));
     }
+    match situation.meeting {
+        Meeting::SecondCopy => {
+            let what = "a second copy of a document that is known already";
+            return Decision::recorded(ConflictKind::Duplicate, what);
+        }
+        Meeting::Unclear => {
+            let what = "nobody knows whether an earlier request has made it";
+            return Decision::recorded(ConflictKind::UnknownOutcome, what);
+        }
+        _ => {}
+    }
     Decision::new(Action::Create, Direction::to(target), format!("new on {source}"))
 }
 
 /// Whether the rule lets changes be written to a side.
-fn may_write(rule: Direction, target: Side) -> bool {
+pub(super) fn may_write(rule: Direction, target: Side) -> bool {
     rule == Direction::Both || rule.target() == Some(target)
 }
 
@@ -249,9 +287,10 @@ fn update(situation: &Situation<'_>, target: Side) -> Decision {
     Decision::new(Action::Update, Direction::to(target), format!("{source} changed"))
 }
 
+/// Whether the sides have whatever either of them changed.
 fn are_equal(situation: &Situation<'_>) -> bool {
-    match (version(&situation.now.cloud), version(&situation.now.local)) {
-        (Some(cloud), Some(local)) => cloud.form == local.form,
+    match (version(&situation.now.cloud), version(&situation.now.local), situation.base) {
+        (Some(cloud), Some(local), Some(base)) => agree(base, Sides::new(&cloud.form, &local.form)),
         _ => false,
     }
 }
@@ -264,7 +303,12 @@ fn both_modified(situation: &Situation<'_>) -> Decision {
 }
 
 /// Settles a conflict by the rules, or leaves it to a person.
-fn settle(situation: &Situation<'_>, kind: ConflictKind, what: &str, manual: bool) -> Decision {
+pub(super) fn settle(
+    situation: &Situation<'_>,
+    kind: ConflictKind,
+    what: &str,
+    manual: bool,
+) -> Decision {
     if let Some(target) = situation.rules.direction.target() {
         let reason = format!("{what}; only {} is carried over", target.opposite());
         return Decision::new(Action::Update, Direction::to(target), reason).of(kind);

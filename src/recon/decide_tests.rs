@@ -11,6 +11,7 @@ const TABLE: &str = include_str!("../../tests/cases/decide.json");
 struct Row {
     description: String,
     base: Option<Sides<Form>>,
+    whole_base: Option<Sides<Form>>,
     now: Sides<Observed<Version>>,
     meeting: Meeting,
     new_fields: Vec<String>,
@@ -23,15 +24,27 @@ fn read<T: serde::de::DeserializeOwned>(case: &Map<String, Value>, key: &str, de
     case.get(key).map_or(default, |value| serde_json::from_value(value.clone()).unwrap())
 }
 
-fn form(value: &Value) -> Form {
+/// What can no longer be edited once a document is submitted.
+const CLOSED: &str = "total";
+
+fn whole(value: &Value) -> Form {
     let mut form = value.as_object().unwrap().clone();
     form.retain(|_, value| value != "");
     Form(form)
 }
 
+fn form(value: &Value) -> Form {
+    let mut form = whole(value);
+    if form.docstatus() != 0 {
+        form.0.remove(CLOSED);
+    }
+    form
+}
+
 /// What the sides agreed on: one content, where the local site did not make something of it.
-fn bases(case: &Map<String, Value>) -> Sides<Form> {
-    Sides::new(form(&case["base"]), form(case.get("base_local").unwrap_or(&case["base"])))
+fn bases(case: &Map<String, Value>, form: impl Fn(&Value) -> Form) -> Option<Sides<Form>> {
+    let local = || form(case.get("base_local").unwrap_or(&case["base"]));
+    case["base"].is_object().then(|| Sides::new(form(&case["base"]), local()))
 }
 
 fn saved(side: Side, last: &str) -> Option<Moment> {
@@ -46,7 +59,10 @@ fn saved(side: Side, last: &str) -> Option<Moment> {
 
 fn observed(case: &Map<String, Value>, side: Side) -> Observed<Version> {
     let last: String = read(case, "saved_last", "unclear".to_owned());
-    let version = |value| Version { form: form(value), saved: saved(side, &last) };
+    let version = |value| {
+        let whole = Some(whole(value)).filter(|_| case.contains_key("submittable"));
+        Version { form: form(value), whole, saved: saved(side, &last) }
+    };
     match &case[side.as_str()] {
         Value::String(word) if word == "absent" => Observed::Absent,
         Value::String(word) => Observed::Unknown(word.clone()),
@@ -61,7 +77,8 @@ fn row(case: &Map<String, Value>) -> Row {
     let two = read(case, "two_documents", false);
     Row {
         description: case["description"].as_str().unwrap().to_owned(),
-        base: case["base"].is_object().then(|| bases(case)),
+        base: bases(case, form),
+        whole_base: bases(case, whole).filter(|_| case.contains_key("submittable")),
         now: Sides::from_fn(|side| observed(case, side)),
         meeting: if two { Meeting::TwoDocuments } else { Meeting::SameDocument },
         new_fields: read(case, "new_fields", Vec::new()),
@@ -70,6 +87,7 @@ fn row(case: &Map<String, Value>) -> Row {
             first_meeting: read(case, "first_meeting", FirstMeeting::Policy),
             deletes: read(case, "deletes", Deletes::Propagate),
             direction: read(case, "one_way", Direction::Both),
+            submitted: read(case, "submitted", Submitted::Mirror),
         },
         expect: case["expect"].clone(),
         has_mirror: read(case, "mirror", true),
@@ -95,9 +113,10 @@ fn mirrored(row: Row) -> Row {
         ..row.rules
     };
     let description = format!("{} (mirrored)", row.description);
-    let base = row.base.map(|base| Sides::new(base.local, base.cloud));
+    let swapped = |base: Sides<Form>| Sides::new(base.local, base.cloud);
+    let (base, whole_base) = (row.base.map(swapped), row.whole_base.map(swapped));
     let now = Sides::new(row.now.local, row.now.cloud);
-    Row { description, base, now, rules, expect, ..row }
+    Row { description, base, whole_base, now, rules, expect, ..row }
 }
 
 fn mirror_word(direction: &str) -> &str {
@@ -111,6 +130,7 @@ fn mirror_word(direction: &str) -> &str {
 fn check(row: &Row) {
     let situation = Situation {
         base: row.base.as_ref().map(Sides::as_ref),
+        whole_base: row.whole_base.as_ref().map(Sides::as_ref),
         now: row.now.clone(),
         meeting: row.meeting,
         new_fields: row.new_fields.clone(),
@@ -125,6 +145,8 @@ fn check(row: &Row) {
     let skipped = row.expect.get("skipped").and_then(Value::as_bool).unwrap_or(false);
     assert_eq!(decision.skipped, skipped, "{what}");
     assert!(!decision.reason.is_empty());
+    let said = expect("reason").unwrap_or_default();
+    assert!(decision.reason.contains(said), "{what}");
 }
 
 #[test]

@@ -277,7 +277,7 @@ impl Table<'_> {
     /// A row keeps its name on its side for as long as it lives.
     fn base_of(&self, side: Side, row: &Fields) -> Option<&Fields> {
         let name = row_name(row)?;
-        self.bases?[side].iter().find(|base| row_name(base) == Some(name)).copied()
+        self.bases?[side].iter().find(|base| row_name(base).as_ref() == Some(&name)).copied()
     }
 }
 

@@ -100,6 +100,27 @@ fn rows_are_matched_by_name_and_told_apart_from_added_and_removed_ones() {
     assert_eq!(found[2].fields[1].1.base.as_ref().unwrap().local, json!(2));
 }
 
+/// Rows of autoincrement doctypes.
+#[test]
+fn rows_with_integers_for_names_are_told_apart_too() {
+    let row = |name: i64, note: &str| json!({"name": name, "note": note});
+    let base = Sides::new(
+        json!({"rows": [row(1, "A"), row(2, "B")]}),
+        json!({"rows": [row(71, "A"), row(72, "B")]}),
+    );
+    let cloud = json!({"rows": [row(2, "B")]});
+    let found = differences(&Recorded {
+        fields: &["rows".to_owned()],
+        counted: None,
+        base: Some(base.as_ref().map(|_, base| base.as_object().unwrap())),
+        now: Sides::new(cloud.as_object(), base.local.as_object()),
+        row_names: &|_| [("1", "71"), ("2", "72")].map(|(c, l)| (c.into(), l.into())).into(),
+    });
+    assert_eq!(rows(&found), [(RowChange::Removed(Side::Cloud), vec!["note"])]);
+    let Content::Rows(found) = &found.fields[0].content else { unreachable!() };
+    assert_eq!(found[0].fields[0].1.base.as_ref().unwrap().local, json!("A"));
+}
+
 #[test]
 fn a_changed_order_is_a_difference_and_an_inserted_row_is_none_for_those_behind_it() {
     let rows_named = |items: &[&str]| {

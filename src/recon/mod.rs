@@ -3,20 +3,26 @@
 //! Pure: documents, forms and instants in, decisions and request bodies out. Nothing here
 //! reads a clock, a database or a network.
 
+mod changes;
 mod clock;
 mod decide;
 mod differences;
+mod docstatus;
 mod entered;
 mod guard;
 mod patch;
 mod rows;
 
+pub use changes::{agree, field_of, unshared};
 pub use clock::{Moment, Newest, SiteClock, Skew, earliest_stamp, newest};
 pub use decide::{Change, Decision, Observed, Rules, Situation, Version, classify, decide};
 pub use differences::{
     Content, Difference, Differences, Recorded, RowChange, RowDifference, Values, differences,
 };
+pub use docstatus::way;
 pub use entered::check_entered;
 pub use guard::went_back;
-pub use patch::{Body, Translate, create_body, update_body};
+pub use patch::{
+    Body, Translate, cancel_body, changed_fields, create_body, submit_body, update_body,
+};
 pub use rows::{RowNames, match_rows, row_name};

@@ -8,13 +8,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::rows::{RowNames, match_rows, own_name};
+use super::rows::{RowNames, match_rows, row_name};
 use crate::model::{
-    Column, Columns, Doc, FieldKind, OpenLink, Role, SYSTEM_FIELDS, Shape, Translation,
-    canonical_scalar, name_text,
+    Column, Columns, Doc, FieldKind, Form, OpenLink, ROWS, Role, SYSTEM_FIELDS, Shape, Side, Sides,
+    Translation, canonical_scalar, name_text,
 };
 
-/// Translates a link: doctype and name on the source's side.
+/// Translates a link: doctype and name on the source's side. Names of child rows stand under
+/// [`ROWS`]; one that is not known is no row's, and goes as it stands.
 pub type Translate<'a> = dyn Fn(&str, &str) -> Translation + 'a;
 
 /// The body of a request, and what could not be put into it.
@@ -42,33 +43,50 @@ pub fn create_body(
     held_back: &[&str],
     translate: &Translate<'_>,
 ) -> Body {
-    let mut body = Body::default();
+    let unnamed = own_rows(shape, source, &|_| Some(RowNames::new()));
+    let mut writer = Writer { body: Body::default(), unnamed, translate };
     for (field, column) in &shape.columns {
         if held_back.contains(&field.as_str()) {
             if has_content(&column.kind, source.0.get(field)) {
-                body.omitted.insert(field.clone());
+                writer.body.omitted.insert(field.clone());
             }
             continue;
         }
         let value = match &column.kind {
             FieldKind::Table(_) => {
                 let rows = source.rows(field).map(|row| {
-                    let mut new = new_row(&mut body, field, &column.rows, row, translate);
+                    let mut new = writer.new_row(field, &column.rows, row);
                     new.insert("creation".to_owned(), source.creation().into());
                     Value::Object(new)
                 });
                 Some(Value::Array(rows.collect()))
             }
             _ if field == "set_posting_time" => Some(1.into()),
-            _ => body
-                .carry(field, column, &source.0, translate)
-                .map(|value| spelled_out(&column.kind, value)),
+            _ => {
+                writer.carry(field, column, &source.0).map(|value| spelled_out(&column.kind, value))
+            }
         };
         if let Some(value) = value {
-            body.fields.insert(field.clone(), value);
+            writer.body.fields.insert(field.clone(), value);
         }
     }
-    body
+    if source.docstatus() == 1 {
+        writer.body.submit();
+    }
+    writer.body
+}
+
+/// The fields that an update of `target` sends: what the source changed since its own base
+/// where the target differs now; without a base, all in which they differ.
+#[must_use]
+pub fn changed_fields(base: Option<&Sides<Form>>, now: &Sides<Form>, target: Side) -> Vec<String> {
+    let source = target.opposite();
+    let mut fields = now[source].differing(&now[target]);
+    if let Some(base) = base {
+        let changed = base[source].differing(&now[source]);
+        fields.retain(|field| changed.contains(field));
+    }
+    fields
 }
 
 /// The patch of an update: the source's values of `fields`. `known` gives the pairs of row
@@ -82,30 +100,89 @@ pub fn update_body(
     known: &dyn Fn(&str) -> RowNames,
     translate: &Translate<'_>,
 ) -> Body {
-    let mut body = Body::default();
+    let unnamed = own_rows(shape, source, &|table| match known(table) {
+        // Its rows are not told apart yet: none of them is new to the target.
+        none if none.is_empty() && target.rows(table).next().is_some() => None,
+        known => Some(known),
+    });
+    let mut writer = Writer { body: Body::default(), unnamed, translate };
     for field in with_companions(shape, fields) {
-        let Some(column) = shape.columns.get(field).filter(|column| column.role == Role::Content)
-        else {
+        let Some(column) = shape.columns.get(field).filter(|column| is_open(column, target)) else {
             continue;
         };
         let value = match &column.kind {
-            FieldKind::Table(_) => Some(patched_rows(
-                &mut body,
-                field,
-                column,
-                source,
-                target,
-                &known(field),
-                translate,
-            )),
+            FieldKind::Table(_) => {
+                Some(writer.patched_rows(field, column, source, target, &known(field)))
+            }
             _ if field == "set_posting_time" => Some(1.into()),
-            _ => body.carry(field, column, &source.0, translate),
+            _ => writer.carry(field, column, &source.0),
         };
         if let Some(value) = value {
-            body.fields.insert(field.to_owned(), value);
+            writer.body.fields.insert(field.to_owned(), value);
         }
     }
+    writer.body
+}
+
+/// The submission of a draft: the patch and the source's posting date and time in one with
+/// it, or a site takes its own (COPYING.md 1).
+#[must_use]
+pub fn submit_body(
+    shape: &Shape,
+    fields: &[String],
+    source: &Doc,
+    target: &Doc,
+    known: &dyn Fn(&str) -> RowNames,
+    translate: &Translate<'_>,
+) -> Body {
+    let mut fields = fields.to_vec();
+    fields.push("set_posting_time".to_owned());
+    let mut body = update_body(shape, &fields, source, target, known, translate);
+    body.submit();
+    if source.docstatus() == 2 {
+        // The cancellation comes next.
+        body.omitted.insert("docstatus".to_owned());
+    }
     body
+}
+
+/// The cancellation of a submitted document: nothing goes with it.
+#[must_use]
+pub fn cancel_body() -> Body {
+    let fields = Map::from_iter([("docstatus".to_owned(), 2.into())]);
+    Body { fields, ..Body::default() }
+}
+
+impl Body {
+    /// Submits in the same request; where something is still to follow, with that.
+    fn submit(&mut self) {
+        if self.omitted.is_empty() {
+            self.fields.insert("docstatus".to_owned(), 1.into());
+        } else {
+            self.omitted.insert("docstatus".to_owned());
+        }
+    }
+}
+
+/// Whether an update of this document may change the field: of a submitted one a site takes
+/// nothing else.
+fn is_open(column: &Column, target: &Doc) -> bool {
+    column.role == Role::Content && (target.docstatus() == 0 || column.on_submit)
+}
+
+/// The names of the source's own rows that the target has no name for yet.
+fn own_rows(
+    shape: &Shape,
+    source: &Doc,
+    known: &dyn Fn(&str) -> Option<RowNames>,
+) -> BTreeSet<String> {
+    let tables = shape.columns.iter().filter(|(_, column)| !column.rows.is_empty());
+    tables
+        .filter_map(|(table, _)| Some((table, known(table)?)))
+        .flat_map(|(table, known)| {
+            source.rows(table).filter_map(row_name).filter(move |name| !known.contains_key(name))
+        })
+        .collect()
 }
 
 /// The fields to send, with those that must not go apart: posting date and time, which a site
@@ -127,32 +204,152 @@ fn with_companions<'a>(shape: &'a Shape, fields: &'a [String]) -> BTreeSet<&'a s
     all
 }
 
-impl Body {
+/// Puts a body together.
+struct Writer<'a> {
+    body: Body,
+    /// Rows of the source itself to which a reference can only follow.
+    unnamed: BTreeSet<String>,
+    translate: &'a Translate<'a>,
+}
+
+impl Writer<'_> {
     /// The value of a scalar field as the target is to get it, `null` where it is empty;
     /// `None` where it stays out. On an update `null` clears a field of any type
     /// (BEHAVIOUR.md 4).
-    fn carry(
-        &mut self,
-        path: &str,
-        column: &Column,
-        source: &Map<String, Value>,
-        translate: &Translate<'_>,
-    ) -> Option<Value> {
+    fn carry(&mut self, path: &str, column: &Column, source: &Map<String, Value>) -> Option<Value> {
         let field = path.rsplit('.').next().unwrap_or(path);
         let value = source.get(field).filter(|value| is_filled(value));
         let Some(value) = value else { return Some(Value::Null) };
+        if is_mask(value) {
+            return None;
+        }
         let Some(doctype) = linked_doctype(&column.kind, source) else {
-            return (!is_mask(value)).then(|| value.clone());
+            return Some(value.clone());
         };
-        match translate(doctype, &name_text(value)) {
+        match self.translated(doctype, &name_text(value)) {
             Translation::Name(name) => return Some(name.into()),
             Translation::Open(link) => {
-                self.open.insert(link);
+                self.body.open.insert(link);
             }
-            Translation::Unmapped(reason) => self.unmapped.push(format!("{path}: {reason}")),
+            Translation::Later => {}
+            Translation::Unmapped(reason) => self.body.unmapped.push(format!("{path}: {reason}")),
         }
-        self.omitted.insert(path.to_owned());
+        self.body.omitted.insert(path.to_owned());
         None
+    }
+
+    fn translated(&self, doctype: &str, name: &str) -> Translation {
+        if doctype == ROWS && self.unnamed.contains(name) {
+            return Translation::Later;
+        }
+        (self.translate)(doctype, name)
+    }
+
+    /// A row that the target does not have yet: all fields that both sides have.
+    fn new_row(
+        &mut self,
+        table: &str,
+        columns: &Columns,
+        source: &Map<String, Value>,
+    ) -> Map<String, Value> {
+        columns
+            .iter()
+            .filter_map(|(field, column)| {
+                let value = self.carry(&format!("{table}.{field}"), column, source)?;
+                Some((field.clone(), spelled_out(&column.kind, value)))
+            })
+            .collect()
+    }
+
+    /// The whole table as the target is to have it: the source's rows in the source's order,
+    /// each laid over the target's own row where there is one.
+    fn patched_rows(
+        &mut self,
+        table: &str,
+        column: &Column,
+        source: &Doc,
+        target: &Doc,
+        known: &RowNames,
+    ) -> Value {
+        let source_rows: Vec<_> = source.rows(table).collect();
+        let target_rows: Vec<_> =
+            target.rows(table).filter(|row| row_name(row).is_some()).collect();
+        let same = |a: &Map<String, Value>, b: &Map<String, Value>| {
+            column.rows.iter().filter(|(_, inner)| inner.role == Role::Content).all(
+                |(field, inner)| {
+                    let value = |row: &Map<String, Value>| {
+                        canonical_scalar(&inner.kind, row.get(field).unwrap_or(&Value::Null))
+                    };
+                    value(a) == value(b)
+                },
+            )
+        };
+        let renamed: Vec<_> =
+            source_rows.iter().map(|row| self.with_target_names(&column.rows, row)).collect();
+        let pairs = match_rows(&renamed.iter().collect::<Vec<_>>(), &target_rows, known, &same);
+        let rows = source_rows.iter().zip(pairs).map(|(row, pair)| {
+            let patched = match pair {
+                Some(j) => {
+                    let open = |inner: &Column| is_open(inner, target);
+                    self.laid_over(table, &column.rows, row, target_rows[j], &open)
+                }
+                None => self.new_row(table, &column.rows, row),
+            };
+            Value::Object(patched)
+        });
+        Value::Array(rows.collect())
+    }
+
+    /// A source row with its links under their names on the target, to be compared with the
+    /// target's rows; a link that cannot be carried over stands as it is.
+    fn with_target_names(
+        &self,
+        columns: &Columns,
+        source: &Map<String, Value>,
+    ) -> Map<String, Value> {
+        let mut row = source.clone();
+        for (field, column) in columns {
+            let Some(doctype) = linked_doctype(&column.kind, source) else { continue };
+            let Some(name) = source.get(field).filter(|value| is_filled(value)) else { continue };
+            if let Translation::Name(name) = self.translated(doctype, &name_text(name)) {
+                row.insert(field.clone(), name.into());
+            }
+        }
+        row
+    }
+
+    /// The target's row as read, with the source's content over it. A row is replaced whole
+    /// (BEHAVIOUR.md 4), so what the target keeps for itself must go along, the mask of its own
+    /// password too: a site leaves the password alone that comes as a mask, and removes one
+    /// that does not come.
+    fn laid_over(
+        &mut self,
+        table: &str,
+        columns: &Columns,
+        source: &Map<String, Value>,
+        target: &Map<String, Value>,
+        is_open: &dyn Fn(&Column) -> bool,
+    ) -> Map<String, Value> {
+        // `creation` and `owner` go along: a row sent without them would get today's.
+        let kept = |field: &str| ["name", "creation", "owner"].contains(&field);
+        let place =
+            |field: &str| ["parent", "parenttype", "parentfield", "docstatus"].contains(&field);
+        let mut row: Map<String, Value> = target
+            .iter()
+            .filter(|(field, _)| {
+                kept(field)
+                    || !(SYSTEM_FIELDS.contains(&field.as_str())
+                        || place(field)
+                        || field.starts_with('_'))
+            })
+            .map(|(field, value)| (field.clone(), value.clone()))
+            .collect();
+        for (field, column) in columns.iter().filter(|(_, column)| is_open(column)) {
+            if let Some(value) = self.carry(&format!("{table}.{field}"), column, source) {
+                row.insert(field.clone(), value);
+            }
+        }
+        row
     }
 }
 
@@ -160,6 +357,7 @@ impl Body {
 fn linked_doctype<'a>(kind: &'a FieldKind, source: &'a Map<String, Value>) -> Option<&'a str> {
     match kind {
         FieldKind::Link(doctype) => Some(doctype),
+        FieldKind::RowName => Some(ROWS),
         FieldKind::DynamicLink(named_by) => {
             Some(source.get(named_by).and_then(Value::as_str).unwrap_or_default())
         }
@@ -176,7 +374,7 @@ fn has_content(kind: &FieldKind, value: Option<&Value>) -> bool {
     }
 }
 
-fn is_filled(value: &Value) -> bool {
+pub(super) fn is_filled(value: &Value) -> bool {
     !value.is_null() && value.as_str() != Some("")
 }
 
@@ -196,108 +394,6 @@ fn spelled_out(kind: &FieldKind, value: Value) -> Value {
         FieldKind::Json => Value::Null,
         _ => "".into(),
     }
-}
-
-/// A row that the target does not have yet: all fields that both sides have.
-fn new_row(
-    body: &mut Body,
-    table: &str,
-    columns: &Columns,
-    source: &Map<String, Value>,
-    translate: &Translate<'_>,
-) -> Map<String, Value> {
-    columns
-        .iter()
-        .filter_map(|(field, column)| {
-            let value = body.carry(&format!("{table}.{field}"), column, source, translate)?;
-            Some((field.clone(), spelled_out(&column.kind, value)))
-        })
-        .collect()
-}
-
-/// The whole table as the target is to have it: the source's rows in the source's order,
-/// each laid over the target's own row where there is one.
-fn patched_rows(
-    body: &mut Body,
-    table: &str,
-    column: &Column,
-    source: &Doc,
-    target: &Doc,
-    known: &RowNames,
-    translate: &Translate<'_>,
-) -> Value {
-    let source_rows: Vec<_> = source.rows(table).collect();
-    let target_rows: Vec<_> = target.rows(table).filter(|row| own_name(row).is_some()).collect();
-    let same = |a: &Map<String, Value>, b: &Map<String, Value>| {
-        column.rows.iter().filter(|(_, inner)| inner.role == Role::Content).all(|(field, inner)| {
-            let value = |row: &Map<String, Value>| {
-                canonical_scalar(&inner.kind, row.get(field).unwrap_or(&Value::Null))
-            };
-            value(a) == value(b)
-        })
-    };
-    let renamed: Vec<_> =
-        source_rows.iter().map(|row| with_target_names(&column.rows, row, translate)).collect();
-    let pairs = match_rows(&renamed.iter().collect::<Vec<_>>(), &target_rows, known, &same);
-    let rows = source_rows.iter().zip(pairs).map(|(row, pair)| {
-        let patched = match pair {
-            Some(j) => laid_over(body, table, &column.rows, row, target_rows[j], translate),
-            None => new_row(body, table, &column.rows, row, translate),
-        };
-        Value::Object(patched)
-    });
-    Value::Array(rows.collect())
-}
-
-/// A source row with its links under their names on the target, to be compared with the
-/// target's rows; a link that cannot be carried over stands as it is.
-fn with_target_names(
-    columns: &Columns,
-    source: &Map<String, Value>,
-    translate: &Translate<'_>,
-) -> Map<String, Value> {
-    let mut row = source.clone();
-    for (field, column) in columns {
-        let Some(doctype) = linked_doctype(&column.kind, source) else { continue };
-        let Some(name) = source.get(field).filter(|value| is_filled(value)) else { continue };
-        if let Translation::Name(name) = translate(doctype, &name_text(name)) {
-            row.insert(field.clone(), name.into());
-        }
-    }
-    row
-}
-
-/// The target's row as read, with the source's content over it. A row is replaced whole
-/// (BEHAVIOUR.md 4), so what the target keeps for itself must go along, the mask of its own
-/// password too: a site leaves the password alone that comes as a mask, and removes one that
-/// does not come.
-fn laid_over(
-    body: &mut Body,
-    table: &str,
-    columns: &Columns,
-    source: &Map<String, Value>,
-    target: &Map<String, Value>,
-    translate: &Translate<'_>,
-) -> Map<String, Value> {
-    // `creation` and `owner` go along: a row sent without them would get today's.
-    let kept = |field: &str| ["name", "creation", "owner"].contains(&field);
-    let place = |field: &str| ["parent", "parenttype", "parentfield", "docstatus"].contains(&field);
-    let mut row: Map<String, Value> = target
-        .iter()
-        .filter(|(field, _)| {
-            kept(field)
-                || !(SYSTEM_FIELDS.contains(&field.as_str())
-                    || place(field)
-                    || field.starts_with('_'))
-        })
-        .map(|(field, value)| (field.clone(), value.clone()))
-        .collect();
-    for (field, column) in columns.iter().filter(|(_, column)| column.role == Role::Content) {
-        if let Some(value) = body.carry(&format!("{table}.{field}"), column, source, translate) {
-            row.insert(field.clone(), value);
-        }
-    }
-    row
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::patch::is_filled;
+use crate::model::name_text;
+
 /// Known pairs of row names of one table: the source's name to the target's.
 pub type RowNames = BTreeMap<String, String>;
 
@@ -36,8 +39,8 @@ pub fn match_rows(
         }
     };
     for (i, row) in source.iter().enumerate() {
-        if let Some(name) = own_name(row).and_then(|name| known.get(&name)) {
-            take(&mut pairs, i, &|j| own_name(target[j]).as_ref() == Some(name));
+        if let Some(name) = row_name(row).and_then(|name| known.get(&name)) {
+            take(&mut pairs, i, &|j| row_name(target[j]).as_ref() == Some(name));
         }
     }
     for (i, row) in source.iter().enumerate() {
@@ -53,17 +56,9 @@ pub fn match_rows(
 
 /// A row's own name as text. Rows of autoincrement doctypes (the notes of a Lead) have
 /// integers for names.
-pub(super) fn own_name(row: &Map<String, Value>) -> Option<String> {
-    match row.get("name")? {
-        Value::Number(number) => Some(number.to_string()),
-        _ => row_name(row).map(str::to_owned),
-    }
-}
-
-/// A row's own name, where it is a text.
 #[must_use]
-pub fn row_name(row: &Map<String, Value>) -> Option<&str> {
-    row.get("name").and_then(Value::as_str).filter(|name| !name.is_empty())
+pub fn row_name(row: &Map<String, Value>) -> Option<String> {
+    row.get("name").filter(|name| is_filled(name)).map(name_text)
 }
 
 #[cfg(test)]

@@ -66,6 +66,17 @@ impl State {
         collect(&mut statement, [doctype], intent_from)
     }
 
+    /// The stamps that a side's last answers to our requests carried.
+    pub fn answer_stamps(&self, side: Side) -> StateResult<Vec<String>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT json_extract(answer, '$.modified') FROM journal
+             WHERE side = ? AND answer IS NOT NULL ORDER BY id DESC LIMIT 2000",
+        )?;
+        let stamps =
+            collect(&mut statement, [side.as_str()], |row| Ok(row.get::<_, Option<String>>(0)?))?;
+        Ok(stamps.into_iter().flatten().collect())
+    }
+
     /// Closes actions: all of them, with everything that belongs to them, or none.
     pub fn close(&mut self, closings: &[Closing], now: Timestamp) -> StateResult<()> {
         self.write(|transaction| {

@@ -49,15 +49,26 @@ impl State {
         self.write(|transaction| unite(transaction, keep, side, document, true, now))
     }
 
-    /// Says that these are documents of their own, whatever they look like.
-    pub fn set_apart(&mut self, records: &[i64], now: Timestamp) -> StateResult<()> {
-        let sql = "UPDATE sync_records SET is_apart = TRUE, sync_status = 'pending',
-            next_retry = NULL, updated_at = ? WHERE id = ?";
+    /// A person said that the documents of a record are documents of their own, whatever they
+    /// look like; that of `leaves` goes into a record of its own, the conflict stays. Gives the
+    /// records.
+    pub fn tell_apart(
+        &mut self,
+        record: i64,
+        leaves: Option<Side>,
+        now: Timestamp,
+    ) -> StateResult<Vec<i64>> {
         self.write(|transaction| {
-            for record in records {
-                transaction.execute(sql, params![time::stamp(now), record])?;
+            let left = leaves.map(|side| split(transaction, record, side, now)).transpose()?;
+            let records: Vec<i64> = [record].into_iter().chain(left).collect();
+            for record in &records {
+                transaction.execute(
+                    "UPDATE sync_records SET is_apart = TRUE, sync_status = 'pending',
+                        reason = NULL, next_retry = NULL, updated_at = ? WHERE id = ?",
+                    params![time::stamp(now), record],
+                )?;
             }
-            Ok(())
+            Ok(records)
         })
     }
 }
@@ -108,6 +119,8 @@ fn unite(
         AND {s}_name = ?2 AND id <> ?1";
     let before = held(transaction, side, namesake, params![keep, document.name])?;
     if kept.name.as_ref() == Some(&document.name) {
+        let sql = "UPDATE sync_records SET is_proven = TRUE WHERE id = ?";
+        transaction.execute(sql, [keep])?;
         return Ok(Some(united));
     }
     if (kept.is_fixed && !is_written) || before.as_ref().is_some_and(|before| before.is_fixed) {
@@ -134,7 +147,8 @@ fn unite(
     let sql = for_side(
         side,
         "UPDATE sync_records SET {s}_name = ?1, {s}_creation = ?2, {s}_seen = ?3,
-            sync_status = 'pending', reason = NULL, next_retry = NULL, updated_at = ?4
+            sync_status = 'pending', reason = NULL, next_retry = NULL, is_proven = TRUE,
+            updated_at = ?4
          WHERE id = ?5",
     );
     let Listed { name, creation, modified, .. } = document;
@@ -169,7 +183,7 @@ fn release(transaction: &Transaction, record: i64, side: Side, now: Timestamp) -
     let sql = for_side(
         side,
         "UPDATE sync_records SET {s}_name = NULL, {s}_creation = NULL, {s}_seen = NULL,
-            docname = {o}_name, sync_status = 'pending', reason = NULL, next_retry = NULL,
+            docname = {o}_name, is_proven = FALSE, sync_status = 'pending', reason = NULL, next_retry = NULL,
             updated_at = ? WHERE id = ?",
     );
     transaction.execute(&sql, params![time::stamp(now), record])?;

@@ -3,7 +3,7 @@
 //! Nothing here writes a base (that is `journal`'s closing) or reads a listing. The rule kept
 //! here: a change of status or of `seen` never says that an edit was carried.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
@@ -13,15 +13,25 @@ use super::types::{
     Base, CandidateQuery, Failure, KnownName, NamedDocument, Record, RowName, StatusChange,
 };
 use super::words::{RecordStatus, Word};
-use super::{State, collect, for_side, from_json_some, log, time};
+use super::{State, collect, for_side, from_json_some, log, time, to_json};
 use crate::model::{ConflictKind, Side, Sides};
 
 const COLUMNS: &str = "id, doctype, docname, cloud_name, local_name, cloud_creation,
     local_creation, cloud_seen, local_seen, cloud_modified, local_modified, cloud_base,
     local_base, sync_hash_cloud, sync_hash_local, form_digest, sync_status, is_syncing,
-    retry_count, next_retry, reason, error_message, scope_digest, last_synced, is_apart,
+    retry_count, next_retry, reason, error_message, scope_digest, last_synced, is_apart, is_proven,
     (SELECT kind FROM conflict_records c WHERE c.record = sync_records.id
         AND c.resolved = FALSE) AS open_conflict";
+
+/// What a link to a document stands as in the sync form: the name under which it was first
+/// seen, and something more where that was another one's too, or where one record holds two
+/// documents that nobody has told apart yet.
+const OWN_ID: &str = "docname || CASE
+    WHEN cloud_base IS NULL AND EXISTS (SELECT 1 FROM conflict_records c WHERE c.record = r.id
+        AND c.resolved = FALSE AND c.kind = 'collision') THEN ' on {s}'
+    WHEN EXISTS (SELECT 1 FROM sync_records o WHERE o.doctype = r.doctype
+        AND o.docname = r.docname AND o.id < r.id) THEN ' #' || id
+    ELSE '' END";
 
 impl State {
     /// The records that a pass over a doctype takes up, by their number: in the order in which
@@ -100,6 +110,28 @@ impl State {
         })
     }
 
+    /// The living records of this `creation` on a side.
+    pub fn records_by_creation(
+        &self,
+        doctype: &str,
+        side: Side,
+        creation: &str,
+    ) -> StateResult<Vec<Record>> {
+        let condition = "doctype = ? AND {s}_creation = ? AND sync_status <> 'gone' ORDER BY id";
+        let mut statement = self.select(&for_side(side, condition))?;
+        collect(&mut statement, [doctype, creation], record_from)
+    }
+
+    /// Whether a side has documents that were never in step with one of the other.
+    pub fn has_strangers(&self, doctype: &str, side: Side) -> StateResult<bool> {
+        let sql = for_side(
+            side,
+            "SELECT 1 FROM sync_records WHERE doctype = ? AND cloud_base IS NULL
+                AND {s}_name IS NOT NULL AND sync_status <> 'gone' LIMIT 1",
+        );
+        Ok(self.connection.prepare_cached(&sql)?.exists([doctype])?)
+    }
+
     /// The living record that has this name on this side.
     pub fn record_by_name(
         &self,
@@ -124,7 +156,8 @@ impl State {
             self.connection.prepare_cached(&for_side(
                 side,
                 &format!(
-                    "SELECT id, docname, {{o}}_name, cloud_modified IS NOT NULL FROM sync_records
+                    "SELECT id, {OWN_ID}, {{o}}_name, cloud_modified IS NOT NULL
+                     FROM sync_records r
                      WHERE doctype = ? AND {{s}}_name = ? AND sync_status {living} 'gone'
                      ORDER BY id DESC LIMIT 1"
                 ),
@@ -167,31 +200,31 @@ impl State {
         })
     }
 
-    /// The counterparts of rows of one side, whatever document they are in.
+    /// Which of these texts are names of child rows of one side, whatever document they are
+    /// in, with the other side's names of them. Only names that no other table gives: those of
+    /// a counter (1, 2, 3) mean a row of every such table. One statement, however many texts
+    /// there are.
     pub fn row_counterparts(
         &self,
         side: Side,
-        rows: &[String],
+        texts: &BTreeSet<String>,
     ) -> StateResult<BTreeMap<String, String>> {
         let mut statement = self.connection.prepare_cached(&for_side(
             side,
-            "SELECT {o}_row FROM row_names WHERE {s}_row = ? AND {o}_row IS NOT NULL LIMIT 1",
+            "SELECT {s}_row, {o}_row FROM row_names
+             WHERE {s}_row IN (SELECT value FROM json_each(?)) AND {o}_row IS NOT NULL",
         ))?;
-        let mut found = BTreeMap::new();
-        for row in rows {
-            let other = statement.query_row([row], |found| found.get(0)).optional()?;
-            if let Some(other) = other {
-                found.insert(row.clone(), other);
-            }
-        }
-        Ok(found)
+        let texts: Vec<&String> = texts.iter().filter(|text| !is_counted(text)).collect();
+        let pairs =
+            collect(&mut statement, [to_json(&texts)?], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(pairs.into_iter().collect())
     }
 
     /// Remembers which fields a form digest stands for.
     pub fn save_shape(&mut self, digest: &str, fields: &[String]) -> StateResult<()> {
         let sql = "INSERT OR IGNORE INTO shapes (digest, fields) VALUES (?, ?)";
         self.write(|transaction| {
-            transaction.execute(sql, params![digest, super::to_json(&fields)?])?;
+            transaction.execute(sql, params![digest, to_json(&fields)?])?;
             Ok(())
         })
     }
@@ -323,6 +356,13 @@ fn record_from(row: &Row) -> StateResult<Record> {
         scope_digest: row.get("scope_digest")?,
         last_synced: time::parse_some(row.get("last_synced")?)?,
         is_apart: row.get("is_apart")?,
+        is_proven: row.get("is_proven")?,
         conflict: conflict.as_deref().map(ConflictKind::word).transpose()?,
     })
+}
+
+/// Whether a row's name is a counter's. Names made at random have ten letters and digits, now
+/// and then only digits.
+fn is_counted(row: &str) -> bool {
+    row.len() < 10 && row.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -75,6 +75,8 @@ pub struct Record {
     pub last_synced: Option<Timestamp>,
     /// Whether a person said that it is a document of its own.
     pub is_apart: bool,
+    /// Whether more than an equal name shows that both sides' documents are one.
+    pub is_proven: bool,
     /// The kind of its open conflict.
     pub conflict: Option<ConflictKind>,
 }

@@ -27,7 +27,10 @@ const BATCH: usize = 50;
 const CHILD_DOCTYPES: [usize; 5] = [5, 2, 2, 0, 0];
 
 fn served() -> Bench {
-    let bench = Bench::new(Flavour::V15_105, Options { latency: Duration::from_millis(5) });
+    let bench = Bench::new(
+        Flavour::V15_105,
+        Options { latency: Duration::from_millis(5), ..Options::default() },
+    );
     let rules = format!("doctypes = {SEEDED:?}\npage_size = 5000\nbatch_size = {BATCH}\n");
     bench.configure(&format!("[sync]\n{rules}"));
     let path = bench.path("sync.toml");

@@ -61,7 +61,17 @@ impl Row<'_> {
     }
 
     fn doctype(&self) -> &'static str {
-        if self.case.contains_key("two_documents") { "N Series" } else { "Probe" }
+        if self.is_submittable() {
+            "Voucher"
+        } else if self.case.contains_key("two_documents") {
+            "N Series"
+        } else {
+            "Probe"
+        }
+    }
+
+    fn is_submittable(&self) -> bool {
+        self.case.contains_key("submittable")
     }
 
     /// Whether our user loses the right to see the document; it is hidden by its customer.
@@ -133,10 +143,12 @@ impl Row<'_> {
         if before && self.case.contains_key("new_fields") {
             text.push_str("exclude_fields = [\"stxt\"]\n");
         }
+        let _ = writeln!(text, "[doctypes.\"{}\"]", self.doctype());
         if let Some(way) = self.text("one_way") {
-            let way = self.direction(way);
-            let section = format!("[doctypes.\"{}\"]", self.doctype());
-            let _ = writeln!(text, "{section}\ndirection = \"{way}\"");
+            let _ = writeln!(text, "direction = \"{}\"", self.direction(way));
+        }
+        if let Some(rule) = self.text("submitted") {
+            let _ = writeln!(text, "submitted = \"{rule}\"");
         }
         text
     }
@@ -158,6 +170,8 @@ impl Row<'_> {
                 json!({"title": NAME, "stxt": city, "rows": rows, "cust": cust,
                     "phone": phone, "tm": "10:00:00"})
             }
+            "Voucher" => json!({"title": NAME, "stxt": city, "total": content["total"],
+                "posting_date": "2026-10-01", "posting_time": "10:00:00"}),
             _ => json!({"title": city, "rows": rows}),
         }
     }
@@ -170,6 +184,31 @@ impl Row<'_> {
             }
         }
         site.insert_as(USER, self.doctype(), &self.values(content), at).unwrap();
+        for docstatus in 1..=content["docstatus"].as_i64().unwrap_or(0) {
+            let step = json!({"docstatus": docstatus});
+            site.edit_as(USER, self.doctype(), NAME, &step, at).unwrap();
+        }
+    }
+
+    /// What users do to a document that can be submitted: they edit, submit and cancel it, and
+    /// change by other ways (ERPNext's "Update Items") what a save no longer takes.
+    fn go_on(&self, bench: &Bench, side: Side, from: &Value, to: &Value, at: Timestamp) {
+        let mut site = bench.site(side);
+        let stage = |content: &Value| content["docstatus"].as_i64().unwrap_or(0);
+        let mut edit = self.values(to);
+        if stage(from) > 0 && from["total"] != to["total"] {
+            site.poke("Voucher", NAME, "total", &to["total"]).unwrap();
+        }
+        if stage(from) == stage(to) {
+            site.edit_as(USER, "Voucher", NAME, &edit, at).unwrap();
+        }
+        for docstatus in stage(from) + 1..=stage(to) {
+            if docstatus == 2 {
+                edit = json!({});
+            }
+            edit["docstatus"] = docstatus.into();
+            site.edit_as(USER, "Voucher", NAME, &edit, at).unwrap();
+        }
     }
 
     /// Brings one side into the state that the case describes.
@@ -181,6 +220,9 @@ impl Row<'_> {
         match now.as_str() {
             Some("absent") if is_new => {}
             Some("absent" | "unknown") => {
+                if self.base(role)["docstatus"] == 1 {
+                    bench.edit_at(side, "Voucher", NAME, &json!({"docstatus": 2}), later);
+                }
                 bench.site(side).delete_as(USER, self.doctype(), NAME, later).unwrap();
             }
             Some("hidden") => {
@@ -193,6 +235,11 @@ impl Row<'_> {
                     self.insert(bench, side, other, later);
                 }
                 None if is_new => self.insert(bench, side, now, later),
+                None if self.is_submittable() => {
+                    if *now != self.base(role) {
+                        self.go_on(bench, side, &self.base(role), now, later);
+                    }
+                }
                 None => {
                     let touched = self.text("touched") == Some(role.as_str());
                     if touched || *now != self.base(role) {
@@ -221,7 +268,7 @@ impl Row<'_> {
     }
 
     fn contents(&self, bench: &Bench) -> Sides<Vec<String>> {
-        let fields = ["name", "title", "stxt", "rows", "modified"];
+        let fields = ["name", "title", "stxt", "total", "docstatus", "rows", "modified"];
         Sides::from_fn(|side| bench.contents(side, self.doctype(), &fields))
     }
 
@@ -268,9 +315,12 @@ impl Row<'_> {
             assert_eq!(*before, self.contents(bench), "{what}");
             assert_eq!(bench.writes(), 0, "{what}");
         } else {
-            let content = |side| bench.contents(side, self.doctype(), &["title", "stxt"]);
+            let content = |side| {
+                bench.contents(side, self.doctype(), &["title", "stxt", "total", "docstatus"])
+            };
             assert_eq!(content(Side::Cloud), content(Side::Local), "{what}");
-            assert_eq!(bench.writes(), 1, "{what}");
+            let then = self.case["expect"].get("then").is_some();
+            assert_eq!(bench.writes(), 1 + usize::from(then), "{what}");
         }
         if let Some(kind) = conflict {
             let open = action == "conflict";

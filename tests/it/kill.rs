@@ -30,7 +30,7 @@ const RULES: &str = "[sync]\ndoctypes = [\"N Prompt\", \"Probe\", \"Item\"]\nbat
 
 /// Two sites with sixty documents each: some on one side only, some equal, some different.
 fn furnished() -> Bench {
-    let options = Options { latency: Duration::from_millis(5) };
+    let options = Options { latency: Duration::from_millis(5), ..Options::default() };
     let bench = Bench::new(Flavour::V15_105, options);
     bench.configure(RULES);
     let born = Timestamp::now().checked_sub(SignedDuration::from_hours(3)).unwrap();

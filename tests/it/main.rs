@@ -21,3 +21,4 @@ mod names;
 mod reading;
 mod resolve;
 mod second_pass;
+mod submitted;

@@ -241,7 +241,7 @@ fn what_makes_no_sense_is_refused_before_anything() {
     for (arguments, says) in [
         (&["resolve", "1"][..], "--take"),
         (&["resolve", "1", "--take", "merged"], "not in this version"),
-        (&["resolve", "1", "--take", "both"], "not in this version"),
+        (&["resolve", "1", "--take", "both", "--field", "a=cloud"], "--take both"),
         (&["resolve", "99", "--take", "cloud"], "there is no conflict 99"),
         (&["resolve", "1", "2", "--with", "x.json"], "one conflict at a time"),
         (&["resolve", "1", "--with", "missing.json"], "missing.json"),

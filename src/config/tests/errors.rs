@@ -319,8 +319,6 @@ fn what_is_not_in_this_version() {
             policy,
         ),
         (customer("deletes = \"propagate\""), 12, "doctypes.Customer.deletes", "is not in this"),
-        (customer("submitted = \"mirror\""), 12, "doctypes.Customer.submitted", "not in this v"),
-        (customer("match_on = [\"tax_id\"]"), 12, "doctypes.Customer.match_on", "is not in this"),
         (customer("child_keys = { items = 5 }"), 12, "doctypes.Customer.child_keys", "is not in"),
         (with("[alerts]\nunknown = 1\n"), 11, "alerts", "is not in this version"),
         (with("[metrics]\ntextfile = \"x\"\n"), 11, "metrics", "is not in this version"),

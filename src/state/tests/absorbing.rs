@@ -297,6 +297,7 @@ fn names_translate_and_a_living_document_comes_before_a_gone_one() {
     assert_eq!((known["A"].has_base, known["A"].other.as_deref()), (false, None));
     assert_eq!(known["B"].record, records[1].id);
     assert_eq!((known["B"].has_base, known["B"].other.as_deref()), (true, Some("B")));
-    let rows = state.row_counterparts(Side::Cloud, &["rc".to_owned(), "rx".to_owned()]).unwrap();
+    let rows =
+        state.row_counterparts(Side::Cloud, &["rc", "rx"].map(str::to_owned).into()).unwrap();
     assert_eq!(rows.into_iter().collect::<Vec<_>>(), [("rc".to_owned(), "rl".to_owned())]);
 }

@@ -1,5 +1,7 @@
 //! Intents, closings, failures, conflicts, the audit trail and the runs.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn count(state: &State, sql: &str) -> i64 {
@@ -359,4 +361,22 @@ fn numbers_of_a_document_come_back_as_the_site_wrote_them() {
     let content = record.bases.unwrap().cloud.content;
     assert!(serde_json::to_string(&content).unwrap().contains("12345678901234567890123"));
     assert!(serde_json::to_string(&content).unwrap().contains("10.0"));
+}
+
+#[test]
+fn a_row_name_that_a_counter_gave_means_no_row_of_another_document() {
+    let (mut state, records) = met();
+    let mut done = closing(&records[0]);
+    let row = |position, cloud: &str, local: &str| RowName {
+        table: "notes".to_owned(),
+        position,
+        names: Sides::new(Some(cloud.to_owned()), Some(local.to_owned())),
+    };
+    let rows = vec![row(0, "3", "71"), row(1, "0123456789", "abcdefghij")];
+    done.rows = Some(rows.clone());
+    state.close(&[done], at(2)).unwrap();
+    assert_eq!(state.row_names(records[0].id).unwrap(), rows);
+    let asked = BTreeSet::from(["3".to_owned(), "0123456789".to_owned()]);
+    let found = state.row_counterparts(Side::Cloud, &asked).unwrap();
+    assert_eq!(found.into_keys().collect::<Vec<_>>(), ["0123456789"]);
 }

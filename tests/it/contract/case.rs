@@ -81,6 +81,11 @@ pub struct Case {
     pub stamp: Option<String>,
     pub rate_limit: Option<RateLimit>,
     pub wait_seconds: Option<String>,
+    /// What a sandbox's webhooks sent since the last look, a pattern a try, in order; the receiver
+    /// answers 500 below `/fail/` and 200 elsewhere.
+    pub deliveries: Option<Vec<Value>>,
+    /// The secret of those webhooks.
+    pub secret: Option<String>,
     pub expect: Expect,
     pub expect_15_105: Option<Expect>,
 }

@@ -115,6 +115,9 @@ impl Run<'_> {
             let seconds: f64 = self.vars.text(seconds).parse().unwrap_or(0.0);
             std::thread::sleep(std::time::Duration::from_secs_f64(seconds));
         }
+        if let Some(expected) = &case.deliveries {
+            return self.judge_deliveries(case, expected);
+        }
         if case.method.is_empty() {
             return self.world.act(case);
         }
@@ -149,6 +152,15 @@ impl Run<'_> {
                 .push(format!("answer: {}", answer.text.chars().take(400).collect::<String>()));
         }
         for difference in differences {
+            self.differ(case, &difference);
+        }
+    }
+
+    fn judge_deliveries(&mut self, case: &Case, expected: &[Value]) {
+        let expected = self.vars.expand(&Value::Array(expected.to_vec()));
+        let found = Value::Array(self.world.deliveries(case));
+        let context = self.context(&Answer::default());
+        for difference in context.compare("deliveries", &expected, &found) {
             self.differ(case, &difference);
         }
     }

@@ -2,12 +2,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use erpsync::webhook::is_signed;
+use frappe_sandbox::WebhookCall;
 use frappe_sandbox::http::Server;
 use frappe_sandbox::rate::RateLimit;
 use frappe_sandbox::sites;
+use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::case::{Case, CaseFile, Ground};
 use super::client::{Client, Site};
@@ -202,6 +205,33 @@ impl World {
             Some(RateLimit::new(limit.accept * cost, limit.window_seconds.into(), cost));
     }
 
+    /// What the webhooks of a sandbox sent since the last look: one object for every try.
+    pub fn deliveries(&self, case: &Case) -> Vec<Value> {
+        let Some(server) = self.server(case) else {
+            return Vec::new();
+        };
+        let secret = case.secret.clone().unwrap_or_default();
+        let in_a_minute = Timestamp::now() + SignedDuration::from_mins(1);
+        let mut tries: Vec<(WebhookCall, Value)> = Vec::new();
+        loop {
+            let calls = server.site().due_webhooks(in_a_minute);
+            if calls.is_empty() {
+                return tries.into_iter().map(|(_, shown)| shown).collect();
+            }
+            for call in calls {
+                let first = tries
+                    .iter()
+                    .find(|(earlier, _)| earlier.body == call.body && earlier.url == call.url);
+                let begun = first.map_or(call.due, |(earlier, _)| earlier.due);
+                let shown = show(&call, &secret, (call.due - begun).get_seconds());
+                let status = if call.url.contains("/fail/") { 500 } else { 200 };
+                let due = call.due;
+                server.site().webhook_answered(call.clone(), Some(status), "", due);
+                tries.push((call, shown));
+            }
+        }
+    }
+
     /// Gives the answered document another `modified`.
     pub fn stamp(&self, case: &Case, answer: &Value, stamp: &str) {
         let Some(server) = self.server(case) else {
@@ -212,6 +242,18 @@ impl World {
         let done = server.site().poke(&plain(doctype), &plain(name), "modified", &value);
         done.unwrap_or_else(|failure| panic!("{doctype} {name}: {failure:?}"));
     }
+}
+
+/// A try of a webhook, so many seconds after the first, as patterns see it.
+fn show(call: &WebhookCall, secret: &str, after: i64) -> Value {
+    let headers: Map<String, Value> =
+        call.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let signature = headers.get("X-Frappe-Webhook-Signature").and_then(Value::as_str);
+    let is_signed = signature.is_some_and(|code| is_signed(secret.as_bytes(), &call.body, code));
+    json!({
+        "url": call.url, "method": call.method, "headers": headers, "after": after,
+        "signed": is_signed, "text": String::from_utf8_lossy(&call.body),
+    })
 }
 
 fn address(server: &Server) -> Site {

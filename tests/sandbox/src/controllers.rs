@@ -66,6 +66,7 @@ impl Site {
         self.check_party(meta, doc)?;
         match doc.doctype.as_str() {
             "File" if stored.is_none() => Self::take_content(doc),
+            "Webhook" => self.check_webhook(doc)?,
             "DocType" if stored.is_none() => self.begin_doctype(ctx, doc)?,
             "Contact" => self.complete_contact(doc),
             "Address" => self.title_links(doc),

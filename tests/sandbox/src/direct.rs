@@ -43,7 +43,9 @@ impl Site {
         let result = action(self, &mut ctx);
         if result.is_err() {
             self.store.rollback(mark);
+            self.drop_webhooks();
         }
+        self.queue_webhooks(now);
         result
     }
 
@@ -137,6 +139,21 @@ impl Site {
         now: Timestamp,
     ) -> Outcome<()> {
         self.as_user(user, now, |site, ctx| site.rename(ctx, doctype, old, new, false).map(|_| ()))
+    }
+
+    /// Merges a document into another one as a user.
+    ///
+    /// # Errors
+    /// What a request would be refused with.
+    pub fn merge_as(
+        &mut self,
+        user: &str,
+        doctype: &str,
+        old: &str,
+        into: &str,
+        now: Timestamp,
+    ) -> Outcome<()> {
+        self.as_user(user, now, |site, ctx| site.rename(ctx, doctype, old, into, true).map(|_| ()))
     }
 
     /// Adds a custom field; `values` are those of a Custom Field document without `dt`.

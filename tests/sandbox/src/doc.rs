@@ -121,10 +121,14 @@ pub fn archive_text(value: &Value) -> String {
     if serde::Serialize::serialize(value, &mut writer).is_err() {
         return String::new();
     }
-    let text = String::from_utf8(out).unwrap_or_default();
+    ascii(&String::from_utf8(out).unwrap_or_default())
+}
+
+/// JSON text with everything outside ASCII escaped, as Python writes it.
+pub fn ascii(text: &str) -> String {
     let mut ascii = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_ascii() {
+        if character.is_ascii() && character != '\u{7f}' {
             ascii.push(character);
         } else {
             let mut units = [0; 2];

@@ -22,6 +22,8 @@ impl Site {
     ) -> Outcome<()> {
         match doc.doctype.as_str() {
             "DocType" if stored.is_none() => self.finish_doctype(ctx, doc),
+            "System Settings" => self.take_settings(doc)?,
+            "Webhook" => self.keep_secret(doc),
             "Custom Field" => self.rebuild_meta(&doc.text("dt")),
             "Property Setter" => self.rebuild_meta(&doc.text("doc_type")),
             "Comment" => self.note_comment(doc),

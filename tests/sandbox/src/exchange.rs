@@ -120,6 +120,7 @@ impl Site {
         }
         if outcome.is_none() {
             let response = self.respond(&pending.request, started);
+            self.queue_webhooks(self.own_time(now));
             outcome = Some(Delivery::Answer(response));
             for action in std::mem::take(&mut pending.actions) {
                 match action {
@@ -206,11 +207,6 @@ impl Site {
             site.set_value_as("Administrator", &doctype, &name, &later.field, later.value, now)
                 .ok();
         });
-    }
-
-    /// An instant by the site's own, perhaps wrong, clock.
-    pub fn own_time(&self, now: Timestamp) -> Timestamp {
-        now.checked_add(SignedDuration::from_millis(self.clock_offset_ms)).unwrap_or(now)
     }
 }
 

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::exchange::Delivery;
+use crate::postman::deliver;
 use crate::request::{Request, Response};
 use crate::site::Site;
 
@@ -24,6 +25,9 @@ use crate::site::Site;
 pub struct Options {
     /// Added to every request, half before and half after the work.
     pub latency: Duration,
+    /// Send webhooks to their addresses. Otherwise they wait in the site until somebody takes
+    /// them ([`Site::due_webhooks`]).
+    pub webhooks: bool,
 }
 
 /// A site behind a socket. Dropping it stops it.
@@ -88,7 +92,7 @@ impl Drop for Server {
     }
 }
 
-fn lock(site: &Mutex<Site>) -> MutexGuard<'_, Site> {
+pub(crate) fn lock(site: &Mutex<Site>) -> MutexGuard<'_, Site> {
     site.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -101,6 +105,9 @@ async fn accept(
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
         return;
     };
+    if options.webhooks {
+        tokio::spawn(deliver(Arc::clone(&site), stopped.clone()));
+    }
     loop {
         let stream = tokio::select! {
             _ = stopped.changed() => return,

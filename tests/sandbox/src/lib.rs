@@ -14,6 +14,7 @@
 //!   `effects`, `core` what some doctypes do by themselves, `erpnext` `ERPNext`'s documents
 //! * `query` lists; `access` permissions; [`failure`] refusals and their bodies
 //! * [`meta`] doctypes and [`field`] their fields; [`doc`] documents; [`table`] rows; [`value`] cells; [`collate`] text order
+//! * `clock` zones and stamps; `webhooks` what the background worker would send; `postman` sends it
 //! * [`faults`] misbehaviour on order; [`log`] the request log; [`rate`] the rate limit
 //! * `direct` looking and editing without requests
 
@@ -22,6 +23,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod access;
+mod clock;
 pub mod collate;
 mod controllers;
 mod core;
@@ -40,6 +42,7 @@ pub mod log;
 pub mod meta;
 mod methods;
 mod naming;
+mod postman;
 mod query;
 pub mod rate;
 mod remove;
@@ -55,6 +58,7 @@ pub mod trade;
 mod tree;
 mod validate;
 pub mod value;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
@@ -62,3 +66,4 @@ mod tests;
 pub use exchange::{Delivery, Pending};
 pub use request::{Request, Response};
 pub use site::{Flavour, Site, User};
+pub use webhooks::WebhookCall;

@@ -26,6 +26,9 @@ struct Args {
     /// Added to every request, like 50 or 50ms or 1s.
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = parse_time)]
     latency: Duration,
+    /// Send webhooks to the addresses that they are given.
+    #[arg(long)]
+    webhooks: bool,
     /// The version to model: 15.55 or 15.105.
     #[arg(long, default_value = "15.55")]
     flavour: Flavour,
@@ -74,7 +77,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
             .map_err(|failure| anyhow::anyhow!(failure.text()))
             .context("making documents")?;
     }
-    let options = Options { latency: args.latency };
+    let options = Options { latency: args.latency, webhooks: args.webhooks };
     let described = [describe(&cloud), describe(&local)];
     let serve = |site: Site, port: u16| {
         let address = format!("127.0.0.1:{port}");

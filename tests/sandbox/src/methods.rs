@@ -82,7 +82,7 @@ impl Site {
                 let value = self.value_of(&text("doctype"), &text("doctype"), &text("field"));
                 Ok(Reply::Value(value))
             }
-            "get_time_zone" => Ok(Reply::Value(json!({ "time_zone": self.zone_name() }))),
+            "get_time_zone" => Ok(Reply::Value(json!({ "time_zone": self.zone_told(&ctx.user) }))),
             "validate_link" => self.validate_link(ctx, parameters),
             "has_permission" => {
                 let right = parameters.text("perm_type").unwrap_or_else(|| "read".into());

@@ -174,7 +174,7 @@ impl Site {
 }
 
 /// Refuses names that Frappe refuses.
-fn check_name(meta: &DocType, doc: &Doc) -> Outcome<()> {
+pub(crate) fn check_name(meta: &DocType, doc: &Doc) -> Outcome<()> {
     let name = doc.name();
     if name.is_empty() {
         return Err(Failure::validation(&format!("No Name Specified for {}", meta.name)));

@@ -3,6 +3,8 @@
 //! What lives here: deletion, the archive of deleted documents, finding and rewriting links. What
 //! may not: names of new documents.
 
+use jiff::Timestamp;
+
 use crate::collate;
 use crate::doc::{self, Doc};
 use crate::erpnext::LEDGERS;
@@ -12,7 +14,7 @@ use crate::validate::link_target;
 use crate::value;
 
 /// Doctypes whose links keep nobody from being deleted.
-const WEAK_REFERRERS: [&str; 9] = [
+const WEAK_REFERRERS: [&str; 10] = [
     "Comment",
     "Version",
     "DocShare",
@@ -21,6 +23,7 @@ const WEAK_REFERRERS: [&str; 9] = [
     "Custom Field",
     "Property Setter",
     "User Permission",
+    "Webhook Request Log",
     "DocField",
 ];
 
@@ -32,6 +35,7 @@ pub(crate) struct Referrer {
     pub field: String,
     pub parenttype: Option<String>,
     pub docstatus: i64,
+    pub is_own: bool,
 }
 
 impl Site {
@@ -69,6 +73,7 @@ impl Site {
         self.archive(ctx, &doc)?;
         self.erase(&doc);
         self.after_delete(&doc);
+        self.announce(ctx, &doc, &["on_trash", "on_change"]);
         Ok(())
     }
 
@@ -86,26 +91,39 @@ impl Site {
 
     /// Keeps a copy of a document that is deleted.
     pub(crate) fn archive(&mut self, ctx: &Context, doc: &Doc) -> Outcome<()> {
-        let stamp = self.stamp(ctx.started);
         let mut copy = Doc::new("Deleted Document");
-        let name = self.free_hash("Deleted Document");
-        copy.set("name", name);
         copy.set("deleted_doctype", doc.doctype.as_str());
         copy.set("deleted_name", doc.name());
         copy.set("data", doc::archive_text(&doc.to_json(true)));
+        self.record(&ctx.user, copy, ctx.started)
+    }
+
+    /// Writes a document that the site makes by itself, under a random name and without any rule.
+    pub(crate) fn record(&mut self, user: &str, mut doc: Doc, at: Timestamp) -> Outcome<()> {
+        let stamp = self.stamp(at);
+        let name = self.free_hash(&doc.doctype);
         for (field, text) in [
-            ("owner", ctx.user.as_str()),
-            ("modified_by", ctx.user.as_str()),
+            ("name", name.as_str()),
+            ("owner", user),
+            ("modified_by", user),
             ("creation", stamp.as_str()),
             ("modified", stamp.as_str()),
         ] {
-            copy.set(field, text);
+            doc.set(field, text);
         }
-        self.write_row(&copy)
+        self.write_row(&doc)
     }
 
-    /// Every link to a document, fields of documents before fields of rows.
+    /// The links that keep a document from being deleted: all but those of its own fields to
+    /// itself. Fields of documents come before fields of rows.
     pub(crate) fn referrers(&self, doctype: &str, name: &str) -> Vec<Referrer> {
+        let mut found = self.links_to(doctype, name);
+        found.retain(|referrer| !referrer.is_own);
+        found
+    }
+
+    /// Every link to a document.
+    pub(crate) fn links_to(&self, doctype: &str, name: &str) -> Vec<Referrer> {
         let wanted = collate::key(name);
         let mut found = Vec::new();
         for meta in self.doctypes().map(|doctype| doctype.name.clone()) {
@@ -142,16 +160,15 @@ impl Site {
                     };
                     let own = parenttype.as_deref().unwrap_or(&meta.name) == doctype
                         && collate::key(&owner) == wanted;
-                    // A dynamic link counts also where a document links to itself.
-                    if !own || field.fieldtype == "Dynamic Link" {
-                        found.push(Referrer {
-                            doctype: meta.name.clone(),
-                            name: doc.name(),
-                            field: field.fieldname.clone(),
-                            parenttype,
-                            docstatus: doc.docstatus(),
-                        });
-                    }
+                    found.push(Referrer {
+                        doctype: meta.name.clone(),
+                        name: doc.name(),
+                        field: field.fieldname.clone(),
+                        parenttype,
+                        docstatus: doc.docstatus(),
+                        // A dynamic link counts also where a document links to itself.
+                        is_own: own && field.fieldtype != "Dynamic Link",
+                    });
                 }
             }
         }

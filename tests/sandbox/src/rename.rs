@@ -1,12 +1,14 @@
 //! Renaming and merging documents.
 //!
-//! What lives here: the rename itself, its trace, and the links that follow. What may not: the
-//! naming rules.
+//! What lives here: what may be renamed, the rename itself, its trace, and the links that follow.
+//! What may not: the rules of new names (`naming`).
 
 use serde_json::Value;
 
 use crate::doc::Doc;
 use crate::failure::{Failure, Message, Outcome};
+use crate::meta::DocType;
+use crate::naming::check_name;
 use crate::site::{Context, Site};
 use crate::value::Cell;
 
@@ -22,47 +24,79 @@ impl Site {
     ) -> Outcome<String> {
         let meta = self.known(doctype)?;
         let doc = self.load(doctype, old).ok_or_else(|| Failure::not_found(doctype, old))?;
-        self.check_permission(ctx, &meta, &doc, "write", true)?;
-        if !meta.allow_rename && !ctx.ignore_permissions {
-            return Err(Failure::validation(&format!("{doctype} not allowed to be renamed")));
+        self.check_rename(ctx, &meta, &doc, old, new, merge)?;
+        let new = new.trim();
+        if !merge {
+            self.move_row(&meta, &doc, new)?;
         }
-        let old = doc.name();
-        let new = new.trim().to_owned();
-        let taken = self.exists(doctype, &new) && !crate::collate::same(&old, &new);
-        if merge && !taken {
-            return Err(Failure::validation(&format!(
-                "{doctype} {new} does not exist, select a new target to merge"
-            )));
-        }
-        if taken && !merge {
-            return Err(Failure::validation(&format!(
-                "Another {doctype} with name {new} exists, select another name"
-            )));
-        }
+        self.rewrite_links(doctype, old, new);
+        self.after_rename(ctx, &doc, new)?;
+        let what = if merge { ("merged", "into") } else { ("renamed from", "to") };
+        self.leave_trace(
+            ctx,
+            doctype,
+            new,
+            &format!("{} <strong>{old}</strong> {} <strong>{new}</strong>", what.0, what.1),
+        )?;
         if merge {
-            self.rewrite_links(doctype, &old, &new);
-            self.archive(ctx, &doc)?;
-            self.erase(&doc);
-        } else {
-            self.rewrite_links(doctype, &old, &new);
-            self.move_row(&doc, &new)?;
+            self.delete(ctx, doctype, old)?;
+            self.rebuild_tree(&meta);
         }
-        self.leave_trace(ctx, doctype, &old, &new)?;
-        self.after_rename(ctx, doctype, &new)?;
         let mut message = Message::note(format!(
             "Document renamed from <strong>{old}</strong> to <strong>{new}</strong>"
         ))
         .coloured("green");
         message.alert = true;
         ctx.messages.push(message);
-        Ok(new)
+        Ok(new.to_owned())
     }
 
-    fn move_row(&mut self, doc: &Doc, new: &str) -> Outcome<()> {
+    /// The refusals, in Frappe's order.
+    fn check_rename(
+        &self,
+        ctx: &Context,
+        meta: &DocType,
+        doc: &Doc,
+        old: &str,
+        new: &str,
+        merge: bool,
+    ) -> Outcome<()> {
+        let doctype = &meta.name;
+        let refuse = |text: String| Err(Failure::validation(&text));
+        if old == new {
+            return refuse("No changes made because old and new name are the same.".into());
+        }
+        // A name in another spelling is taken for none, so that a spelling can be mended.
+        let taken = self.stored_name(doctype, new).is_some_and(|stored| stored == new);
+        if merge && !taken {
+            return refuse(format!("{doctype} {new} does not exist, select a new target to merge"));
+        }
+        if taken && !merge {
+            return refuse(format!(
+                "Another {doctype} with name {new} exists, select another name"
+            ));
+        }
+        if !ctx.ignore_permissions && self.hidden(ctx, meta, doc, "write").is_some() {
+            return refuse(format!("You need write permission on {doctype} {old} to rename"));
+        }
+        if !meta.allow_rename && !ctx.ignore_permissions {
+            return refuse(format!("{doctype} not allowed to be renamed"));
+        }
+        let mut renamed = Doc::new(doctype);
+        renamed.set("name", new.trim());
+        check_name(meta, &renamed)
+    }
+
+    /// Gives the document's row its new name; what another document has under another spelling is
+    /// refused by the database.
+    fn move_row(&mut self, meta: &DocType, doc: &Doc, new: &str) -> Outcome<()> {
         self.erase(doc);
+        if self.exists(&meta.name, new) {
+            let text = format!("(1062, \"Duplicate entry '{new}' for key 'PRIMARY'\")");
+            return Err(Failure::internal("pymysql.err", "IntegrityError", &text));
+        }
         let mut moved = doc.clone();
         moved.set("name", new);
-        let meta = self.known(&doc.doctype)?;
         if let Some(named_by) = meta.named_by() {
             moved.set(named_by, new);
         }
@@ -78,7 +112,7 @@ impl Site {
 
     /// Rewrites every link to a document; nobody's `modified` moves.
     fn rewrite_links(&mut self, doctype: &str, old: &str, new: &str) {
-        for referrer in self.referrers(doctype, old) {
+        for referrer in self.links_to(doctype, old) {
             let Some(table) = self.store.table(&referrer.doctype) else {
                 continue;
             };
@@ -87,45 +121,43 @@ impl Site {
         }
     }
 
-    fn leave_trace(&mut self, ctx: &Context, doctype: &str, old: &str, new: &str) -> Outcome<()> {
-        let stamp = self.stamp(ctx.started);
+    fn leave_trace(&mut self, ctx: &Context, doctype: &str, name: &str, text: &str) -> Outcome<()> {
         let mut comment = Doc::new("Comment");
-        let name = self.free_hash("Comment");
-        comment.set("name", name);
         for (field, text) in [
             ("comment_type", "Edit"),
             ("reference_doctype", doctype),
-            ("reference_name", new),
+            ("reference_name", name),
             ("comment_email", &ctx.user),
-            ("owner", &ctx.user),
-            ("modified_by", &ctx.user),
-            ("creation", &stamp),
-            ("modified", &stamp),
+            ("content", text),
         ] {
             comment.set(field, text);
         }
-        comment.set(
-            "content",
-            format!("renamed from <strong>{old}</strong> to <strong>{new}</strong>"),
-        );
-        self.write_row(&comment)
+        self.record(&ctx.user, comment, ctx.started)
     }
 
-    /// Some doctypes carry their name in a field and save themselves after a rename.
-    fn after_rename(&mut self, ctx: &Context, doctype: &str, new: &str) -> Outcome<()> {
-        let field = match doctype {
-            "Customer" => "customer_name",
-            "Supplier" => "supplier_name",
-            "Item" => "item_code",
+    /// Some doctypes carry their name in a field, and write it there after a rename: that moves
+    /// `modified`. Customer and Supplier tell their webhooks of it.
+    fn after_rename(&mut self, ctx: &Context, old: &Doc, new: &str) -> Outcome<()> {
+        let (field, is_told) = match old.doctype.as_str() {
+            "Customer" => ("customer_name", true),
+            "Supplier" => ("supplier_name", true),
+            "Item" => ("item_code", false),
             _ => return Ok(()),
         };
-        let Some(mut doc) = self.load(doctype, new) else {
+        let Some(mut doc) = self.load(&old.doctype, new) else {
             return Ok(());
         };
         let stamp = self.stamp(ctx.started);
         doc.set(field, new);
+        if old.doctype == "Item" && doc.text("item_name") == old.name() {
+            doc.set("item_name", new);
+        }
         doc.set("modified", Value::String(stamp));
         doc.set("modified_by", ctx.user.as_str());
-        self.write_row(&doc)
+        self.write_row(&doc)?;
+        if is_told {
+            self.announce(ctx, &doc, &["on_change"]);
+        }
+        Ok(())
     }
 }

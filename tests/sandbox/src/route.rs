@@ -102,6 +102,7 @@ impl Site {
             Err(failure) => {
                 self.store.rollback(mark);
                 self.store.commit();
+                self.drop_webhooks();
                 let body =
                     if version == 2 { failure.body_v2() } else { failure.body_v1(&ctx.messages) };
                 Response::json(failure.status, &body)

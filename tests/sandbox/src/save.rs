@@ -128,6 +128,7 @@ impl Site {
         self.store_new(&meta, &doc)?;
         self.store_rows(&meta, &doc)?;
         self.after_save(ctx, &meta, &mut doc, None)?;
+        self.announce_insert(ctx, &doc);
         Ok(doc)
     }
 
@@ -258,6 +259,7 @@ impl Site {
         }
         self.store_rows(&meta, &doc)?;
         self.after_save(ctx, &meta, &mut doc, Some(&stored))?;
+        self.announce(ctx, &doc, step.events());
         Ok(doc)
     }
 

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use crate::clock::Zone;
 use crate::collate::SortKey;
 use crate::doc::Doc;
 use crate::failure::{Failure, Message, Outcome};
@@ -22,6 +22,7 @@ use crate::meta::{DocType, Meta};
 use crate::rate::RateLimit;
 use crate::table::{HIDDEN_COLUMNS, Row, Store, Table};
 use crate::value::{Cell, Kind};
+use crate::webhooks::Outbox;
 
 /// Which Frappe the site behaves like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,10 +111,10 @@ pub struct Site {
     pub(crate) locked: HashSet<(String, SortKey)>,
     pub(crate) base: BTreeMap<String, DocType>,
     metas: HashMap<String, Meta>,
-    zone: TimeZone,
-    zone_name: String,
+    pub(crate) zone: Zone,
+    pub(crate) webhooks: Outbox,
+    pub(crate) issued: BTreeSet<i64>,
     random: u64,
-    issued: BTreeSet<i64>,
 }
 
 impl Site {
@@ -138,10 +139,10 @@ impl Site {
             locked: HashSet::new(),
             base: BTreeMap::new(),
             metas: HashMap::new(),
-            zone: TimeZone::get(zone)?,
-            zone_name: zone.to_owned(),
-            random: seed ^ 0x9E37_79B9_7F4A_7C15,
+            zone: Zone::new(zone)?,
+            webhooks: Outbox::default(),
             issued: BTreeSet::new(),
+            random: seed ^ 0x9E37_79B9_7F4A_7C15,
         })
     }
 
@@ -166,20 +167,15 @@ impl Site {
             base: self.base.clone(),
             metas: self.metas.clone(),
             zone: self.zone.clone(),
-            zone_name: self.zone_name.clone(),
-            random: self.random,
+            webhooks: self.webhooks.clone(),
             issued: self.issued.clone(),
+            random: self.random,
         }
     }
 
     /// True for the newer of the two versions.
     pub fn is_newer(&self) -> bool {
         self.flavour == Flavour::V15_105
-    }
-
-    /// The time zone of the site.
-    pub fn zone_name(&self) -> &str {
-        &self.zone_name
     }
 
     /// The next pseudo-random number (splitmix64).
@@ -201,24 +197,6 @@ impl Site {
             bits >>= 5;
         }
         out
-    }
-
-    /// A stamp in the site's own zone; no two are the same.
-    pub fn stamp(&mut self, at: Timestamp) -> String {
-        let mut micros = at.as_microsecond();
-        while !self.issued.insert(micros) {
-            micros += 1;
-        }
-        if self.issued.len() > 20_000 {
-            let middle = self.issued.iter().nth(10_000).copied().unwrap_or(0);
-            self.issued = self.issued.split_off(&middle);
-        }
-        self.local(Timestamp::from_microsecond(micros).unwrap_or(at))
-    }
-
-    /// An instant as the site writes it: naive, 26 characters.
-    pub fn local(&self, at: Timestamp) -> String {
-        at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.6f").to_string()
     }
 
     /// The effective definition of a doctype.
@@ -422,7 +400,7 @@ impl Site {
             "first_name": first,
             "full_name": first,
             "enabled": 1,
-            "time_zone": self.zone_name,
+            "time_zone": self.zone_name(),
             "api_key": user.api_key,
             "roles": rows,
         });

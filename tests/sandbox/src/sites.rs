@@ -10,8 +10,9 @@ use crate::meta::DocType;
 use crate::site::{Context, Flavour, Site, User};
 
 /// The definitions, compact; see `field::Field::from_spec`.
-const DOCTYPES: [&str; 7] = [
+const DOCTYPES: [&str; 8] = [
     include_str!("../doctypes/core.json"),
+    include_str!("../doctypes/integrations.json"),
     include_str!("../doctypes/probes.json"),
     include_str!("../doctypes/masters.json"),
     include_str!("../doctypes/ledgers.json"),

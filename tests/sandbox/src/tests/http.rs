@@ -1,13 +1,14 @@
 //! Round trips over a socket.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::faults::{Action, Match, Refusal};
-use crate::http::Server;
+use crate::http::{Options, Server};
 use crate::sites::FULL_USER;
 use crate::{Flavour, Site};
 
@@ -104,4 +105,33 @@ fn other_users_edit_at_chosen_moments() {
         (&json!("theirs"), &json!("other@example.com"))
     );
     assert_ne!(doc["modified"], answer["data"]["modified"]);
+}
+
+#[test]
+fn webhooks_are_sent_by_a_server_that_is_told_to() {
+    let receiver = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = receiver.local_addr().unwrap();
+    let site = Site::new("cloud", Flavour::V15_55, "Asia/Kolkata", 3).unwrap();
+    let options = Options { webhooks: true, ..Options::default() };
+    let server = Server::start(Arc::new(Mutex::new(site)), "127.0.0.1:0", options).unwrap();
+    let webhook = json!({
+        "name": "w", "webhook_doctype": "Probe", "webhook_docevent": "after_insert",
+        "request_url": format!("http://{address}/hook"), "webhook_json": "{\"n\":\"{{ doc.name }}\"}",
+    });
+    ask(&server, "POST", "/api/resource/Webhook", &webhook).unwrap();
+    ask(&server, "POST", "/api/resource/Probe", &json!({"title": "P"})).unwrap();
+    let (mut stream, _) = receiver.accept().unwrap();
+    let mut sent = vec![0; 4096];
+    let mut length = 0;
+    while !sent[..length].ends_with(b"{\"n\": \"P\"}") {
+        length += stream.read(&mut sent[length..]).unwrap();
+    }
+    assert!(sent.starts_with(b"POST /hook HTTP/1.1\r\nHost: 127.0.0.1"));
+    stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok").unwrap();
+    drop(stream);
+    while server.site().count_of("Webhook Request Log") == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let log = server.site().all_docs("Webhook Request Log").remove(0);
+    assert_eq!((&log["response"], log.get("error")), (&json!("ok"), None));
 }

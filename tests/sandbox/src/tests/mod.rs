@@ -2,12 +2,17 @@
 
 mod buying;
 mod chain;
+mod clocks;
+mod gone;
 mod http;
+mod interleaving;
 mod lists;
 mod masters;
 mod names;
+mod renames;
 mod rows;
 mod saves;
+mod webhooks;
 
 use jiff::Timestamp;
 use serde_json::Value;

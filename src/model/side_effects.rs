@@ -1,0 +1,111 @@
+//! What documents of some doctypes bring about by themselves, as far as the metadata does not
+//! say it: one table.
+//!
+//! Every entry was seen on a real site; docs/frappe.md, "Side effects", names the recordings.
+//! What metadata can tell has no place here: read-only fields, `fetch_from`, virtual fields and
+//! set-only-once fields are rules of `shape`. The rule kept here: pure data and its look-ups.
+
+/// One doctype's entry.
+struct SideEffects {
+    doctype: &'static str,
+    /// Left out of a create and sent right after it: with the create they would make other
+    /// documents, or need documents that need this one.
+    follow: &'static [&'static str],
+    /// No content: the site works them out at its saves, or moves them when other documents
+    /// are submitted.
+    worked_out: &'static [&'static str],
+}
+
+/// All that is known.
+const TABLE: [SideEffects; 5] = [
+    SideEffects {
+        // With an email address or a number a site makes a Contact of its own, and the copied
+        // one becomes "...-1"; the primary contact and address link back to the customer.
+        doctype: "Customer",
+        follow: &[
+            "customer_primary_address",
+            "customer_primary_contact",
+            "email_id",
+            "first_name",
+            "last_name",
+            "mobile_no",
+            "primary_address",
+        ],
+        worked_out: &[],
+    },
+    SideEffects {
+        // With the create, an opening stock is posted and a rate makes an Item Price; an
+        // update right after it stores both and does neither.
+        doctype: "Item",
+        follow: &["opening_stock", "standard_rate"],
+        worked_out: &[],
+    },
+    SideEffects {
+        // What of the payment is not set against invoices: it moves when one is cancelled.
+        doctype: "Payment Entry",
+        follow: &[],
+        worked_out: &["unallocated_amount"],
+    },
+    SideEffects {
+        // They follow from the totals at every save.
+        doctype: "Payment Schedule",
+        follow: &[],
+        worked_out: &["base_payment_amount", "payment_amount"],
+    },
+    SideEffects {
+        // Hidden from users; moved by deliveries and invoices.
+        doctype: "Sales Order",
+        follow: &[],
+        worked_out: &["billing_status", "delivery_status"],
+    },
+];
+
+/// A field that a site sets by itself while a check is not set.
+struct Unless {
+    /// The doctype, or "" for any that has both fields.
+    doctype: &'static str,
+    field: &'static str,
+    flag: &'static str,
+    /// Whether it stays as it is once the document is submitted.
+    drafts_only: bool,
+}
+
+const UNLESS: [Unless; 3] = [
+    // Replaced by now at every save of a draft, even one that changes nothing. Once it is
+    // submitted the date stands; the time is what two sites never have alike.
+    Unless { doctype: "", field: "posting_date", flag: POSTING_FLAG, drafts_only: true },
+    Unless { doctype: "", field: "posting_time", flag: POSTING_FLAG, drafts_only: false },
+    // A text with the names of the paid invoices, which are others on the other site.
+    Unless {
+        doctype: "Payment Entry",
+        field: "remarks",
+        flag: "custom_remarks",
+        drafts_only: false,
+    },
+];
+
+const POSTING_FLAG: &str = "set_posting_time";
+
+/// The fields of a doctype that are left out of a create and follow in an update.
+#[must_use]
+pub fn follow(doctype: &str) -> &'static [&'static str] {
+    entry(doctype).map_or(&[], |entry| entry.follow)
+}
+
+/// The fields of a doctype that are no content although its metadata does not say so.
+pub(super) fn worked_out(doctype: &str) -> &'static [&'static str] {
+    entry(doctype).map_or(&[], |entry| entry.worked_out)
+}
+
+/// The check without which a site sets this field by itself, and whether it does so to
+/// drafts only.
+pub(super) fn unless(doctype: &str, field: &str) -> Option<(&'static str, bool)> {
+    let found = UNLESS
+        .iter()
+        .find(|entry| entry.field == field && ["", doctype].contains(&entry.doctype))?;
+    Some((found.flag, found.drafts_only))
+}
+
+fn entry(doctype: &str) -> Option<&'static SideEffects> {
+    TABLE.iter().find(|entry| entry.doctype == doctype)
+}

@@ -1,0 +1,110 @@
+//! Apart: settles conflicts about which document is which. Each document of such a conflict
+//! becomes one of its own, and is created on the other side like any new one.
+//!
+//! The rules kept here: neither of two documents is ever written over the other (invariant
+//! 4); what a person decided is stored before anything is sent, so that the next run carries
+//! it on (7).
+
+use crate::identity::has_natural_name;
+use crate::model::{ConflictKind, Doc, Side};
+use crate::state::{Conflict, Record, Resolution};
+
+use super::requests::winner;
+use super::{Choice, Doctype, OpenLinks, Pair, Pass, Resolved};
+
+/// Whether a conflict is about which document is which, not about versions of one.
+#[must_use]
+pub fn is_about_identity(kind: ConflictKind) -> bool {
+    matches!(kind, ConflictKind::Collision | ConflictKind::Duplicate | ConflictKind::UnknownOutcome)
+}
+
+impl Pass<'_> {
+    /// Settles such a conflict: both documents, or the one that there is, are their own.
+    pub(super) fn tell_apart(
+        &mut self,
+        doctype: &Doctype,
+        conflict: &Conflict,
+        pair: &Pair,
+        choice: &Choice,
+    ) -> anyhow::Result<Resolved> {
+        if let Some(reason) = not_to_be_told_apart(doctype, conflict, pair, choice) {
+            return Ok(Resolved::Refused(reason));
+        }
+        let now = self.now();
+        let both = Side::BOTH.into_iter().all(|side| pair.doc(side).is_some());
+        // The conflict stays with the document that is certainly carried over.
+        let leaves = doctype.config.direction.target().unwrap_or(Side::Local);
+        let records = self.state.tell_apart(pair.record.id, both.then_some(leaves), now)?;
+        let named = self.named.entry(conflict.doctype.clone()).or_default();
+        named.extend(records.iter().filter(|record| **record != pair.record.id));
+        let aside = self.rounds(doctype, records.clone(), OpenLinks::Wait)?;
+        for record in self.state.load_records(&records)? {
+            if let Some(message) = record.error_message {
+                return Ok(Resolved::Failed(message));
+            }
+        }
+        let settled = self.state.conflict(conflict.id)?;
+        Ok(if settled.is_some_and(|conflict| conflict.resolution.is_some()) && aside.is_empty() {
+            Resolved::Settled
+        } else {
+            let reason = "each is a document of its own now; what one of them waits for is not \
+                 there yet, the next sync creates it";
+            Resolved::Refused(reason.to_owned())
+        })
+    }
+}
+
+/// Why the choice does not settle such a conflict, and what would.
+fn not_to_be_told_apart(
+    doctype: &Doctype,
+    conflict: &Conflict,
+    pair: &Pair,
+    choice: &Choice,
+) -> Option<String> {
+    let docs: Vec<(Side, &Doc)> =
+        Side::BOTH.into_iter().filter_map(|side| Some((side, pair.doc(side)?))).collect();
+    let here = docs.first().map_or(Side::Cloud, |(side, _)| *side);
+    let other = here.opposite();
+    match (conflict.kind, choice) {
+        (ConflictKind::UnknownOutcome, Choice::Take(side)) if *side == here => {}
+        (ConflictKind::UnknownOutcome, _) => {
+            return Some(format!(
+                "look on {other} whether the document is there. Where it is, delete it; then \
+                 --take {here} creates it anew"
+            ));
+        }
+        (_, Choice::Both) => {}
+        (ConflictKind::Duplicate, _) => {
+            return Some(format!(
+                "{here} has this document twice: delete the copy there, or --take both keeps both \
+                 and creates it on {other} too"
+            ));
+        }
+        _ => {
+            return Some(
+                "these are two documents of one name, and neither may overwrite the other: --take \
+                 both creates each on the other side. If they are one after all, make them equal \
+                 on both sites"
+                    .to_owned(),
+            );
+        }
+    }
+    let all: Vec<&Doc> = docs.iter().map(|(_, doc)| *doc).collect();
+    if all.len() == 2 && has_natural_name(doctype.config.names, &doctype.naming, &all) {
+        return Some("the name is the document's own: rename one of the two".to_owned());
+    }
+    let gone = Side::BOTH
+        .into_iter()
+        .find(|side| conflict.data[*side].is_object() && pair.doc(*side).is_none());
+    gone.map(|side| format!("{side} does not have the document any more"))
+}
+
+/// How the creation of a document of its own settles the conflict that it was in.
+pub(super) fn settled_by_create(record: &Record, from: Side) -> Option<Resolution> {
+    match record.conflict {
+        _ if !record.is_apart => None,
+        Some(ConflictKind::UnknownOutcome) => Some(winner(from)),
+        Some(_) => Some(Resolution::Both),
+        None => None,
+    }
+}

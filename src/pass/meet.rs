@@ -1,0 +1,336 @@
+//! Meet: finds out which new documents of the two sides are one, before anything is created.
+//!
+//! For documents whose names say nothing. It is bulk work: a bounded number of requests a wave
+//! and side, none where the other side has nothing that could be meant. The rules kept here: a
+//! document that is known takes no part (invariant 4); no second copy is made of what is
+//! there already (invariant 3).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::civil::DateTime;
+use serde_json::{Value, json};
+
+use crate::identity::{
+    Claim, LinkTable, Proof, fold_name, has_natural_name, meeting, row_creations, settle_claims,
+    telling_fields,
+};
+use crate::model::{ConflictKind, Doc, Meeting, Side, Sides};
+use crate::state::{Listed, Record, United};
+
+use super::alike::Alike;
+use super::judge::compared;
+use super::scan::listed_as;
+use super::{Candidate, Doctype, Pair, Pass};
+
+/// A new document whose name does not say which one it is.
+#[derive(Clone, Copy)]
+pub(super) struct Stranger<'p> {
+    pub side: Side,
+    pub record: &'p Record,
+    pub doc: &'p Doc,
+}
+
+/// What is found out about a wave's strangers.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub claims: Vec<Claim>,
+    /// What is known of the documents that are claimed.
+    pub listed: Sides<BTreeMap<String, Listed>>,
+    /// Strangers that are second copies.
+    pub copies: BTreeSet<Candidate>,
+}
+
+/// The records that changed.
+#[derive(Debug, Default)]
+pub(super) struct Met {
+    /// Whether any did: then the wave is to be read again.
+    pub has_changed: bool,
+    /// Records that came out of the wave's, to be looked at as well.
+    pub more: Vec<Candidate>,
+}
+
+impl Findings {
+    /// That a stranger is this document of the other side.
+    pub fn claim(&mut self, stranger: &Stranger<'_>, other: Listed, proof: Proof) {
+        let mut names = Sides::new(other.name.clone(), other.name.clone());
+        names[stranger.side] = stranger.doc.name();
+        self.listed[stranger.side.opposite()].insert(other.name.clone(), other);
+        self.listed[stranger.side].insert(stranger.doc.name(), listed_as(stranger.doc, true));
+        self.claims.push(Claim { names, proof });
+    }
+}
+
+impl Pass<'_> {
+    /// Reads some candidates, after it was found out which of them are one document.
+    pub(super) fn fetch_met(
+        &mut self,
+        doctype: &Doctype,
+        wave: &mut Vec<Candidate>,
+    ) -> anyhow::Result<Vec<Pair>> {
+        let pairs = self.fetch(doctype, wave)?;
+        let met = self.meet(doctype, &pairs)?;
+        if !met.has_changed {
+            return Ok(pairs);
+        }
+        for record in met.more {
+            if !wave.contains(&record) {
+                wave.push(record);
+            }
+        }
+        self.fetch(doctype, wave)
+    }
+
+    /// Looks for what the new documents of a wave are on the other side, once a run.
+    fn meet(&mut self, doctype: &Doctype, pairs: &[Pair]) -> anyhow::Result<Met> {
+        let mut met = self.part(pairs)?;
+        let mut strangers = strangers(doctype, pairs);
+        strangers.retain(|stranger| {
+            let is_open = stranger.record.conflict == Some(ConflictKind::UnknownOutcome)
+                || self.is_awaited(stranger.side, stranger.doc, &doctype.config.doctype);
+            !is_open && !self.met.contains(&stranger.record.id)
+        });
+        if strangers.is_empty() {
+            return Ok(met);
+        }
+        let docs = strangers.iter().map(|stranger| (stranger.side, stranger.doc));
+        let mut links = self.known_links(doctype, docs)?;
+        if !telling_fields(&doctype.shape, &doctype.config.match_on).is_empty() {
+            self.add_naming(doctype, pairs, &mut links)?;
+        }
+        let mut findings = Findings::default();
+        for side in Side::BOTH {
+            let here: Vec<Stranger<'_>> =
+                strangers.iter().filter(|stranger| stranger.side == side).copied().collect();
+            if !here.is_empty() {
+                self.look_across(doctype, side, &here, &links, &mut findings)?;
+            }
+        }
+        let ids: Vec<Candidate> = strangers.iter().map(|stranger| stranger.record.id).collect();
+        self.unite(doctype, findings, &mut met)?;
+        self.met.extend(ids);
+        Ok(met)
+    }
+
+    /// What the documents of a pair are to each other, as far as is known by now.
+    pub(super) fn meeting_of(
+        &self,
+        doctype: &Doctype,
+        pair: &Pair,
+        links: &LinkTable,
+    ) -> anyhow::Result<Meeting> {
+        let record = &pair.record;
+        let (Some(cloud), Some(local)) = (pair.doc(Side::Cloud), pair.doc(Side::Local)) else {
+            return Ok(match record.conflict {
+                _ if record.is_apart => Meeting::SameDocument,
+                Some(ConflictKind::UnknownOutcome) => Meeting::Unclear,
+                _ if self.copies.contains(&record.id) => Meeting::SecondCopy,
+                _ => Meeting::SameDocument,
+            });
+        };
+        if record.bases.is_some() || record.is_proven {
+            return Ok(Meeting::SameDocument);
+        }
+        let natural = has_natural_name(doctype.config.names, &doctype.naming, &[cloud, local]);
+        let form = |side: Side, doc: &Doc| {
+            let compared = compared(pair, side);
+            let doc = compared.as_deref().unwrap_or(doc);
+            doctype.shape.identity_form(doc, &|linked, name| links.id(side, linked, name))
+        };
+        let forms = (&form(Side::Cloud, cloud), &form(Side::Local, local));
+        match meeting(natural, (cloud, local), forms) {
+            Meeting::TwoDocuments => self.unless_born_of_ours(Sides::new(cloud, local)),
+            meeting => Ok(meeting),
+        }
+    }
+
+    /// Two documents of one name, unless one is what a site made by itself while it carried
+    /// out a request of ours, as it makes a Contact with some documents.
+    fn unless_born_of_ours(&self, docs: Sides<&Doc>) -> anyhow::Result<Meeting> {
+        let ours = docs.map(|side, doc| doc.text("owner") == Some(self.users[side].as_str()));
+        for side in Side::BOTH {
+            if ours[side] && !ours[side.opposite()] {
+                let longest = self.config.sides[side].timeout;
+                let stamps = self.state.answer_stamps(side)?;
+                if stamps.iter().any(|stamp| is_during(docs[side].creation(), stamp, longest)) {
+                    return Ok(Meeting::BornOn(side));
+                }
+            }
+        }
+        Ok(Meeting::TwoDocuments)
+    }
+
+    /// Two documents that a listing took for one by their name, one of which was renamed
+    /// since, are two.
+    fn part(&mut self, pairs: &[Pair]) -> anyhow::Result<Met> {
+        let mut met = Met::default();
+        let now = self.now();
+        for Pair { record, .. } in pairs {
+            let (Some(cloud), Some(local)) = (&record.names.cloud, &record.names.local) else {
+                continue;
+            };
+            let is_one = record.bases.is_some()
+                || record.is_proven
+                || record.is_syncing
+                || fold_name(cloud) == fold_name(local)
+                || record.creations.cloud == record.creations.local;
+            if !is_one {
+                met.more.push(self.state.split_record(record.id, Side::Local, now)?);
+                self.state.supersede_conflict(record.id, now)?;
+                met.has_changed = true;
+            }
+        }
+        Ok(met)
+    }
+
+    /// What strangers of one side are on the other.
+    fn look_across(
+        &mut self,
+        doctype: &Doctype,
+        side: Side,
+        strangers: &[Stranger<'_>],
+        links: &LinkTable,
+        findings: &mut Findings,
+    ) -> anyhow::Result<()> {
+        let alike = Alike::new(self, doctype, links);
+        self.copies_of_known(doctype, strangers, findings)?;
+        alike.second_copies(strangers, findings)?;
+        // A whole listing shows whether there is anything to be found.
+        let other = side.opposite();
+        let is_listed =
+            !self.named.contains_key(&doctype.config.doctype) && doctype.config.filters.is_empty();
+        if is_listed && !self.state.has_strangers(&doctype.config.doctype, other)? {
+            return Ok(());
+        }
+        alike.copies(strangers, findings)?;
+        let fields = telling_fields(&doctype.shape, &doctype.config.match_on);
+        alike.told_by_fields(&fields, strangers, findings)?;
+        // What may be the copy of a document whose request is open is nobody else's.
+        if self.awaited.contains(&(doctype.config.doctype.clone(), other)) {
+            return Ok(());
+        }
+        alike.twins(strangers, findings)
+    }
+
+    /// What the state alone tells by the `creation` that rows carry.
+    fn copies_of_known(
+        &self,
+        doctype: &Doctype,
+        strangers: &[Stranger<'_>],
+        findings: &mut Findings,
+    ) -> anyhow::Result<()> {
+        for stranger in strangers {
+            let other = stranger.side.opposite();
+            for creation in row_creations(&doctype.shape, stranger.doc) {
+                if creation == stranger.doc.creation() {
+                    continue;
+                }
+                let name = &doctype.config.doctype;
+                let found = self.state.records_by_creation(name, other, &creation)?;
+                let [original] = found.as_slice() else { continue };
+                let is_ours =
+                    stranger.doc.text("owner") == Some(self.users[stranger.side].as_str());
+                match (&original.names[other], &original.bases) {
+                    (Some(_), Some(_)) if is_ours => {
+                        findings.copies.insert(stranger.record.id);
+                    }
+                    (Some(name), None) => {
+                        let modified = original.seen[other].clone().unwrap_or_default();
+                        let (name, taken_up) = (name.clone(), true);
+                        let listed = Listed { name, creation, modified, taken_up };
+                        findings.claim(stranger, listed, Proof::Rows);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts what turned out to be one document into one record.
+    fn unite(
+        &mut self,
+        doctype: &Doctype,
+        findings: Findings,
+        met: &mut Met,
+    ) -> anyhow::Result<()> {
+        let name = &doctype.config.doctype;
+        let now = self.now();
+        let mut paired = BTreeSet::new();
+        for claim in settle_claims(findings.claims) {
+            let known = Sides::new(
+                self.state.record_by_name(name, Side::Cloud, &claim.names.cloud)?,
+                self.state.record_by_name(name, Side::Local, &claim.names.local)?,
+            );
+            let (keep, other) = match (&known.cloud, &known.local) {
+                (Some(cloud), _) => (cloud.id, Side::Local),
+                (None, Some(local)) => (local.id, Side::Cloud),
+                (None, None) => continue,
+            };
+            let Some(document) = findings.listed[other].get(&claim.names[other]) else { continue };
+            let Some(united) = self.state.unite(keep, other, document, now)? else { continue };
+            let United { dissolved, left } = united;
+            paired.insert(keep);
+            paired.extend(dissolved);
+            self.joined.extend(dissolved);
+            met.more.extend([keep].into_iter().chain(left));
+            met.has_changed = true;
+        }
+        self.copies.extend(findings.copies.difference(&paired));
+        if let Some(named) = self.named.get_mut(name) {
+            named.extend(
+                met.more.iter().filter(|id| !named.contains(id)).copied().collect::<Vec<_>>(),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Whether a document was made while a request was carried out that took no longer than
+/// `longest`, by the stamp of its answer. Stamps of one site.
+fn is_during(creation: &str, answer: &str, longest: Duration) -> bool {
+    let (Ok(creation), Ok(answer)) = (creation.parse::<DateTime>(), answer.parse::<DateTime>())
+    else {
+        return false;
+    };
+    creation.duration_since(answer).unsigned_abs() <= longest
+}
+
+/// The new documents of some pairs whose names do not say which they are.
+fn strangers<'p>(doctype: &Doctype, pairs: &'p [Pair]) -> Vec<Stranger<'p>> {
+    let by_fields = !telling_fields(&doctype.shape, &doctype.config.match_on).is_empty();
+    let mut strangers = Vec::new();
+    for pair in pairs {
+        let record = &pair.record;
+        if record.bases.is_some() || record.is_syncing || record.is_apart || record.is_proven {
+            continue;
+        }
+        let docs: Vec<&Doc> = Side::BOTH.into_iter().filter_map(|side| pair.doc(side)).collect();
+        let natural = has_natural_name(doctype.config.names, &doctype.naming, &docs);
+        let is_cloned = match docs.as_slice() {
+            [cloud, local] => cloud.creation() == local.creation(),
+            _ => false,
+        };
+        // A natural name says it, unless fields are to tell a document that has no partner.
+        if is_cloned || (natural && (!by_fields || docs.len() == 2)) {
+            continue;
+        }
+        strangers.extend(Side::BOTH.into_iter().filter_map(|side| {
+            // One that is only found on the other side by its name has no place in the state.
+            let doc = pair.doc(side).filter(|_| record.names[side].is_some())?;
+            Some(Stranger { side, record, doc })
+        }));
+    }
+    strangers
+}
+
+/// The values of one field of some strangers.
+pub(super) fn values_of(strangers: &[Stranger<'_>], field: &str) -> Vec<Value> {
+    let values: BTreeSet<String> = strangers
+        .iter()
+        .filter_map(|stranger| stranger.doc.text(field))
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+        .collect();
+    values.into_iter().map(|text| json!(text)).collect()
+}

@@ -1,0 +1,64 @@
+//! What the sides changed and do not agree on, place by place.
+//!
+//! The rule kept here: only what was changed since the base counts. Where a site has always
+//! shown something else than the other, that is no difference of today.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::model::{Form, Side, Sides};
+
+/// Where a value stands: `field`, or `table, row 2: field`.
+pub type Place = String;
+
+/// The places that `side` changed since its base and in which it differs from the other side.
+#[must_use]
+pub fn unshared(base: Sides<&Form>, now: Sides<&Form>, side: Side) -> BTreeSet<Place> {
+    let (before, after) = (places(base[side]), places(now[side]));
+    let other = places(now[side.opposite()]);
+    let all: BTreeSet<&Place> = before.keys().chain(after.keys()).collect();
+    all.into_iter()
+        .filter(|place| {
+            let value = after.get(*place);
+            before.get(*place) != value && other.get(*place) != value
+        })
+        .cloned()
+        .collect()
+}
+
+/// The field, or the table, of a place.
+#[must_use]
+pub fn field_of(place: &str) -> &str {
+    place.split(',').next().unwrap_or(place)
+}
+
+/// Whether the sides have whatever either of them changed since its base.
+#[must_use]
+pub fn agree(base: Sides<&Form>, now: Sides<&Form>) -> bool {
+    Side::BOTH.into_iter().all(|side| unshared(base, now, side).is_empty())
+}
+
+/// The places of `whole` that are not places of `part`.
+#[must_use]
+pub fn beyond(whole: &Form, part: &Form) -> BTreeSet<Place> {
+    let part = places(part);
+    places(whole).into_keys().filter(|place| !part.contains_key(place)).collect()
+}
+
+/// Every value of a form by its place.
+fn places(form: &Form) -> BTreeMap<Place, &Value> {
+    let mut places = BTreeMap::new();
+    for (field, value) in &form.0 {
+        let Some(rows) = value.as_array() else {
+            places.insert(field.clone(), value);
+            continue;
+        };
+        for (row, number) in rows.iter().zip(1..) {
+            for (inner, value) in row.as_object().into_iter().flatten() {
+                places.insert(format!("{field}, row {number}: {inner}"), value);
+            }
+        }
+    }
+    places
+}

@@ -1,0 +1,189 @@
+//! What is decided where a document is submitted or cancelled on a side.
+//!
+//! The rules kept here: a document only goes on, from draft to submitted to cancelled, and
+//! never back, whatever a policy says; what users changed of a submitted document and no update
+//! can carry is a conflict that says so, never a write that the site refuses again and again;
+//! a cancellation gives way to an edit; and no first meeting submits or cancels anything.
+
+use std::collections::BTreeSet;
+
+use super::changes::{Place, beyond, unshared};
+use super::decide::{Decision, Situation, Version, may_write, settle, version};
+use crate::model::{
+    Action, ConflictKind, Deletes, Direction, Form, Meeting, Side, Sides, Submitted,
+};
+
+const DRAFT: i64 = 0;
+const SUBMITTED: i64 = 1;
+const CANCELLED: i64 = 2;
+
+/// How a document of one docstatus is brought to another: nothing leads back.
+#[must_use]
+pub fn way(from: i64, to: i64) -> Option<Action> {
+    match (from, to) {
+        (from, to) if from == to => Some(Action::Update),
+        // One that was cancelled meanwhile is submitted first: an amendment needs it, and its
+        // entries in the ledgers are part of the books.
+        (DRAFT, SUBMITTED | CANCELLED) => Some(Action::Submit),
+        (SUBMITTED, CANCELLED) => Some(Action::Cancel),
+        _ => None,
+    }
+}
+
+/// The decision where docstatus makes one; `None` leaves it to the ordinary rules.
+pub(super) fn by_docstatus(situation: &Situation<'_>) -> Option<Decision> {
+    let versions = Sides::from_fn(|side| version(&situation.now[side]));
+    let forms = versions.iter().filter_map(|(_, version)| version.map(|version| &version.form));
+    let bases = situation.base.iter().flat_map(|base| [base.cloud, base.local]);
+    if forms.chain(bases).all(|form| form.docstatus() == DRAFT) {
+        return None;
+    }
+    if situation.rules.submitted == Submitted::Skip {
+        return Some(Decision::skip("submitted documents are left alone by the rule"));
+    }
+    match (versions.cloud, versions.local) {
+        (Some(cloud), Some(local)) => both_there(situation, Sides::new(cloud, local)),
+        (Some(there), None) => one_there(situation, Side::Cloud, there),
+        (None, Some(there)) => one_there(situation, Side::Local, there),
+        (None, None) => None,
+    }
+}
+
+/// One side has it.
+fn one_there(situation: &Situation<'_>, there: Side, version: &Version) -> Option<Decision> {
+    let gone = there.opposite();
+    let stage = version.form.docstatus();
+    let is_new = situation.base.is_none();
+    if stage == CANCELLED && (is_new || situation.rules.deletes == Deletes::Recreate) {
+        let reason = format!("cancelled on {there}, and {gone} does not have it");
+        return Some(Decision::skip(reason));
+    }
+    let would_delete = !is_new
+        && situation.rules.deletes == Deletes::Propagate
+        && may_write(situation.rules.direction, there);
+    (stage == SUBMITTED && would_delete).then(|| {
+        let reason = format!("deleted on {gone}; submitted on {there}, where it cannot be deleted");
+        Decision::recorded(ConflictKind::EditDelete, reason)
+    })
+}
+
+fn both_there(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<Decision> {
+    let stage = versions.map(|_, version| version.form.docstatus());
+    let is_first = situation.base.is_none();
+    if is_first && situation.meeting == Meeting::TwoDocuments {
+        return None;
+    }
+    let nothing = Form::default();
+    let nowhere = Sides::new(&nothing, &nothing);
+    let base = situation.base.unwrap_or(nowhere);
+    let back = Side::BOTH.into_iter().find(|side| stage[*side] < base[*side].docstatus());
+    if let Some(side) = back {
+        let reason = format!("{side} shows it as less than the submitted document that it was");
+        return Some(Decision::recorded(ConflictKind::CannotMirror, reason));
+    }
+    let whole = versions.map(|_, version| version.whole());
+    let open = |side: Side| unshared(situation.whole_base.unwrap_or(base), whole, side);
+    match (stage.cloud, stage.local) {
+        (CANCELLED, CANCELLED) => {
+            let in_step = Side::BOTH.into_iter().all(|side| *base[side] == versions[side].form);
+            let action = if in_step { Action::Noop } else { Action::Adopt };
+            Some(Decision::new(action, Direction::None, "cancelled on both sides"))
+        }
+        (SUBMITTED, SUBMITTED) => out_of_reach(&Sides::from_fn(open), versions, is_first)
+            .or_else(|| caught_up(situation, versions)),
+        (cloud, local) if cloud == local => None,
+        _ if is_first => Some(Decision::recorded(
+            ConflictKind::FirstMeeting,
+            "first meeting, and one side is further on: a person decides whether the other follows",
+        )),
+        (cloud, local) => {
+            let ahead = if cloud > local { Side::Cloud } else { Side::Local };
+            Some(go_on(situation, ahead, stage, base, &open(ahead.opposite())))
+        }
+    }
+}
+
+/// What differs between two submitted documents and can be edited in neither.
+fn out_of_reach(
+    open: &Sides<BTreeSet<Place>>,
+    versions: Sides<&Version>,
+    is_first: bool,
+) -> Option<Decision> {
+    let closed = versions.map(|_, version| beyond(version.whole(), &version.form));
+    let is_closed = |place: &&Place| closed.iter().any(|(_, places)| places.contains(*place));
+    let changed: Vec<String> = open
+        .iter()
+        .map(|(side, places)| (side, places.iter().filter(is_closed).collect::<Vec<_>>()))
+        .filter(|(_, places)| !places.is_empty())
+        .map(|(side, places)| format!("{side} changed {}", shortened(&places)))
+        .collect();
+    if changed.is_empty() {
+        return None;
+    }
+    if is_first {
+        let reason = "first meeting, submitted on both sides, different where no update reaches";
+        return Some(Decision::recorded(ConflictKind::FirstMeeting, reason));
+    }
+    let reason = format!(
+        "{}; no update can carry that to a submitted document: do the same on the other side \
+         (\"Update Items\", for example), or cancel and amend; it closes by itself once both are \
+         alike",
+        changed.join("; ")
+    );
+    Some(Decision::recorded(ConflictKind::CannotMirror, reason))
+}
+
+/// Both sides show the same new content where no update reaches, and nothing else is new.
+fn caught_up(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<Decision> {
+    let (base, whole_base) = (situation.base?, situation.whole_base?);
+    let on_any = |news: &dyn Fn(Side) -> bool| Side::BOTH.into_iter().any(news);
+    let is_news = on_any(&|side| whole_base[side] != versions[side].whole());
+    let may_be_edited = on_any(&|side| *base[side] != versions[side].form);
+    (is_news && !may_be_edited).then(|| {
+        Decision::new(Action::Adopt, Direction::None, "changed in the same way on both sides")
+    })
+}
+
+/// The first few places, in words.
+fn shortened(places: &[&Place]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<&str> = places.iter().take(SHOWN).map(|place| place.as_str()).collect();
+    let more = places.len().saturating_sub(SHOWN);
+    let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
+    format!("{}{rest}", shown.join(", "))
+}
+
+/// One side is further on: the other follows, unless it holds an edit of its own.
+fn go_on(
+    situation: &Situation<'_>,
+    ahead: Side,
+    stage: Sides<i64>,
+    base: Sides<&Form>,
+    edits: &BTreeSet<Place>,
+) -> Decision {
+    let behind = ahead.opposite();
+    let word = if stage[ahead] == SUBMITTED { "submitted" } else { "cancelled" };
+    let what = format!("{word} on {ahead}");
+    let is_edited = edits.iter().any(|place| place != "docstatus");
+    let is_edited = is_edited || stage[behind] > base[behind].docstatus();
+    let action = way(stage[behind], stage[ahead]).unwrap_or(Action::Conflict);
+    if !is_edited && !may_write(situation.rules.direction, behind) {
+        return Decision::skip(format!("{what}, and {ahead} is never carried over"));
+    }
+    if !is_edited {
+        return Decision::new(action, Direction::to(behind), what);
+    }
+    let what = format!("{what}, edited on {behind}");
+    if word == "cancelled" {
+        return Decision::recorded(ConflictKind::EditEdit, format!("{what}; a person decides"));
+    }
+    let settled = settle(situation, ConflictKind::EditEdit, &what, false);
+    match settled.direction.target() {
+        Some(target) if target == behind => Decision { action, ..settled },
+        Some(_) => Decision::recorded(
+            ConflictKind::EditEdit,
+            format!("{what}; a draft cannot take the place of what is submitted; a person decides"),
+        ),
+        None => settled,
+    }
+}

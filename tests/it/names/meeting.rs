@@ -1,0 +1,202 @@
+//! Which new document of one side is which of the other.
+
+use erpsync::model::Side;
+use frappe_sandbox::faults::Match;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{SERIES, counting, named, quiet, series, titles};
+use crate::bench::{Bench, SYNC_USER};
+
+const MAP: &str =
+    "SELECT group_concat(pair, ' ') FROM (SELECT cloud_name || '=' || local_name AS pair
+     FROM sync_records WHERE cloud_base IS NOT NULL ORDER BY cloud_name)";
+
+fn forget(bench: &Bench) {
+    for file in ["sync_state.db", "sync_state.db-wal", "sync_state.db-shm"] {
+        std::fs::remove_file(bench.path(file)).ok();
+    }
+}
+
+/// Two documents that have each other's name on the other side.
+fn crossed(values: impl Fn(&str) -> Value) -> Bench {
+    let bench = Bench::default();
+    bench.configure(SERIES);
+    bench.insert(Side::Cloud, "N Series", &values("X"));
+    bench.site(Side::Local).set_series("NS-2026-", 5);
+    bench.sync().expect(0);
+    bench.site(Side::Local).set_series("NS-2026-", 0);
+    bench.insert(Side::Local, "N Series", &values("Y"));
+    bench.site(Side::Cloud).set_series("NS-2026-", 5);
+    bench.sync().expect(0);
+    assert_eq!(bench.query(MAP), "NS-2026-0001=NS-2026-0006 NS-2026-0006=NS-2026-0001");
+    bench
+}
+
+/// A lost state: rows carry the `creation` of the document that they were copied from, and
+/// what has no rows is told by its content.
+#[test]
+fn copies_are_known_again_whatever_they_are_called() {
+    for values in [series, |title: &str| json!({"title": title})] {
+        let bench = crossed(values);
+        forget(&bench);
+        bench.clear_logs();
+        let ran = bench.sync().expect(0);
+        assert_eq!(bench.writes(), 0, "{ran:?}");
+        assert_eq!(bench.query(MAP), "NS-2026-0001=NS-2026-0006 NS-2026-0006=NS-2026-0001");
+    }
+}
+
+#[test]
+fn a_copy_that_was_edited_is_still_the_copy() {
+    let bench = crossed(series);
+    bench.edit(Side::Cloud, "N Series", "NS-2026-0001", &json!({"title": "X edited"}));
+    forget(&bench);
+    bench.sync().expect(0);
+    assert_eq!(titles(&bench, Side::Local, "N Series"), ["X edited", "Y"]);
+    assert_eq!(
+        bench.query("SELECT kind || resolution FROM conflict_records"),
+        "first_meetingcloud_wins"
+    );
+    quiet(&bench);
+}
+
+/// Two state files for one pair of sites do not multiply documents.
+#[test]
+fn two_state_files() {
+    let bench = counting();
+    let mine = std::fs::read_to_string(bench.path("sync.toml")).unwrap();
+    let other = format!("[state]\npath = \"other.db\"\n{mine}");
+    std::fs::write(bench.path("other.toml"), other).unwrap();
+    let both = || {
+        for config in ["sync.toml", "other.toml"] {
+            bench.run(&["--config", config, "sync-all", "--new-state"]).expect(0);
+        }
+    };
+    for round in 0..3 {
+        for side in Side::BOTH {
+            bench.insert(side, "N Series", &series(&format!("rows {side} {round}")));
+            bench.insert(side, "N Series", &json!({"title": format!("plain {side} {round}")}));
+        }
+        both();
+        for side in Side::BOTH {
+            assert_eq!(titles(&bench, side, "N Series").len(), 4 * (round + 1), "{round} {side}");
+        }
+    }
+    bench.clear_logs();
+    both();
+    assert_eq!(bench.writes(), 0);
+}
+
+/// A copy of a known document that our user made: nothing that a person entered.
+#[test]
+fn a_second_copy_is_left_to_a_person() {
+    let bench = counting();
+    bench.insert(Side::Cloud, "N Series", &json!({"title": "plain"}));
+    let source = bench.insert(Side::Cloud, "N Series", &series("rows"));
+    bench.sync().expect(0);
+    let born = bench.doc(Side::Cloud, "N Series", &source).unwrap()["creation"].clone();
+    let mut copy = series("rows, edited since");
+    copy["rows"][0]["creation"] = born;
+    for values in [json!({"title": "plain"}), copy] {
+        bench
+            .site(Side::Local)
+            .insert_as(SYNC_USER, "N Series", &values, Timestamp::now())
+            .unwrap();
+    }
+    // A person's own document may have the same content.
+    bench.insert(Side::Local, "N Series", &json!({"title": "plain"}));
+    bench.sync().expect(3);
+    assert_eq!(titles(&bench, Side::Cloud, "N Series"), ["plain", "plain", "rows"]);
+    let kinds =
+        bench.query("SELECT group_concat(kind) FROM conflict_records WHERE resolved = FALSE");
+    assert_eq!(kinds, "duplicate,duplicate");
+    quiet(&bench);
+}
+
+#[test]
+fn fields_that_tell_documents_pair_them() {
+    let bench = Bench::default();
+    let rules = "[sync]\ndoctypes = [\"N Hash\"]\nconflict_resolution = \"cloud_wins\"\n\
+         [doctypes.\"N Hash\"]\nmatch_on = [\"title\"]\n";
+    bench.configure(rules);
+    for (side, item) in [(Side::Cloud, "of the cloud"), (Side::Local, "of the local site")] {
+        let row = json!([{"item": item, "qty": 1}]);
+        bench.insert(side, "N Hash", &json!({"title": "one", "rows": row}));
+        bench.insert(side, "N Hash", &json!({"title": "twice", "rows": row}));
+        bench.insert(side, "N Hash", &json!({"title": format!("alone {side}"), "rows": row}));
+    }
+    bench.insert(Side::Local, "N Hash", &json!({"title": "twice"}));
+    bench.sync().expect(0);
+    assert_eq!(named(&bench, Side::Local, "N Hash", "one")["rows"][0]["item"], "of the cloud");
+    let wanted = ["alone cloud", "alone local", "one", "twice", "twice", "twice"];
+    for side in Side::BOTH {
+        assert_eq!(titles(&bench, side, "N Hash"), wanted, "{side}");
+    }
+    quiet(&bench);
+}
+
+/// Item Price: named by a hash, told by item, list, unit, currency, dates and party.
+#[test]
+fn prices_are_told_by_what_they_are_for() {
+    let bench = Bench::default();
+    bench.configure(
+        "[sync]\ndoctypes = [\"Item\", \"Item Price\"]\nconflict_resolution = \"cloud_wins\"\n",
+    );
+    let item = json!({"item_code": "BOLT", "item_group": "Products", "stock_uom": "Nos"});
+    for (side, rate) in [(Side::Cloud, 5), (Side::Local, 7)] {
+        bench.insert(side, "Item", &item);
+        for list in ["Standard Selling", "Standard Buying"] {
+            let price = json!({"item_code": "BOLT", "price_list": list, "price_list_rate": rate,
+                "valid_from": "2026-01-01"});
+            bench.insert(side, "Item Price", &price);
+        }
+    }
+    bench.sync().expect(0);
+    for side in Side::BOTH {
+        let rates = bench.contents(side, "Item Price", &["price_list", "price_list_rate"]);
+        assert_eq!(rates.len(), 2, "{side}: {rates:?}");
+        assert!(rates.iter().all(|rate| rate.contains("rate=5")), "{side}: {rates:?}");
+    }
+    quiet(&bench);
+}
+
+/// What a site makes by itself while it carries out our request is the source's document.
+#[test]
+fn what_is_born_of_our_write_is_no_second_document() {
+    let bench = Bench::default();
+    bench.configure(
+        "[sync]\ndoctypes = [\"Customer\", \"Contact\"]\nconflict_resolution = \"manual\"\n",
+    );
+    bench.insert(Side::Cloud, "Customer", &json!({"customer_name": "ACME"}));
+    let links = json!([{"link_doctype": "Customer", "link_name": "ACME"}]);
+    let jane = json!({"first_name": "Jane", "designation": "CEO", "links": links});
+    bench.insert(Side::Cloud, "Contact", &jane);
+    let name = bench.site(Side::Cloud).names("Contact")[0].clone();
+    bench.site(Side::Local).faults.after(Match::on("POST", "/resource/Customer"), |site, now| {
+        let born = json!({"first_name": "Jane",
+            "links": [{"link_doctype": "Customer", "link_name": "ACME"}]});
+        site.insert_as(SYNC_USER, "Contact", &born, now).unwrap();
+    });
+    bench.sync().expect(0);
+    for side in Side::BOTH {
+        assert_eq!(bench.site(side).names("Contact"), [name.clone()], "{side}");
+        assert_eq!(bench.doc(side, "Contact", &name).unwrap()["designation"], "CEO", "{side}");
+    }
+    quiet(&bench);
+}
+
+/// The same long after our last request: nobody knows whose it is.
+#[test]
+fn what_was_there_before_is_not_born_of_our_write() {
+    let bench = counting();
+    for (side, title) in [(Side::Cloud, "of the cloud"), (Side::Local, "of the local site")] {
+        bench.site(side).set_series("NS-2026-", 0);
+        let user = if side == Side::Local { SYNC_USER } else { crate::bench::USER };
+        let at = Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(1)).unwrap();
+        bench.site(side).insert_as(user, "N Series", &series(title), at).unwrap();
+    }
+    bench.sync().expect(3);
+    assert_eq!(bench.query("SELECT kind FROM conflict_records"), "collision");
+    assert_eq!(bench.writes(), 0);
+}
