@@ -52,10 +52,11 @@ impl Site {
                     }
                 }
                 // What is kept in stock was received before, and waits there for its invoice.
-                "Purchase Invoice" if !row.is_set("expense_account") => {
-                    if self.is_stocked(&row.text("item_code")) {
-                        row.set("expense_account", received.as_str());
-                    }
+                "Purchase Invoice"
+                    if !row.is_set("expense_account")
+                        && self.is_stocked(&row.text("item_code")) =>
+                {
+                    row.set("expense_account", received.as_str());
                 }
                 _ => {}
             }
@@ -102,10 +103,8 @@ impl Site {
 
     /// What the supplier is owed and what it was spent on; the items too where stock is updated.
     pub(super) fn purchase_entries(&self, doc: &Doc) -> Entries {
-        let mut entries = match doc.is_set("update_stock") {
-            true => self.receipt_entries(doc),
-            false => Entries::default(),
-        };
+        let mut entries =
+            if doc.is_set("update_stock") { self.receipt_entries(doc) } else { Entries::default() };
         let settled = doc.text("return_against");
         let against = if doc.is_set("is_return") && !settled.is_empty() {
             (doc.doctype.clone(), settled)
