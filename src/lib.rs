@@ -3,8 +3,8 @@
 //! A map of the crate. Pure: `model` (documents, metadata, the canonical form), `identity`
 //! (what a name means), `recon` (what is to be done). Edges: `site` (the network), `state`
 //! (the database), `config` (files and environment), `webhook` (signed deliveries), `report`
-//! (what is printed). `pass` puts them together: scan -> fetch -> plan -> execute; `cli` is
-//! the command line.
+//! (what is printed). `pass` puts them together: scan -> fetch -> plan -> execute; `doctor`
+//! looks at everything before the first write; `cli` is the command line.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 #[cfg(test)]
 mod core_tests;
+pub mod doctor;
 pub mod identity;
 pub mod model;
 pub mod pass;

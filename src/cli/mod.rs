@@ -4,6 +4,7 @@
 //! needs, runs the pass or asks the state, and hands plain values to `report`.
 
 mod conflicts;
+mod doctor;
 mod exit;
 mod hash;
 mod ingest;
@@ -35,7 +36,6 @@ use crate::state::StateError;
 
 /// Commands and options of later versions: refused, never accepted and ignored.
 const LATER: &[&str] = &[
-    "doctor",
     "listen",
     "verify",
     "completions",
@@ -114,6 +114,8 @@ pub struct Global {
 enum Command {
     /// Write a commented sync.toml and create the state database
     Init(init::InitArgs),
+    /// Check everything before the first write; writes nothing
+    Doctor(doctor::DoctorArgs),
     /// Bring one doctype into step
     SyncDoctype(sync::SyncDoctypeArgs),
     /// Bring every configured doctype into step
@@ -170,6 +172,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
     let result = match cli.command {
         Command::Init(args) => init::cmd_init(&global, &args, &report),
+        Command::Doctor(args) => doctor::cmd_doctor(&global, &args, &report),
         Command::SyncDoctype(args) => sync::cmd_sync_doctype(&global, &args, &report),
         Command::SyncAll(args) => sync::cmd_sync_all(&global, &args, &report),
         Command::IngestWebhooks(args) => ingest::cmd_ingest_webhooks(&global, &args, &report),
@@ -244,49 +247,10 @@ fn tell(report: &Report, error: &anyhow::Error) {
     report.error(&format!("{error:#}"));
     let hint = match (error.downcast_ref::<StateError>(), error.downcast_ref::<Stop>()) {
         (Some(state), _) => state.hint().map(str::to_owned),
-        (_, Some(Stop::Site { side, error })) => Some(site_hint(*side, error.kind)),
+        (_, Some(Stop::Site { side, error })) => Some(error.kind.hint(*side)),
         _ => None,
     };
     if let Some(hint) = hint {
         report.hint(&hint);
-    }
-}
-
-/// What to do about a doctype that a site refuses as a whole.
-fn doctype_hint(side: crate::model::Side, kind: crate::site::ErrorKind) -> String {
-    match kind {
-        crate::site::ErrorKind::NoSuchPath => {
-            format!("take it out of the configuration, or add the doctype to the {side} site")
-        }
-        _ => site_hint(side, kind),
-    }
-}
-
-fn site_hint(side: crate::model::Side, kind: crate::site::ErrorKind) -> String {
-    use crate::site::ErrorKind;
-    match kind {
-        ErrorKind::Unauthorized => {
-            format!("check api_key and api_secret of [{side}], and that its user is enabled")
-        }
-        ErrorKind::Forbidden => format!("give the user of [{side}] the rights it needs"),
-        ErrorKind::Unreachable => {
-            format!(
-                "check url of [{side}], and that the site is up; nothing is lost, run again later"
-            )
-        }
-        ErrorKind::Unanswered => format!(
-            "raise timeout_seconds of [{side}] if the site is only slow; nothing is lost, run again later"
-        ),
-        ErrorKind::TooMany => {
-            format!("lower concurrency of [{side}]; nothing is lost, run again later")
-        }
-        ErrorKind::Malformed | ErrorKind::NoSuchPath => {
-            format!("check url of [{side}]: it must lead to a Frappe site")
-        }
-        ErrorKind::AnswerTooLarge => {
-            format!("raise max_response_bytes of [{side}], or lower page_size and batch_size")
-        }
-        ErrorKind::Redirect => format!("set url of [{side}] to the address named"),
-        _ => format!("look at the log of the {side} site; nothing is lost, run again later"),
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::session::{connect, interruption, now, pause};
 use super::sync::SyncOptions;
-use super::{Exit, doctype_hint, tell};
+use super::{Exit, tell};
 use crate::config::Config;
 use crate::model::{Side, Sides};
 use crate::pass::{ActionStatus, Options, Pass, Scope, Stop, Summary, Surroundings};
@@ -195,13 +195,17 @@ impl Document {
         if self.dry_run || report.verbosity > 0 {
             report.data(&render_actions(&self.summary.actions));
         }
+        for warning in &self.summary.warnings {
+            report.warning(warning);
+            report.trace(u8::MAX, &format!("warning: {warning}"), &json!({ "warning": warning }));
+        }
         self.show_failures(report);
         for counts in &self.summary.doctypes {
             if let Some(problem) = counts.error.as_ref().or(counts.guard.as_ref()) {
                 report.error(&format!("{}: {problem}", counts.doctype));
             }
             if let Some((side, kind)) = counts.refused {
-                report.hint(&doctype_hint(side, kind));
+                report.hint(&kind.doctype_hint(side));
             }
             if counts.guard.is_some() {
                 report.hint(
@@ -248,6 +252,7 @@ impl Document {
             "remaining": self.summary.remaining,
             "doctypes": self.summary.doctypes,
             "actions": self.summary.actions,
+            "warnings": self.summary.warnings,
         });
         if let Some(fields) = document.as_object_mut() {
             fields.extend(self.more.clone());

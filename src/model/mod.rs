@@ -22,6 +22,6 @@ pub use form::{Form, LinkIds, canonical_scalar, md5_hex};
 pub use policy::{Deletes, FirstMeeting, MaxDeletes, NamesRule, Policy, Submitted};
 pub use pyjson::dumps;
 pub use relation::{Meeting, OpenLink, ROWS, Translation};
-pub use schema::{Field, FieldKind, Schema};
+pub use schema::{Field, FieldKind, Schema, reduced, reduction};
 pub use shape::{Column, Columns, Role, Shape, Stamped};
 pub use side::{Direction, Side, Sides};

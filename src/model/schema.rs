@@ -1,8 +1,40 @@
 //! A doctype's effective metadata, reduced to what a sync needs to know.
+//!
+//! The rule kept here: nothing is read from metadata but what [`reduced`] keeps, so metadata
+//! out of the cache and metadata just read always give the same [`Schema`].
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+
+use super::form::md5_hex;
+
+/// What is kept of a doctype itself, besides its fields.
+const DOCTYPE_KEYS: [&str; 9] = [
+    "name",
+    "autoname",
+    "title_field",
+    "is_submittable",
+    "issingle",
+    "istable",
+    "is_virtual",
+    "is_tree",
+    "allow_rename",
+];
+
+/// What is kept of each field.
+const FIELD_KEYS: [&str; 10] = [
+    "fieldname",
+    "fieldtype",
+    "options",
+    "read_only",
+    "set_only_once",
+    "allow_on_submit",
+    "is_virtual",
+    "reqd",
+    "fetch_from",
+    "fetch_if_empty",
+];
 
 /// The effective metadata of one doctype on one site: custom fields and property setters are
 /// already applied (`GET /api/v2/doctype/X/meta`, BEHAVIOUR.md 11).
@@ -53,6 +85,8 @@ pub struct Field {
     /// The link whose target gives the value at every save (`fetch_from`); none where the
     /// value is fetched into an empty field only.
     pub fetched_by: Option<String>,
+    /// Its text is the address of a file on the site.
+    pub is_file: bool,
 }
 
 /// What a field's values are, and so how they are compared.
@@ -113,6 +147,7 @@ impl Schema {
     /// doctypes are documents of their own (see [`Schema::child_doctypes`]).
     #[must_use]
     pub fn from_meta(meta: &Map<String, Value>) -> Self {
+        let meta = &reduced(meta);
         let text = |key: &str| meta.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let is_table = flag(meta, "istable");
         let fields = meta
@@ -138,6 +173,19 @@ impl Schema {
         }
     }
 
+    /// Puts a doctype and its child doctypes together; `None` where it is not among `metas`.
+    /// A table field whose child doctype is not among them has no entry in `tables`.
+    #[must_use]
+    pub fn assemble(doctype: &str, metas: &BTreeMap<String, Map<String, Value>>) -> Option<Self> {
+        let mut schema = Self::from_meta(metas.get(doctype)?);
+        schema.tables = schema
+            .child_doctypes()
+            .filter_map(|(field, child)| Some((field, Self::from_meta(metas.get(child)?))))
+            .map(|(field, child)| (field.to_owned(), child))
+            .collect();
+        Some(schema)
+    }
+
     /// The table fields and the child doctypes that they hold, in field order by name.
     pub fn child_doctypes(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields.iter().filter_map(|(name, field)| match &field.kind {
@@ -145,6 +193,32 @@ impl Schema {
             _ => None,
         })
     }
+}
+
+/// Metadata less everything that nobody here reads: layout, captions, scripts, rights.
+#[must_use]
+pub fn reduced(meta: &Map<String, Value>) -> Map<String, Value> {
+    let kept = |from: &Map<String, Value>, keys: &[&str]| -> Map<String, Value> {
+        let there = |key: &&str| from.get(*key).map(|value| ((*key).to_owned(), value.clone()));
+        keys.iter().filter_map(there).filter(|(_, value)| !value.is_null()).collect()
+    };
+    let mut out = kept(meta, &DOCTYPE_KEYS);
+    if let Some(fields) = meta.get("fields").and_then(Value::as_array) {
+        let fields = fields
+            .iter()
+            .filter_map(Value::as_object)
+            .map(|field| kept(field, &FIELD_KEYS))
+            .filter(|field| field_from_meta(field, false).is_some());
+        out.insert("fields".to_owned(), fields.map(Value::Object).collect());
+    }
+    out
+}
+
+/// Stands for what [`reduced`] keeps: metadata that another version of this program reduced
+/// may lack what this one reads.
+#[must_use]
+pub fn reduction() -> String {
+    md5_hex(format!("{DOCTYPE_KEYS:?} {FIELD_KEYS:?}").as_bytes())
 }
 
 fn field_from_meta(field: &Map<String, Value>, in_row: bool) -> Option<(String, Field)> {
@@ -168,6 +242,7 @@ fn field_from_meta(field: &Map<String, Value>, in_row: bool) -> Option<(String, 
                     .split_once('.')
                     .filter(|_| !flag(field, "fetch_if_empty"))
                     .map(|(link, _)| link.to_owned()),
+                is_file: matches!(text("fieldtype"), "Attach" | "Attach Image"),
             },
         )
     })

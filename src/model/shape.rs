@@ -25,7 +25,8 @@ pub struct Shape {
     pub doctype: String,
     /// The document's own fields.
     pub columns: Columns,
-    /// Fields that only one side has. They are left alone, never cleared.
+    /// Fields that only one side has and that would count otherwise. They are left alone,
+    /// never cleared.
     pub one_sided: Sides<Vec<String>>,
     digest: String,
 }
@@ -128,8 +129,11 @@ fn columns_of(
 ) -> Columns {
     for (side, schema) in schemas.iter() {
         let other = schemas[side.opposite()];
-        let only = schema.fields.keys().filter(|name| !other.fields.contains_key(*name));
-        one_sided[side].extend(only.map(|name| qualified(choice.table, name)));
+        let only = schema.fields.iter().filter(|(name, field)| {
+            let counts = !field.is_virtual && !is_private(name, schema.is_tree);
+            counts && !other.fields.contains_key(*name) && !choice.names(choice.exclude, name)
+        });
+        one_sided[side].extend(only.map(|(name, _)| qualified(choice.table, name)));
     }
     let mut columns = Columns::new();
     for (name, cloud) in &schemas.cloud.fields {

@@ -51,7 +51,7 @@ impl fmt::Display for Side {
 }
 
 /// One value for each side.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sides<T> {
     /// The cloud's value.
     pub cloud: T,

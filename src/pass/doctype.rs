@@ -3,9 +3,11 @@
 use crate::config::DoctypeConfig;
 use crate::identity::Naming;
 use crate::model::{Schema, Shape, Sides, md5_hex};
-use crate::site::bulk;
 
-use super::{Pass, at};
+use super::Pass;
+
+/// So many fields are named where there may be many.
+const MOST_NAMED: usize = 12;
 
 /// A doctype of this run.
 #[derive(Debug, Clone)]
@@ -27,7 +29,8 @@ pub struct Doctype {
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}; take it out of the configuration")]
 pub struct Unsyncable {
-    reason: &'static str,
+    /// What is special about it.
+    pub reason: &'static str,
 }
 
 /// Stands for the rules under which documents of a doctype are left alone.
@@ -37,12 +40,9 @@ pub fn scope_digest(config: &DoctypeConfig) -> String {
 }
 
 impl Pass<'_> {
-    /// Asks both sites for the doctype's metadata.
+    /// Puts the doctype's rules and both sites' metadata together.
     pub(super) fn load_doctype(&mut self, config: DoctypeConfig) -> anyhow::Result<Doctype> {
-        let sites = self.sites;
-        let schemas = self
-            .workers
-            .both(|side| bulk::fetch_schema(sites[side], &config.doctype).map_err(at(side)))?;
+        let schemas = self.schemas(&config.doctype)?;
         for (_, schema) in schemas.iter() {
             if let Some(reason) = unsyncable(schema) {
                 return Err(Unsyncable { reason }.into());
@@ -50,10 +50,43 @@ impl Pass<'_> {
         }
         let shape = Shape::new(schemas.as_ref(), &config.exclude_fields, &config.include_fields);
         self.state.save_shape(shape.digest(), &shape.content_fields())?;
+        self.report_one_sided(&shape)?;
         let naming = Naming::weaker(Naming::of(&schemas.cloud), Naming::of(&schemas.local));
         let scope = scope_digest(&config);
         Ok(Doctype { config, schemas, shape, naming, scope })
     }
+
+    /// Says which fields only one side has, where that is not what was said last.
+    fn report_one_sided(&mut self, shape: &Shape) -> anyhow::Result<()> {
+        let said = self.state.one_sided(&shape.doctype)?.unwrap_or_default();
+        if said == shape.one_sided {
+            return Ok(());
+        }
+        self.state.save_one_sided(&shape.doctype, &shape.one_sided)?;
+        if let Some(fields) = render_one_sided(&shape.one_sided) {
+            let doctype = &shape.doctype;
+            self.summary
+                .warnings
+                .push(format!("{doctype}: {fields}; such fields are left alone on both sides"));
+        }
+        Ok(())
+    }
+}
+
+/// The fields that only one side has, as a sentence; `None` where there are none.
+#[must_use]
+pub fn render_one_sided(fields: &Sides<Vec<String>>) -> Option<String> {
+    let sides = fields.iter().filter(|(_, fields)| !fields.is_empty());
+    let said: Vec<String> = sides
+        .map(|(side, fields)| {
+            let shown = fields.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
+            match fields.len().checked_sub(MOST_NAMED) {
+                Some(more @ 1..) => format!("only {side} has {shown} and {more} more"),
+                _ => format!("only {side} has {shown}"),
+            }
+        })
+        .collect();
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 fn unsyncable(schema: &Schema) -> Option<&'static str> {

@@ -261,6 +261,7 @@ impl Pass<'_> {
             action: decision.action.as_str().to_owned(),
             direction: decision.direction,
             reason: decision.reason.clone(),
+            conflict: decision.conflict,
             status,
             message: message.map(str::to_owned),
         });
@@ -277,6 +278,7 @@ impl Pass<'_> {
             action: Action::Noop.as_str().to_owned(),
             direction: Direction::None,
             reason: "asked for by name".to_owned(),
+            conflict: None,
             status: ActionStatus::Failed,
             message: Some(format!("neither side has {doctype} {name}")),
         });

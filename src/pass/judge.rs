@@ -5,15 +5,11 @@
 
 use std::borrow::Cow;
 
-use anyhow::Context as _;
-use jiff::tz::TimeZone;
-
 use crate::identity::LinkTable;
 use crate::model::{Action, Doc, FieldKind, Meeting, Policy, Side, Sides, canonical_scalar};
-use crate::recon::{Decision, Observed, Rules, SiteClock, Situation, Skew, Version, decide};
-use crate::site::SiteError;
+use crate::recon::{Decision, Observed, Rules, SiteClock, Situation, Version, decide};
 
-use super::{Doctype, Forms, Pair, Pass, WholeForms, at};
+use super::{Doctype, Forms, Pair, Pass, WholeForms};
 
 impl Pass<'_> {
     pub(super) fn judge(
@@ -53,34 +49,6 @@ impl Pass<'_> {
         let mut fields = doctype.shape.content_fields();
         fields.retain(|field| !known.contains(field));
         Ok(fields)
-    }
-
-    /// Both sites' clocks, read when the first conflict needs them.
-    pub(super) fn clocks(&mut self) -> anyhow::Result<Sides<Option<SiteClock>>> {
-        if self.clocks.is_none() {
-            let mut clocks = Sides::default();
-            for side in Side::BOTH {
-                clocks[side] = self.clock(side)?;
-            }
-            self.clocks = Some(clocks);
-        }
-        self.clocks.clone().context("no clocks")
-    }
-
-    fn clock(&self, side: Side) -> anyhow::Result<Option<SiteClock>> {
-        let name = match &self.config.sides[side].time_zone {
-            Some(configured) => configured.clone(),
-            None => match self.sites[side].time_zone() {
-                Ok(zone) => zone,
-                Err(error) if error.is_outage() => return Err(at(side)(error)),
-                // Not readable for our user: then the clocks do not tell who was last.
-                Err(SiteError { .. }) => return Ok(None),
-            },
-        };
-        let skew = self.sites[side]
-            .clock()
-            .map_or(Skew::NONE, |clock| Skew::from_date_header(clock.date, clock.received));
-        Ok(TimeZone::get(&name).ok().map(|zone| SiteClock { zone, skew }))
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod alike;
 mod apart;
+mod clocks;
 mod close;
 mod doctype;
 mod execute;
@@ -20,9 +21,11 @@ mod judge;
 mod links;
 mod lost;
 mod meet;
+mod metadata;
 mod named;
 mod options;
 mod plan;
+mod preview;
 mod requests;
 mod reread;
 mod resolve;
@@ -39,9 +42,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 pub use apart::is_about_identity;
-pub use doctype::{Doctype, Unsyncable};
+pub use doctype::{Doctype, Unsyncable, render_one_sided};
 use options::at;
 pub use options::{Options, Scope, Stop, Surroundings, Watcher, is_about_the_doctype};
+pub use preview::Preview;
 pub use resolve::{Choice, Resolved};
 pub use scan::Ambiguous;
 pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Summary, Told};
@@ -70,6 +74,8 @@ pub struct Pass<'a> {
     users: Sides<String>,
     /// Read when the first conflict needs them.
     clocks: Option<Sides<Option<SiteClock>>>,
+    /// What is known of both sites' metadata.
+    known: metadata::Known,
     /// Naming rules of doctypes that are linked to.
     naming: BTreeMap<String, Naming>,
     phase: Phase,
@@ -120,6 +126,7 @@ impl<'a> Pass<'a> {
             run,
             users,
             clocks: None,
+            known: metadata::Known::default(),
             naming: BTreeMap::new(),
             phase: Phase::Main,
             ahead: Vec::new(),

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::model::{Action, Direction, Side, Sides};
+use crate::model::{Action, ConflictKind, Direction, Side, Sides};
 use crate::recon::Decision;
 use crate::site::ErrorKind;
 
@@ -16,6 +16,8 @@ pub struct Summary {
     pub actions: Vec<ActionLine>,
     /// Candidates that `--limit` left for another run.
     pub remaining: usize,
+    /// What is worth a word about a whole site or doctype, once a run.
+    pub warnings: Vec<String>,
     /// The documents that a site told of.
     #[serde(skip)]
     pub told: Vec<Told>,
@@ -97,6 +99,9 @@ pub struct ActionLine {
     pub direction: Direction,
     /// Why.
     pub reason: String,
+    /// The conflict that was found, whether a rule settled it or not.
+    #[serde(skip)]
+    pub conflict: Option<ConflictKind>,
     /// `success`, `failed`, `conflict` or `skipped`; in a dry run `planned`.
     pub status: ActionStatus,
     /// The site's words, where it did not go well.

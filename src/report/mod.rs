@@ -8,6 +8,7 @@
 mod conflict;
 mod csv;
 pub mod dialogue;
+mod doctor;
 mod progress;
 mod status;
 mod table;
@@ -24,6 +25,7 @@ use serde_json::Value;
 
 pub use conflict::{render_conflict, render_conflicts};
 pub use csv::{Cell, Rows, render_csv, write_private};
+pub use doctor::render_findings;
 pub use progress::Progress;
 pub use status::{DoctypeStatus, Status, render_status};
 pub use text::{escape, render_actions, render_log, render_names, render_summary};

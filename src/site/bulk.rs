@@ -1,7 +1,7 @@
 //! Reading many documents with few requests, over any [`Site`].
 //!
-//! Full documents with their child rows, whole listings, metadata with child tables, and the
-//! naming rules of many doctypes. The rules kept here: what is read in bulk has the content
+//! Full documents with their child rows, whole listings, and the naming rules of many doctypes
+//! (`metadata` has the rest of what describes a doctype). The rules kept here: what is read in bulk has the content
 //! of a single read of the same document at one moment, and a listing ends only when the
 //! site says so.
 
@@ -207,29 +207,6 @@ fn shaped(mut doc: Doc, schema: &Schema) -> Doc {
     doc
 }
 
-/// A doctype's effective metadata with that of its child doctypes in `tables`: one request
-/// for each.
-///
-/// # Errors
-/// Those of [`Site::meta`].
-pub fn fetch_schema(site: &dyn Site, doctype: &str) -> SiteResult<Schema> {
-    let mut schema = Schema::from_meta(&site.meta(doctype)?);
-    let mut children: BTreeMap<String, Schema> = BTreeMap::new();
-    let fields: Vec<(String, String)> = schema
-        .child_doctypes()
-        .map(|(field, child)| (field.to_owned(), child.to_owned()))
-        .collect();
-    for (field, child) in fields {
-        if !children.contains_key(&child) {
-            children.insert(child.clone(), Schema::from_meta(&site.meta(&child)?));
-        }
-        if let Some(child) = children.get(&child) {
-            schema.tables.insert(field, child.clone());
-        }
-    }
-    Ok(schema)
-}
-
 /// One page of a listing: `name`, `modified` and `creation` of at most `page_size` documents
 /// (0: all), by name, after the name `after`. Names are compared by the site (recordings,
 /// files 01 and 42: a walk by name misses and repeats nothing); integer names compare as
@@ -317,7 +294,7 @@ pub struct Rules {
 }
 
 /// The rules of many doctypes with one request; a doctype that the site does not have is left
-/// out. Unlike [`fetch_schema`] this is the doctype as shipped: property setters are not
+/// out. Unlike [`super::metadata`] this is the doctype as shipped: property setters are not
 /// applied (BEHAVIOUR.md 11). It is meant for doctypes that are only linked to.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use serde_json::Map;
 
 use super::*;
-use crate::site::ServerClock;
+use crate::site::{RateLimit, ServerClock};
 
 /// What somebody else does before the request of a number (from 1).
 type Meddle = Box<dyn Fn(usize, &mut Vec<Doc>) + Send + Sync>;
@@ -18,7 +18,6 @@ struct Fake {
     docs: Mutex<Vec<Doc>>,
     queries: Mutex<Vec<ListQuery>>,
     gets: Mutex<Vec<String>>,
-    metas: BTreeMap<String, Value>,
     meddle: Option<Meddle>,
     /// Answers every listing with this.
     stuck: Option<Vec<Doc>>,
@@ -111,10 +110,20 @@ impl Site for Fake {
         docs.iter().find(is).cloned().ok_or_else(missing)
     }
 
-    fn meta(&self, doctype: &str) -> SiteResult<Map<String, Value>> {
-        self.queries.lock().unwrap().push(ListQuery::default());
-        let meta = self.metas.get(doctype).and_then(Value::as_object).cloned();
-        meta.ok_or_else(|| SiteError::new(ErrorKind::NoSuchPath, "DocType not found"))
+    fn meta(&self, _: &str) -> SiteResult<Map<String, Value>> {
+        unreachable!()
+    }
+
+    fn form_meta(&self, _: &str) -> SiteResult<Vec<Map<String, Value>>> {
+        unreachable!()
+    }
+
+    fn has_right(&self, _: &str, _: &str) -> SiteResult<bool> {
+        unreachable!()
+    }
+
+    fn versions(&self) -> SiteResult<BTreeMap<String, String>> {
+        unreachable!()
     }
 
     fn insert(&self, _: &str, _: &Map<String, Value>) -> SiteResult<Doc> {
@@ -138,6 +147,10 @@ impl Site for Fake {
     }
 
     fn clock(&self) -> Option<ServerClock> {
+        None
+    }
+
+    fn rate_limit(&self) -> Option<RateLimit> {
         None
     }
 
@@ -182,11 +195,9 @@ fn row(child: &str, name: &str, parent: &str, field: &str, idx: i64) -> Value {
         "parentfield": field, "idx": idx, "stock": 5})
 }
 
-fn schema_of(fake: &mut Fake, doctype: &str) -> Schema {
-    fake.metas = metas();
-    let schema = fetch_schema(fake, doctype).unwrap();
-    fake.queries.lock().unwrap().clear();
-    schema
+fn schema_of(doctype: &str) -> Schema {
+    let metas = metas().into_iter().map(|(name, meta)| (name, meta.as_object().unwrap().clone()));
+    Schema::assemble(doctype, &metas.collect()).unwrap()
 }
 
 fn names(list: &[&str]) -> Vec<String> {
@@ -199,7 +210,7 @@ fn row_names(doc: &Doc, field: &str) -> Vec<String> {
 
 #[test]
 fn documents_come_with_their_rows() {
-    let mut fake = Fake::new(&[
+    let fake = Fake::new(&[
         order("A", "1"),
         order("b", "1"),
         order("C", "1"),
@@ -211,7 +222,7 @@ fn documents_come_with_their_rows() {
         row("Tax Row", "t1", "B", "taxes", 1),
         row("Tax Row", "t9", "elsewhere", "taxes", 1),
     ]);
-    let schema = schema_of(&mut fake, "Order");
+    let schema = schema_of("Order");
     let docs = fetch_docs(&fake, &schema, &names(&["A", "B", "no such"])).unwrap();
     let found: Vec<String> = docs.iter().map(Doc::name).collect();
     assert_eq!(found, ["A", "b"]);
@@ -241,8 +252,8 @@ fn documents_come_with_their_rows() {
 
 #[test]
 fn a_bulk_read_is_what_a_single_read_is() {
-    let mut fake = Fake::new(&[order(7, "1"), row("Item Row", "i1", "7", "items", 1)]);
-    let schema = schema_of(&mut fake, "Order");
+    let fake = Fake::new(&[order(7, "1"), row("Item Row", "i1", "7", "items", 1)]);
+    let schema = schema_of("Order");
     let bulk = fetch_docs(&fake, &schema, &names(&["7"])).unwrap().remove(0);
     assert_eq!(bulk.get("name"), Some(&json!(7)), "an integer stays one");
     assert_eq!(row_names(&bulk, "items"), ["i1"]);
@@ -255,15 +266,15 @@ fn a_bulk_read_is_what_a_single_read_is() {
 
 #[test]
 fn nothing_asked_and_nothing_found_cost_little() {
-    let mut fake = Fake::new(&[json!({"doctype": "Plain", "name": "p", "modified": "1"})]);
-    let plain = schema_of(&mut fake, "Plain");
+    let fake = Fake::new(&[json!({"doctype": "Plain", "name": "p", "modified": "1"})]);
+    let plain = schema_of("Plain");
     assert_eq!(fetch_docs(&fake, &plain, &[]).unwrap(), []);
     assert_eq!(fake.queries().len(), 0);
     assert_eq!(fetch_docs(&fake, &plain, &names(&["p"])).unwrap().len(), 1);
     assert_eq!(fake.queries().len(), 1, "no rows, so nothing to be torn");
-    let orders = schema_of(&mut fake, "Order");
+    let orders = schema_of("Order");
     assert_eq!(fetch_docs(&fake, &orders, &names(&["none"])).unwrap(), []);
-    assert_eq!(fake.queries().len(), 1);
+    assert_eq!(fake.queries().len(), 2, "no documents, so no rows");
 }
 
 /// Saves the order `name` with one row more, under a new stamp.
@@ -279,7 +290,7 @@ fn save(docs: &mut Vec<Doc>, name: &str, stamp: usize) {
 #[test]
 fn a_document_that_moves_meanwhile_is_read_again() {
     let mut fake = Fake::new(&[order("A", "1"), order("B", "1"), order("D", "1")]);
-    let schema = schema_of(&mut fake, "Order");
+    let schema = schema_of("Order");
     fake.meddle = Some(Box::new(|number, docs| {
         if number == 2 {
             // After the parents, before the rows: torn if it stayed unseen.
@@ -299,7 +310,7 @@ fn a_document_that_moves_meanwhile_is_read_again() {
 #[test]
 fn a_document_that_never_rests_is_read_alone() {
     let mut fake = Fake::new(&[order("A", "1"), order("B", "1")]);
-    let schema = schema_of(&mut fake, "Order");
+    let schema = schema_of("Order");
     fake.meddle = Some(Box::new(|number, docs| {
         save(docs, "A", 100 + number);
         if number == 12 {
@@ -312,22 +323,6 @@ fn a_document_that_never_rests_is_read_alone() {
     assert_eq!(docs.len(), 1, "B had gone when it was asked for alone");
     assert_eq!(docs[0].name(), "A");
     assert_eq!((fake.queries().len(), fake.gets.lock().unwrap().clone()), (12, names(&["A", "B"])));
-}
-
-#[test]
-fn metadata_comes_with_that_of_the_child_tables() {
-    let fake = Fake { metas: metas(), ..Fake::default() };
-    let schema = fetch_schema(&fake, "Order").unwrap();
-    let tables: Vec<(&str, &str)> = schema
-        .tables
-        .iter()
-        .map(|(field, child)| (field.as_str(), child.doctype.as_str()))
-        .collect();
-    let expected =
-        [("items", "Item Row"), ("more", "Item Row"), ("shown", "Shown Row"), ("taxes", "Tax Row")];
-    assert_eq!(tables, expected);
-    assert_eq!(fake.queries().len(), 4, "each doctype once");
-    assert_eq!(fetch_schema(&fake, "None").unwrap_err().kind, ErrorKind::NoSuchPath);
 }
 
 fn list_names(fake: &Fake, filters: &[Value], page_size: usize) -> SiteResult<Vec<String>> {

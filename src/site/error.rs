@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::Side;
+
 /// A request that did not succeed, with Frappe's own words and no secret in it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
@@ -123,5 +125,50 @@ impl SiteError {
                 | ErrorKind::Unauthorized
                 | ErrorKind::Redirect
         )
+    }
+}
+
+impl ErrorKind {
+    /// What to do about a doctype that this side refuses as a whole.
+    #[must_use]
+    pub fn doctype_hint(self, side: Side) -> String {
+        match self {
+            Self::NoSuchPath | Self::NotFound => {
+                format!("take it out of the configuration, or add the doctype to the {side} site")
+            }
+            _ => self.hint(side),
+        }
+    }
+
+    /// What to do about it, where it came from this side.
+    #[must_use]
+    pub fn hint(self, side: Side) -> String {
+        match self {
+            Self::Unauthorized => {
+                format!("check api_key and api_secret of [{side}], and that its user is enabled")
+            }
+            Self::Forbidden => format!(
+                "give the user of [{side}] a role with the rights that it needs; erpsync doctor names them"
+            ),
+            Self::Unreachable => {
+                format!(
+                    "check url of [{side}], and that the site is up; nothing is lost, run again later"
+                )
+            }
+            Self::Unanswered => format!(
+                "raise timeout_seconds of [{side}] if the site is only slow; nothing is lost, run again later"
+            ),
+            Self::TooMany => {
+                format!("lower concurrency of [{side}]; nothing is lost, run again later")
+            }
+            Self::Malformed | Self::NoSuchPath => {
+                format!("check url of [{side}]: it must lead to a Frappe site")
+            }
+            Self::AnswerTooLarge => {
+                format!("raise max_response_bytes of [{side}], or lower page_size and batch_size")
+            }
+            Self::Redirect => format!("set url of [{side}] to the address named"),
+            _ => format!("look at the log of the {side} site; nothing is lost, run again later"),
+        }
     }
 }

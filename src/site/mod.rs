@@ -7,8 +7,12 @@
 pub mod bulk;
 mod error;
 pub mod http;
+pub mod metadata;
 
 pub use error::{ErrorKind, SiteError};
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -72,6 +76,17 @@ pub trait Site: Send + Sync {
     /// A doctype's effective metadata as Frappe gives it (`GET /api/v2/doctype/X/meta`).
     fn meta(&self, doctype: &str) -> SiteResult<Map<String, Value>>;
 
+    /// The same as the desk asks for it, child doctypes included, the doctype itself first: a
+    /// much longer answer, which older versions and weak users get too (BEHAVIOUR.md 11).
+    fn form_meta(&self, doctype: &str) -> SiteResult<Vec<Map<String, Value>>>;
+
+    /// Whether our user has a right (`read`, `create`, `submit` ...) on a doctype, on some of
+    /// its documents at least.
+    fn has_right(&self, doctype: &str, right: &str) -> SiteResult<bool>;
+
+    /// The versions of the applications on the site, by name.
+    fn versions(&self) -> SiteResult<BTreeMap<String, String>>;
+
     /// The user that our key belongs to.
     fn user(&self) -> SiteResult<String>;
 
@@ -80,6 +95,9 @@ pub trait Site: Send + Sync {
 
     /// The site's clock as its last answer showed it, or `None` before the first answer.
     fn clock(&self) -> Option<ServerClock>;
+
+    /// What the last answer said of the site's limit on requests; `None` where it has none.
+    fn rate_limit(&self) -> Option<RateLimit>;
 
     /// How many requests have been sent so far, repeats included.
     fn requests(&self) -> u64;
@@ -92,4 +110,16 @@ pub struct ServerClock {
     pub date: Timestamp,
     /// Our own instant when the answer arrived.
     pub received: Timestamp,
+}
+
+/// A site's limit on the time that it works for requests, within a window of its own
+/// (BEHAVIOUR.md 9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// The time that a window allows.
+    pub limit: Duration,
+    /// What is left of it.
+    pub remaining: Duration,
+    /// When the next window begins, from now.
+    pub reset: Duration,
 }

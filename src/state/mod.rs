@@ -17,8 +17,9 @@
 //!   most one intent a document is open. `seen` moves only together with `pending`.
 //!
 //! Files: `open` and `pair` (whose database is it), `lock`, `migrations`, `listing` (what the
-//! sites list against what is known), `pairing` (which documents are one), `records`, `journal` (intents and their closing),
-//! `conflicts`, `queue` (deliveries of webhooks), `log` (the audit trail, runs and totals).
+//! sites list against what is known), `pairing` (which documents are one), `records`, `journal`
+//! (intents and their closing), `conflicts`, `metadata` (a cache), `queue` (deliveries of
+//! webhooks), `log` (the audit trail, runs and totals).
 
 mod conflicts;
 mod error;
@@ -26,6 +27,7 @@ mod journal;
 mod listing;
 mod lock;
 mod log;
+mod metadata;
 mod migrations;
 mod open;
 mod pair;
@@ -46,6 +48,7 @@ use crate::model::Side;
 
 pub use error::{StateError, StateResult};
 pub use lock::RunLock;
+pub use metadata::Metadata;
 pub use queue::{DeliveryEnd, QueueLine, QueuedDocument, Stored, Verdict};
 pub use time::stamp;
 pub use types::{

@@ -48,7 +48,11 @@ impl State {
         now: Timestamp,
     ) -> StateResult<()> {
         let given = pair(urls, users);
-        self.write(|transaction| save(transaction, &given, now))
+        self.write(|transaction| {
+            // Perhaps another version of ERPNext answers there.
+            transaction.execute("DELETE FROM metadata", [])?;
+            save(transaction, &given, now)
+        })
     }
 
     /// The pair, where one is recorded.

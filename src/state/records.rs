@@ -13,7 +13,7 @@ use super::types::{
     Base, CandidateQuery, Failure, KnownName, NamedDocument, Record, RowName, StatusChange,
 };
 use super::words::{RecordStatus, Word};
-use super::{State, collect, for_side, from_json_some, log, time, to_json};
+use super::{State, collect, count, for_side, from_json_some, log, time, to_json};
 use crate::model::{ConflictKind, Side, Sides};
 
 const COLUMNS: &str = "id, doctype, docname, cloud_name, local_name, cloud_creation,
@@ -34,6 +34,15 @@ const OWN_ID: &str = "docname || CASE
     ELSE '' END";
 
 impl State {
+    /// How many documents of a doctype are known on both sides and were never in step.
+    pub fn never_in_step(&self, doctype: &str) -> StateResult<usize> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*) FROM sync_records WHERE doctype = ? AND sync_status <> 'gone'
+                AND cloud_name IS NOT NULL AND local_name IS NOT NULL AND cloud_base IS NULL",
+        )?;
+        Ok(statement.query_row([doctype], |row| count(row, 0))?)
+    }
+
     /// The records that a pass over a doctype takes up, by their number: in the order in which
     /// they were first listed, which for one listing is the order of `creation`.
     pub fn candidates(&self, doctype: &str, query: &CandidateQuery) -> StateResult<Vec<i64>> {

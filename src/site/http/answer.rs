@@ -12,7 +12,7 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use serde_json::{Map, Value};
 
 use super::text;
-use crate::site::{ErrorKind, SiteError, SiteResult};
+use crate::site::{ErrorKind, RateLimit, SiteError, SiteResult};
 
 /// An answer as it came.
 pub struct Answer<'a> {
@@ -62,6 +62,18 @@ pub fn read(answer: &Answer<'_>, asked: Asked<'_>) -> SiteResult<Value> {
 #[must_use]
 pub fn date(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers.get(DATE)?.to_str().ok()?)
+}
+
+/// The site's limit on requests: times in microseconds, the next window in seconds
+/// (recordings, file 09).
+#[must_use]
+pub fn rate_limit(headers: &HeaderMap) -> Option<RateLimit> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse().ok();
+    Some(RateLimit {
+        limit: Duration::from_micros(number("X-RateLimit-Limit")?),
+        remaining: Duration::from_micros(number("X-RateLimit-Remaining")?),
+        reset: Duration::from_secs(number("X-RateLimit-Reset").unwrap_or_default()),
+    })
 }
 
 fn http_date(text: &str) -> Option<Timestamp> {

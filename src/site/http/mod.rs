@@ -17,6 +17,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -32,7 +33,7 @@ use self::answer::{Answer, Asked};
 use self::client::{Connection, Method, Received, redirect_target};
 use self::gate::Gate;
 use self::retry::Repeat;
-use super::{ErrorKind, ListQuery, ServerClock, Site, SiteError, SiteResult};
+use super::{ErrorKind, ListQuery, RateLimit, ServerClock, Site, SiteError, SiteResult};
 use crate::model::{Doc, Side};
 use crate::secret::Secret;
 
@@ -117,6 +118,7 @@ pub struct HttpSite {
     requests: AtomicU64,
     writes: AtomicU64,
     clock: Mutex<Option<ServerClock>>,
+    rate_limit: Mutex<Option<RateLimit>>,
 }
 
 impl fmt::Debug for HttpSite {
@@ -198,6 +200,7 @@ impl HttpSite {
             requests: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             clock: Mutex::new(None),
+            rate_limit: Mutex::new(None),
         })
     }
 
@@ -263,6 +266,9 @@ impl HttpSite {
         if let Some(date) = answer::date(&received.headers) {
             let clock = ServerClock { date, received: received.at };
             *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock);
+        }
+        if let Some(limit) = answer::rate_limit(&received.headers) {
+            *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner) = Some(limit);
         }
         if received.cut && (200..300).contains(&received.status) {
             return Err(SiteError {
@@ -392,6 +398,39 @@ impl Site for HttpSite {
         }
     }
 
+    fn form_meta(&self, doctype: &str) -> SiteResult<Vec<Map<String, Value>>> {
+        let path = path::method("frappe.desk.form.load.getdoctype");
+        let call = Call::read(Method::Get, path, doctype, "docs").query(&[("doctype", doctype)]);
+        match self.call(&call)? {
+            Value::Array(docs) => docs.into_iter().map(|doc| Ok(document(doc)?.0)).collect(),
+            _ => Err(malformed("the metadata is no list")),
+        }
+    }
+
+    /// An empty name asks for the right on the doctype, whatever documents there are.
+    fn has_right(&self, doctype: &str, right: &str) -> SiteResult<bool> {
+        let path = path::method("frappe.client.has_permission");
+        let call = Call::read(Method::Get, path, doctype, "message").query(&[
+            ("doctype", doctype),
+            ("docname", ""),
+            ("perm_type", right),
+        ]);
+        match self.call(&call)?.get("has_permission") {
+            Some(Value::Bool(has)) => Ok(*has),
+            _ => Err(malformed("the answer says nothing of a right")),
+        }
+    }
+
+    fn versions(&self) -> SiteResult<BTreeMap<String, String>> {
+        let path = path::method("frappe.utils.change_log.get_versions");
+        let Value::Object(apps) = self.call(&Call::read(Method::Get, path, "", "message"))? else {
+            return Err(malformed("the versions are no object"));
+        };
+        let version = |app: &Value| Some(app.get("version")?.as_str()?.to_owned());
+        let named = |(name, app): (&String, &Value)| Some((name.clone(), version(app)?));
+        Ok(apps.iter().filter_map(named).collect())
+    }
+
     fn user(&self) -> SiteResult<String> {
         let path = path::method("frappe.auth.get_logged_user");
         match self.call(&Call::read(Method::Get, path, "", "message"))? {
@@ -415,6 +454,10 @@ impl Site for HttpSite {
 
     fn clock(&self) -> Option<ServerClock> {
         *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rate_limit(&self) -> Option<RateLimit> {
+        *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn requests(&self) -> u64 {

@@ -69,17 +69,19 @@ fn an_answer_longer_than_allowed() {
         brand(&bench, Side::Local, &format!("Brand {number}"), "");
     }
     let ran = sync(&bench).expect(4);
-    assert_snapshot!(shown(&bench, &ran), @r#"
-        exit code 4
-        --- out
-        Brand: left alone: local: the answer is longer than max_response_bytes of [local] allows
-        UOM: left alone: cloud: the answer is longer than max_response_bytes of [cloud] allows
-        --- err
-        error: Brand: local: the answer is longer than max_response_bytes of [local] allows
-        hint: raise max_response_bytes of [local], or lower page_size and batch_size
-        error: UOM: cloud: the answer is longer than max_response_bytes of [cloud] allows
-        hint: raise max_response_bytes of [cloud], or lower page_size and batch_size
-        "#);
+    assert_snapshot!(shown(&bench, &ran), @"
+    exit code 4
+    --- out
+    Brand: left alone: local: the answer is longer than max_response_bytes of [local] allows
+    UOM: left alone: cloud: the answer is longer than max_response_bytes of [cloud] allows
+    --- err
+    warning: cloud: metadata is read anew in every run; whether it changed cannot be asked: the answer is longer than max_response_bytes of [cloud] allows
+    warning: local: metadata is read anew in every run; whether it changed cannot be asked: the answer is longer than max_response_bytes of [local] allows
+    error: Brand: local: the answer is longer than max_response_bytes of [local] allows
+    hint: raise max_response_bytes of [local], or lower page_size and batch_size
+    error: UOM: cloud: the answer is longer than max_response_bytes of [cloud] allows
+    hint: raise max_response_bytes of [cloud], or lower page_size and batch_size
+    ");
 }
 
 /// A run in which each request that matches is treated this way.

@@ -91,7 +91,7 @@ fn json_is_one_document_on_failure_too() {
 fn json_of_a_command_line_that_is_refused() {
     let bench = bench(&["Brand"]);
     for arguments in
-        [&["sync-all", "--limit", "x"][..], &["sink-all"], &["doctor"], &["log", "--csv"]]
+        [&["sync-all", "--limit", "x"][..], &["sink-all"], &["verify"], &["log", "--csv"]]
     {
         let ran = bench.run(&[arguments, &["--json"][..]].concat()).expect(2);
         let document = document(&ran);

@@ -34,17 +34,18 @@ fn a_user_without_rights_on_anything() {
     reconfigure(&bench, "cloudfull", "cloudweak");
     brand(&bench, Side::Local, "Acme", "");
     let ran = sync(&bench).expect(1);
-    assert_snapshot!(shown(&bench, &ran), @r#"
-        exit code 1
-        --- out
-        Brand: left alone: cloud: User weak@example.com does not have doctype access via role permission for document Brand
-        Supplier: left alone: cloud: User weak@example.com does not have doctype access via role permission for document Supplier
-        --- err
-        error: Brand: cloud: User weak@example.com does not have doctype access via role permission for document Brand
-        hint: give the user of [cloud] the rights it needs
-        error: Supplier: cloud: User weak@example.com does not have doctype access via role permission for document Supplier
-        hint: give the user of [cloud] the rights it needs
-        "#);
+    assert_snapshot!(shown(&bench, &ran), @"
+    exit code 1
+    --- out
+    Brand: left alone: cloud: User weak@example.com does not have doctype access via role permission for document Brand
+    Supplier: left alone: cloud: User weak@example.com does not have doctype access via role permission for document Supplier
+    --- err
+    warning: cloud: metadata is read anew in every run; let the user of [cloud] read DocType, Custom Field and Property Setter (role System Manager) to save these requests
+    error: Brand: cloud: User weak@example.com does not have doctype access via role permission for document Brand
+    hint: give the user of [cloud] a role with the rights that it needs; erpsync doctor names them
+    error: Supplier: cloud: User weak@example.com does not have doctype access via role permission for document Supplier
+    hint: give the user of [cloud] a role with the rights that it needs; erpsync doctor names them
+    ");
     assert_eq!(bench.writes(), 0);
 }
 
@@ -55,15 +56,16 @@ fn a_user_without_rights_on_one_doctype() {
     brand(&bench, Side::Local, "Acme", "");
     unit(&bench, Side::Cloud, "Barrel", "");
     let ran = sync(&bench).expect(4);
-    assert_snapshot!(shown(&bench, &ran), @r#"
-        exit code 4
-        --- out
-        Brand: left alone: cloud: User weak@example.com does not have doctype access via role permission for document Brand
-        UOM: 5 on cloud, 4 on local; 4 equal already, 1 created on local
-        --- err
-        error: Brand: cloud: User weak@example.com does not have doctype access via role permission for document Brand
-        hint: give the user of [cloud] the rights it needs
-        "#);
+    assert_snapshot!(shown(&bench, &ran), @"
+    exit code 4
+    --- out
+    Brand: left alone: cloud: User weak@example.com does not have doctype access via role permission for document Brand
+    UOM: 5 on cloud, 4 on local; 4 equal already, 1 created on local
+    --- err
+    warning: cloud: metadata is read anew in every run; let the user of [cloud] read DocType, Custom Field and Property Setter (role System Manager) to save these requests
+    error: Brand: cloud: User weak@example.com does not have doctype access via role permission for document Brand
+    hint: give the user of [cloud] a role with the rights that it needs; erpsync doctor names them
+    ");
     assert!(bench.doc(Side::Local, "UOM", "Barrel").is_some(), "the others go on");
 }
 
@@ -74,14 +76,15 @@ fn a_user_who_may_read_and_not_write() {
     unit(&bench, Side::Local, "Barrel", "");
     unit(&bench, Side::Cloud, "Crate", "");
     let ran = sync(&bench).expect(4);
-    assert_snapshot!(shown(&bench, &ran), @r#"
-        exit code 4
-        --- out
-        UOM: 5 on cloud, 5 on local; 4 equal already, 1 created on local, 1 failed
-        --- err
-        error: UOM Barrel: cloud: User weak@example.com does not have doctype access via role permission for document UOM
-        hint: put right what is named; failed documents are tried again by themselves (erpsync status says when), or now with --retry-failed
-        "#);
+    assert_snapshot!(shown(&bench, &ran), @"
+    exit code 4
+    --- out
+    UOM: 5 on cloud, 5 on local; 4 equal already, 1 created on local, 1 failed
+    --- err
+    warning: cloud: metadata is read anew in every run; let the user of [cloud] read DocType, Custom Field and Property Setter (role System Manager) to save these requests
+    error: UOM Barrel: cloud: User weak@example.com does not have doctype access via role permission for document UOM
+    hint: put right what is named; failed documents are tried again by themselves (erpsync status says when), or now with --retry-failed
+    ");
     assert!(bench.doc(Side::Local, "UOM", "Crate").is_some());
 }
 
@@ -163,7 +166,7 @@ fn a_document_that_a_site_refuses() {
       run 3: sync-all
       started just now (TIME)
       finished just now (TIME), exit code 4
-      requests: 5 to cloud, 6 to local
+      requests: 7 to cloud, 8 to local
 
     Open conflicts: 0
     Failed documents: 1

@@ -99,11 +99,11 @@ fn doctypes_of_the_command_line() {
 #[test]
 fn what_is_not_in_this_version() {
     let bench = bench(&["Brand"]);
-    let ran = bench.run(&["doctor"]).expect(2);
+    let ran = bench.run(&["verify"]).expect(2);
     assert_snapshot!(shown(&bench, &ran), @r#"
         exit code 2
         --- err
-        error: doctor: not in this version
+        error: verify: not in this version
         hint: erpsync --help lists what is
         "#);
     for arguments in [
@@ -129,7 +129,7 @@ fn what_is_not_in_this_version() {
         let mut arguments: Vec<&str> = command.split_whitespace().collect();
         arguments.push("--help");
         let help = bench.run(&arguments).expect(0).out;
-        for word in ["doctor", "--live", "--restore"] {
+        for word in ["verify", "--live", "--restore"] {
             assert!(!help.contains(word), "{command}: {word}");
         }
     }

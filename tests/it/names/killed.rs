@@ -17,7 +17,10 @@ use crate::bench::Bench;
 
 /// Two sites with documents of their own, with rows and without, some under one name.
 fn furnished() -> Bench {
-    let bench = Bench::new(Flavour::V15_105, Options { latency: Duration::from_millis(5) });
+    let bench = Bench::new(
+        Flavour::V15_105,
+        Options { latency: Duration::from_millis(5), ..Options::default() },
+    );
     bench.configure(&SERIES.replace("[sync.retry]", "batch_size = 4\n[sync.retry]"));
     bench.site(Side::Local).set_series("NS-2026-", 6);
     for number in 0..10 {

@@ -276,6 +276,8 @@ fn refusal_response(refusal: Refusal, now: Timestamp) -> Response {
         Refusal::Deadlock => failure(&Failure::deadlock()),
         Refusal::Locked => failure(&Failure::locked(true)),
         Refusal::Unauthorized => failure(&Failure::authentication()),
+        Refusal::Forbidden => failure(&Failure::forbidden()),
+        Refusal::NoSuchPath => failure(&Failure::nowhere()),
         Refusal::TooMany(seconds) => {
             let mut response = failure(&Failure::too_many());
             response.headers.push(("Retry-After".into(), seconds.to_string()));

@@ -127,6 +127,10 @@ pub enum Refusal {
     Locked,
     /// The credentials are refused.
     Unauthorized,
+    /// The right is missing.
+    Forbidden,
+    /// There is no such path, as in a version that does not have it.
+    NoSuchPath,
 }
 
 /// What happens to a matched request.

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::failure::{Failure, Message, Outcome};
+use crate::meta::DocType;
 use crate::query::ListQuery;
 use crate::request::{Parameters, parse_if_text};
 use crate::route::{Reply, list_query, number};
@@ -87,6 +88,9 @@ impl Site {
             "has_permission" => {
                 let right = parameters.text("perm_type").unwrap_or_else(|| "read".into());
                 let meta = self.known(&text("doctype"))?;
+                if text("docname").is_empty() {
+                    return Ok(Reply::Value(self.has_right(ctx, &meta, &right)));
+                }
                 let doc = self
                     .load(&text("doctype"), &text("docname"))
                     .ok_or_else(|| Failure::not_found(&text("doctype"), &text("docname")))?;
@@ -95,6 +99,14 @@ impl Site {
             }
             other => self.call_client_write(ctx, other, parameters),
         }
+    }
+
+    /// Whether a user has a right on a doctype, on some of its documents at least.
+    fn has_right(&self, ctx: &Context, meta: &DocType, right: &str) -> Value {
+        let is_none = right == "submit" && !meta.is_submittable;
+        let shared = right == "read" && !self.shared(&ctx.user, &meta.name).is_empty();
+        let held = self.reach(&ctx.user, meta, right).is_some() || shared;
+        json!({ "has_permission": held && !is_none })
     }
 
     fn call_client_write(

@@ -10,7 +10,7 @@ use crate::meta::DocType;
 use crate::site::{Context, Flavour, Site, User};
 
 /// The definitions, compact; see `field::Field::from_spec`.
-const DOCTYPES: [&str; 8] = [
+const DOCTYPES: [&str; 9] = [
     include_str!("../doctypes/core.json"),
     include_str!("../doctypes/integrations.json"),
     include_str!("../doctypes/probes.json"),
@@ -19,6 +19,7 @@ const DOCTYPES: [&str; 8] = [
     include_str!("../doctypes/sales.json"),
     include_str!("../doctypes/buying.json"),
     include_str!("../doctypes/desk.json"),
+    include_str!("../doctypes/reactions.json"),
 ];
 
 /// The records of a small company.

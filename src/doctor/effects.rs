@@ -1,0 +1,68 @@
+//! What a receiving site does by itself when a document is saved.
+
+use crate::model::{Side, Sides};
+use crate::pass::Doctype;
+use crate::site::{ErrorKind, SiteResult};
+
+use super::Finding;
+use super::read::{Acting, KINDS};
+
+/// So many are named where there may be many.
+const MOST_NAMED: usize = 5;
+
+/// The kinds of which nobody can say whether there are any. A site without such a doctype has
+/// none.
+pub fn unread(acts: &[SiteResult<Acting>]) -> Vec<Finding> {
+    let is_closed = |acts: &SiteResult<Acting>| match acts {
+        Ok(_) => false,
+        Err(error) => !matches!(error.kind, ErrorKind::NoSuchPath | ErrorKind::NotFound),
+    };
+    let closed: Vec<&str> = KINDS
+        .iter()
+        .zip(acts)
+        .filter(|(_, acts)| is_closed(acts))
+        .map(|(kind, _)| kind.doctype)
+        .collect();
+    if closed.is_empty() {
+        return Vec::new();
+    }
+    vec![Finding::warn(
+        "effects",
+        format!("whether it has any {} cannot be read", closed.join(" or ")),
+        "look on the site what happens there when a document is saved",
+    )]
+}
+
+/// What acts on the documents of a doctype, on each side that is written to.
+pub fn judge(doctype: &Doctype, acts: &Sides<Vec<SiteResult<Acting>>>) -> Vec<Finding> {
+    let direction = doctype.config.direction;
+    let receives = |side: &Side| direction.target().is_none_or(|target| target == *side);
+    let sides = Side::BOTH.into_iter().filter(receives);
+    sides.flat_map(|side| on_side(&doctype.config.doctype, &acts[side], side)).collect()
+}
+
+fn on_side(doctype: &str, acts: &[SiteResult<Acting>], side: Side) -> Vec<Finding> {
+    let acting = KINDS
+        .iter()
+        .zip(acts)
+        .filter_map(|(kind, acts)| Some((kind.doctype, acts.as_ref().ok()?.get(doctype)?)));
+    acting
+        .map(|(kind, names)| {
+            let hint = match kind {
+                "Workflow" => "a workflow may refuse what it is sent: give our user its roles",
+                "Server Script" => "see that they do not change what they are sent",
+                _ => {
+                    "they tell of our writes as of people's: leave our user out in their condition"
+                }
+            };
+            Finding::warn("effects", named(kind, names), hint).on(side)
+        })
+        .collect()
+}
+
+fn named(kind: &str, names: &[String]) -> String {
+    let shown = names.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(MOST_NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{kind} acts on every save: {shown}{more}")
+}
