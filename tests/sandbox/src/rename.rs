@@ -31,13 +31,12 @@ impl Site {
         }
         self.rewrite_links(doctype, old, new);
         self.after_rename(ctx, &doc, new)?;
-        let what = if merge { ("merged", "into") } else { ("renamed from", "to") };
-        self.leave_trace(
-            ctx,
-            doctype,
-            new,
-            &format!("{} <strong>{old}</strong> {} <strong>{new}</strong>", what.0, what.1),
-        )?;
+        let trace = if merge {
+            format!("merged <strong>{old}</strong> into <strong>{new}</strong>")
+        } else {
+            format!("renamed from <strong>{old}</strong> to <strong>{new}</strong>")
+        };
+        self.leave_trace(ctx, doctype, new, &trace)?;
         if merge {
             self.delete(ctx, doctype, old)?;
             self.rebuild_tree(&meta);

@@ -142,11 +142,11 @@ impl Site {
     /// ([`Site::webhook_answered`]).
     pub fn due_webhooks(&mut self, now: Timestamp) -> Vec<WebhookCall> {
         let now = self.own_time(now);
-        let (due, later) =
+        let (due, later): (Vec<Job>, Vec<Job>) =
             std::mem::take(&mut self.webhooks.jobs).into_iter().partition(|job| job.due <= now);
         self.webhooks.jobs = later;
         let mut calls: Vec<WebhookCall> =
-            Vec::<Job>::into_iter(due).filter_map(|job| self.call_of(job)).collect();
+            due.into_iter().filter_map(|job| self.call_of(job)).collect();
         let again = self.webhooks.again.extract_if(.., |call| call.due <= now);
         calls.extend(again);
         calls.sort_by_key(|call| call.due);
