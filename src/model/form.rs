@@ -14,6 +14,7 @@ use super::pyjson;
 use super::relation::ROWS;
 use super::schema::FieldKind;
 use super::shape::{Column, Columns, Role, Shape, Stamped};
+use super::side_effects;
 
 /// Gives a linked document's own id (`docname` in the state) for its name on the side that
 /// the document was read from, and a child row's for its name under [`ROWS`]; names that the
@@ -83,7 +84,15 @@ impl Shape {
     /// and in which it shows what users change of a submitted document by other ways.
     #[must_use]
     pub fn whole_form(&self, doc: &Doc, links: &LinkIds<'_>) -> Form {
-        self.content_form(doc, links, &|_| true)
+        let mut form = self.content_form(doc, links, &|_| true);
+        if doc.docstatus() == 1
+            && self.columns.contains_key(side_effects::STATUS)
+            && let Some(status) = doc.text(side_effects::STATUS)
+            && side_effects::is_set_by_people(status)
+        {
+            form.0.insert(side_effects::STATUS.to_owned(), status.into());
+        }
+        form
     }
 
     fn content_form(

@@ -86,6 +86,18 @@ const UNLESS: [Unless; 3] = [
 
 const POSTING_FLAG: &str = "set_posting_time";
 
+/// What a site says of a submitted document: it follows from the others made from it.
+pub const STATUS: &str = "status";
+
+/// What users say of it by a button, and no update takes.
+const SET_BY_PEOPLE: [&str; 2] = ["Closed", "On Hold"];
+
+/// Whether a status is one that users give and that nothing else brings about.
+#[must_use]
+pub fn is_set_by_people(status: &str) -> bool {
+    SET_BY_PEOPLE.contains(&status)
+}
+
 /// The fields of a doctype that are left out of a create and follow in an update.
 #[must_use]
 pub fn follow(doctype: &str) -> &'static [&'static str] {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::model::{Form, Side, Sides};
 
-/// Where a value stands: `field`, or `table, row 2: field`.
+/// Where a value stands: `field`, or `table row 2 field`.
 pub type Place = String;
 
 /// The places that `side` changed since its base and in which it differs from the other side.
@@ -30,7 +30,7 @@ pub fn unshared(base: Sides<&Form>, now: Sides<&Form>, side: Side) -> BTreeSet<P
 /// The field, or the table, of a place.
 #[must_use]
 pub fn field_of(place: &str) -> &str {
-    place.split(',').next().unwrap_or(place)
+    place.split(' ').next().unwrap_or(place)
 }
 
 /// Whether the sides have whatever either of them changed since its base.
@@ -60,7 +60,7 @@ fn places(form: &Form) -> BTreeMap<Place, &Value> {
         for (row, number) in rows.iter().zip(1..) {
             places.insert(format!("{field}, row {number}"), &ROW);
             for (inner, value) in row.as_object().into_iter().flatten() {
-                places.insert(format!("{field}, row {number}: {inner}"), value);
+                places.insert(format!("{field} row {number} {inner}"), value);
             }
         }
     }

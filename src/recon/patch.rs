@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::rows::{RowNames, match_rows, row_name};
+use crate::model::side_effects::{STATUS, is_set_by_people};
 use crate::model::{
     Column, Columns, Doc, FieldKind, Form, OpenLink, ROWS, Role, SYSTEM_FIELDS, Shape, Side, Sides,
     Translation, canonical_scalar, is_counted_name, name_text,
@@ -70,8 +71,8 @@ pub fn create_body(
             writer.body.fields.insert(field.clone(), value);
         }
     }
-    if source.docstatus() == 1 {
-        writer.body.submit();
+    if source.docstatus() != 0 {
+        writer.body.submit_like(source);
     }
     writer.body
 }
@@ -138,11 +139,7 @@ pub fn submit_body(
     let mut fields = fields.to_vec();
     fields.push("set_posting_time".to_owned());
     let mut body = update_body(shape, &fields, source, target, known, translate);
-    body.submit();
-    if source.docstatus() == 2 {
-        // The cancellation comes next.
-        body.omitted.insert("docstatus".to_owned());
-    }
+    body.submit_like(source);
     body
 }
 
@@ -155,11 +152,19 @@ pub fn cancel_body() -> Body {
 
 impl Body {
     /// Submits in the same request; where something is still to follow, with that.
-    fn submit(&mut self) {
-        if self.omitted.is_empty() {
-            self.fields.insert("docstatus".to_owned(), 1.into());
-        } else {
-            self.omitted.insert("docstatus".to_owned());
+    fn submit_like(&mut self, source: &Doc) {
+        let docstatus = "docstatus".to_owned();
+        let is_whole = self.omitted.is_empty();
+        if is_whole {
+            self.fields.insert(docstatus.clone(), 1.into());
+        }
+        // A cancellation comes next.
+        if !is_whole || source.docstatus() == 2 {
+            self.omitted.insert(docstatus);
+        }
+        // That users closed it does not go with it: it is a change of theirs all the same.
+        if source.docstatus() == 1 && source.text(STATUS).is_some_and(is_set_by_people) {
+            self.omitted.insert(STATUS.to_owned());
         }
     }
 }

@@ -58,7 +58,11 @@ impl Default for Bench {
 
 impl Bench {
     pub fn new(flavour: Flavour, options: Options) -> Self {
-        let (cloud, local) = frappe_sandbox::sites::pair(flavour, 7).unwrap();
+        Self::of(frappe_sandbox::sites::pair(flavour, 7).unwrap(), options)
+    }
+
+    /// Two sites that are furnished already.
+    pub fn of((cloud, local): (Site, Site), options: Options) -> Self {
         let serve = |site: Site| {
             let site = std::sync::Arc::new(std::sync::Mutex::new(site));
             Server::start(site, "127.0.0.1:0", options).unwrap()
