@@ -41,7 +41,6 @@ const LATER: &[&str] = &[
     "completions",
     "man",
     "--live",
-    "--allow-deletes",
     "--restore-side",
     "--accept-side",
 ];

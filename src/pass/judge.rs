@@ -122,7 +122,6 @@ fn judge_with(
     };
     let now = Sides::from_fn(|side| match &pair.now[side] {
         Observed::Present(doc) => Observed::Present(version(side, doc)),
-        Observed::Replaced(doc) => Observed::Replaced(version(side, doc)),
         Observed::Absent => Observed::Absent,
         Observed::Unknown(reason) => Observed::Unknown(reason.clone()),
     });
@@ -142,15 +141,12 @@ fn judge_with(
     })
 }
 
-/// What this version does not do is left alone.
-pub(super) fn restrained(_doctype: &Doctype, pair: &Pair, decision: Decision) -> Decision {
-    if decision.skipped || matches!(decision.action, Action::Noop) {
-        return decision;
-    }
-    let replaced = pair.now.iter().any(|(_, now)| matches!(now, Observed::Replaced(_)));
-    if replaced || matches!(decision.action, Action::Delete | Action::Forget) {
+/// What is never done, whatever was decided: a submitted document is not deleted.
+pub(super) fn restrained(pair: &Pair, decision: Decision) -> Decision {
+    let is_submitted = |side: &Side| pair.doc(*side).is_some_and(|doc| doc.docstatus() == 1);
+    if decision.action == Action::Delete && Side::BOTH.iter().any(is_submitted) {
         let reason = decision.reason;
-        return Decision::skip(format!("{reason}; deletions are not carried out in this version"));
+        return Decision::skip(format!("{reason}; a submitted document is never deleted"));
     }
     decision
 }

@@ -13,9 +13,11 @@ mod alike;
 mod apart;
 mod clocks;
 mod close;
+mod delete;
 mod doctype;
 mod execute;
 mod fetch;
+mod gone;
 mod inspect;
 mod judge;
 mod links;
@@ -29,6 +31,7 @@ mod preview;
 mod requests;
 mod reread;
 mod resolve;
+mod resolve_gone;
 mod scan;
 mod settle;
 mod summary;
@@ -48,7 +51,7 @@ pub use options::{Options, Scope, Stop, Surroundings, Watcher, is_about_the_doct
 pub use preview::Preview;
 pub use resolve::{Choice, Resolved};
 pub use scan::Ambiguous;
-pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Summary, Told};
+pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Guard, Summary, Told};
 pub use types::{
     Aside, AsideReason, Candidate, Forms, OpenLinks, Operation, Outcome, Pair, Phase, Request,
     Step, WholeForms, Write,
@@ -95,6 +98,12 @@ pub struct Pass<'a> {
     left: Option<usize>,
     /// Those that count against that already.
     taken_up: BTreeSet<Candidate>,
+    /// What became of known documents that a side did not show.
+    fates: gone::Fates,
+    /// How many more documents of a doctype may be deleted on a side.
+    deletes_left: BTreeMap<(String, Side), u64>,
+    /// The documents that count against that already.
+    to_delete: BTreeSet<Candidate>,
     summary: Summary,
 }
 
@@ -137,6 +146,9 @@ impl<'a> Pass<'a> {
             named: BTreeMap::new(),
             left: options.limit,
             taken_up: BTreeSet::new(),
+            fates: gone::Fates::new(),
+            deletes_left: BTreeMap::new(),
+            to_delete: BTreeSet::new(),
             summary: Summary::default(),
         })
     }

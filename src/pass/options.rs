@@ -23,6 +23,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Take up failed documents although their time has not come.
     pub retry_failed: bool,
+    /// Let so many documents of a doctype be deleted on a side, whatever the cap says.
+    pub allow_deletes: Option<u64>,
 }
 
 /// What a run goes through of one doctype.

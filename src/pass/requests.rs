@@ -34,6 +34,10 @@ impl Pass<'_> {
         links: &LinkTable,
         target: Side,
     ) -> anyhow::Result<Write> {
+        if decision.action == Action::Delete {
+            let doc = pair.doc(target).context("nothing to delete")?;
+            return Ok(delete(doc, decision, target));
+        }
         let from = target.opposite();
         let source = pair.doc(from).context("nothing to carry over")?;
         let translate = |linked: &str, name: &str| links.translate(from, linked, name);
@@ -159,6 +163,19 @@ fn fields_to_send(forms: &Forms, decision: &Decision, target: Side) -> Vec<Strin
         None => (&forms.now, &forms.base),
     };
     changed_fields(base.as_ref().filter(|_| decision.conflict.is_none()), now, target)
+}
+
+/// The request that deletes a document; taking the side of the deletion settles a conflict.
+fn delete(doc: &Doc, decision: &Decision, target: Side) -> Write {
+    Write {
+        side: target,
+        body: Body::default(),
+        carried: Doc::default(),
+        request: Request::Delete { doc: doc.clone() },
+        resolution: decision.conflict.map(|_| winner(target.opposite())),
+        log_as: Action::Delete,
+        owed: Map::new(),
+    }
 }
 
 fn insert(doctype: &Doctype, source: &Doc, mut body: Body, target: Side) -> Write {

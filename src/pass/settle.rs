@@ -8,11 +8,12 @@ use serde_json::{Map, Value};
 
 use crate::config::DoctypeConfig;
 use crate::identity::row_creations;
-use crate::model::{Action, Doc, Side};
-use crate::recon::Decision;
+use crate::model::{Action, Doc, Side, Sides};
+use crate::recon::{Decision, Fate};
 use crate::site::{Site, SiteError, bulk};
-use crate::state::Intent;
+use crate::state::{Intent, Unlisted};
 
+use super::delete::Deleted;
 use super::named::is_second_copy;
 use super::reread::Done;
 use super::{ActionStatus, Doctype, Pass, at};
@@ -45,13 +46,19 @@ impl Pass<'_> {
 
     fn settle_all(&mut self, config: &DoctypeConfig, intents: Vec<Intent>) -> anyhow::Result<()> {
         let doctype = self.load_doctype(config.clone())?;
-        let mut done: Vec<Done> = Vec::new();
+        let (mut done, mut deleted): (Vec<Done>, _) = (Vec::new(), Vec::new());
         for intent in intents {
-            let found = self.settle_one(&doctype, intent, &done)?;
-            done.extend(found);
+            match (intent.action, intent.answer.is_some()) {
+                (Action::Delete, true) => deleted.push(Deleted::found(intent)),
+                (Action::Delete, false) => deleted.extend(self.settle_delete(&doctype, intent)?),
+                _ => {
+                    let found = self.settle_one(&doctype, intent, &done)?;
+                    done.extend(found);
+                }
+            }
         }
         self.finish_writes(&doctype, done)?;
-        Ok(())
+        self.finish_deletes(&doctype, deleted)
     }
 
     /// `settled` are those that this settling has found already.
@@ -101,6 +108,29 @@ impl Pass<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// Whether a deletion has happened: only where all the evidence says so.
+    fn settle_delete(
+        &mut self,
+        doctype: &Doctype,
+        intent: Intent,
+    ) -> anyhow::Result<Option<Deleted>> {
+        let (side, now) = (intent.side, self.now());
+        let name = intent.target_name.clone().unwrap_or_default();
+        let creation = intent.target.as_ref().map(|doc| doc.creation().to_owned());
+        let found = read_one(self.sites[side], doctype, side, &name).map_err(at(side))?;
+        if found.is_some_and(|doc| Some(doc.creation()) == creation.as_deref()) {
+            self.state.void_intent(intent.id, "the document is still there", now)?;
+            return Ok(None);
+        }
+        let asked = Unlisted { record: intent.record, side, name, creation };
+        self.ask(&doctype.config.doctype, &[asked], Sides::new(u64::MAX, u64::MAX))?;
+        if self.fates.get(&(intent.record, side)) == Some(&Fate::Gone) {
+            return Ok(Some(Deleted::found(intent)));
+        }
+        self.state.void_intent(intent.id, "nobody can say whether it happened", now)?;
+        Ok(None)
     }
 
     /// What our request left behind, of a target as it stands now. Where somebody else saved

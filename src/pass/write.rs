@@ -7,6 +7,7 @@ use crate::model::{Doc, Side, Sides};
 use crate::site::{ErrorKind, ServerClock, Site, SiteError, bulk};
 use crate::state::{NewIntent, State};
 
+use super::delete::{Deleted, delete_one};
 use super::requests::sent_fields;
 use super::workers::{Lane, Turn};
 use super::{Aside, AsideReason, Doctype, Operation, Outcome, Pass, Request, Stop, Write};
@@ -23,18 +24,24 @@ impl Pass<'_> {
         }
         let (sent, outage) = self.send(doctype, &writes)?;
         let mut aside = Vec::new();
-        let mut done = Vec::new();
+        let (mut done, mut deleted) = (Vec::new(), Vec::new());
         for ((operation, write), sent) in writes.into_iter().zip(sent) {
             // Without an intent its turn never came.
             let Some(intent) = sent.intent else { continue };
             match sent.outcome {
+                Some(Outcome::Written(_)) if matches!(write.request, Request::Delete { .. }) => {
+                    deleted.push(Deleted::of(&operation, &write, intent));
+                }
                 Some(Outcome::Written(answer)) => {
                     done.extend(self.named_right(doctype, &operation, &write, intent, answer)?);
                 }
-                other => aside.extend(self.not_written(&operation, intent, other)?),
+                other => {
+                    aside.extend(self.not_written(&operation, intent, other)?);
+                }
             }
         }
         aside.extend(self.finish_writes(doctype, done)?);
+        self.finish_deletes(doctype, deleted)?;
         outage.map_or(Ok(aside), |stop| Err(stop.into()))
     }
 
@@ -43,6 +50,7 @@ impl Pass<'_> {
         let (target_name, target_modified) = match &write.request {
             Request::Insert { name } => (name.clone(), None),
             Request::Update { name, modified } => (Some(name.clone()), Some(modified.clone())),
+            Request::Delete { doc } => (Some(doc.name()), Some(doc.modified().to_owned())),
         };
         NewIntent {
             record: pair.record.id,
@@ -227,6 +235,7 @@ fn send_one(
     let site = sites[write.side];
     let name = &doctype.config.doctype;
     match &write.request {
+        Request::Delete { doc } => delete_one(site, name, doc),
         Request::Insert { .. } => match site.insert(name, &write.body.fields) {
             Ok(answer) => Outcome::Written(answer),
             Err(error) if error.kind == ErrorKind::Duplicate => Outcome::Taken(error.message),

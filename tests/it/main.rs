@@ -16,6 +16,7 @@ mod decision_table;
 mod demo;
 mod doctor;
 mod exits;
+mod gone;
 mod ingest;
 mod kill;
 mod metadata;
