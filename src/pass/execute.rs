@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::model::{Action, ConflictKind, Direction, OpenLink, Side, Sides};
-use crate::recon::{Decision, Observed};
+use crate::recon::{Decision, Observed, Renaming};
 use crate::state::{
     Closing, Failure, LogEntry, LogStatus, NewConflict, Record, RecordStatus, StatusChange, stamp,
 };
@@ -70,6 +70,10 @@ impl Pass<'_> {
         let Operation { pair, forms, decision, .. } = operation;
         let mut closing = agreed(doctype, pair, forms)?;
         if is_unchanged(forms, pair) {
+            if let Renaming::Keep(reason) = self.renaming(doctype, pair) {
+                let kept = Decision { action: Action::Rename, ..Decision::skip(reason) };
+                closing.log = Some(self.entry(&kept, LogStatus::Success, None));
+            }
             return Some(closing);
         }
         let adopted =

@@ -67,6 +67,7 @@ impl Pass<'_> {
             return Ok(false);
         }
         self.ask(&doctype.config.doctype, &missing, Sides::new(u64::MAX, u64::MAX))?;
+        self.look_at_referrers(&doctype.config.doctype, &missing)?;
         let renamed = |one: &Unlisted| {
             matches!(self.fates.get(&(one.record, one.side)), Some(Fate::Renamed(_)))
         };

@@ -54,7 +54,33 @@ impl Pass<'_> {
                 return Ok(Some(too_many(config, gone_on.opposite(), enough[gone_on])));
             }
         }
+        self.look_at_referrers(&config.doctype, &missing)?;
         Ok(None)
+    }
+
+    /// What links to a document that is gone may link to another one now, as after a merge,
+    /// without having been saved: it is looked at in this run, or in the next one.
+    pub(super) fn look_at_referrers(
+        &mut self,
+        doctype: &str,
+        missing: &[Unlisted],
+    ) -> anyhow::Result<()> {
+        let now = self.now();
+        for side in Side::BOTH {
+            let gone = missing.iter().filter(|one| {
+                one.side == side && self.fates.get(&(one.record, side)) == Some(&Fate::Gone)
+            });
+            let names: BTreeSet<String> = gone.map(|one| one.name.clone()).collect();
+            if names.is_empty() {
+                continue;
+            }
+            for (referrer, record) in self.state.mark_referrers(side, &names, now)? {
+                if referrer != doctype && !self.ahead.contains(&referrer) {
+                    self.referrers.entry(referrer).or_default().insert(record);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The documents that are certainly gone, each with the side.

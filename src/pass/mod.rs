@@ -28,6 +28,7 @@ mod named;
 mod options;
 mod plan;
 mod preview;
+mod renames;
 mod requests;
 mod reread;
 mod resolve;
@@ -104,6 +105,10 @@ pub struct Pass<'a> {
     deletes_left: BTreeMap<(String, Side), u64>,
     /// The documents that count against that already.
     to_delete: BTreeSet<Candidate>,
+    /// Documents of doctypes that the run has left behind, which link to what is gone.
+    referrers: BTreeMap<String, BTreeSet<Candidate>>,
+    /// How often a site refused to rename a document, and with what words.
+    not_renamed: BTreeMap<Candidate, (u32, String)>,
     summary: Summary,
 }
 
@@ -149,6 +154,8 @@ impl<'a> Pass<'a> {
             fates: gone::Fates::new(),
             deletes_left: BTreeMap::new(),
             to_delete: BTreeSet::new(),
+            referrers: BTreeMap::new(),
+            not_renamed: BTreeMap::new(),
             summary: Summary::default(),
         })
     }
@@ -165,7 +172,19 @@ impl<'a> Pass<'a> {
             self.ahead = ahead.collect();
             waiting.extend(self.pass_over(scope)?);
         }
+        for scope in scopes.iter().filter(|scope| scope.is_whole()) {
+            waiting.extend(self.left_behind(&scope.config)?);
+        }
         self.finish(waiting)
+    }
+
+    /// Documents of a doctype that turned out to need a look after its turn.
+    fn left_behind(&mut self, config: &DoctypeConfig) -> anyhow::Result<Option<Waiting>> {
+        let Some(records) = self.referrers.remove(&config.doctype) else { return Ok(None) };
+        let doctype = self.load_doctype(self.effective(config))?;
+        let reason = || AsideReason::Rest;
+        let aside = records.into_iter().map(|candidate| Aside { candidate, reason: reason() });
+        Ok(Some((doctype, aside.collect())))
     }
 
     /// What was done so far, with what the state says of everything in the run's scope.

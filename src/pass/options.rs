@@ -46,6 +46,12 @@ impl Scope {
         Self::named(config, Vec::new())
     }
 
+    /// Whether all documents of the doctype are meant.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.names.is_empty() && self.told.is_empty()
+    }
+
     /// Some documents of a doctype, by any of their names.
     #[must_use]
     pub fn named(config: DoctypeConfig, names: Vec<String>) -> Self {

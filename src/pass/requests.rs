@@ -18,6 +18,7 @@ use crate::state::{Record, RecordStatus, Resolution};
 
 use super::apart::settled_by_create;
 use super::named::wanted_name;
+use super::renames::rename;
 use super::{Doctype, Forms, OpenLinks, Pair, Pass, Request, Step, Write};
 
 /// The link of an amendment to its original.
@@ -37,6 +38,9 @@ impl Pass<'_> {
         if decision.action == Action::Delete {
             let doc = pair.doc(target).context("nothing to delete")?;
             return Ok(delete(doc, decision, target));
+        }
+        if decision.action == Action::Rename {
+            return rename(pair, target).context("nothing to rename");
         }
         let from = target.opposite();
         let source = pair.doc(from).context("nothing to carry over")?;
@@ -245,6 +249,9 @@ pub(super) fn sent_fields(write: &Write) -> Doc {
     let mut sent: Map<String, Value> = write.body.fields.clone();
     if let Request::Update { modified, .. } = &write.request {
         sent.insert("modified".to_owned(), modified.clone().into());
+    }
+    if let Request::Rename { new, .. } = &write.request {
+        sent.insert("name".to_owned(), new.clone().into());
     }
     Doc(sent)
 }

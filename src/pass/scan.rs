@@ -98,10 +98,7 @@ impl Pass<'_> {
 
     pub(super) fn log_renames(&mut self, renamed: &[Renamed]) -> anyhow::Result<()> {
         for Renamed { record, side, old, new } in renamed {
-            let message = format!(
-                "renamed on {side} from {old} to {new}; the map follows, the other side keeps its \
-                 name in this version"
-            );
+            let message = format!("renamed on {side} from {old} to {new}");
             let entry = LogEntry {
                 run: self.run,
                 action: Action::Rename,

@@ -15,6 +15,7 @@ use crate::state::{Intent, Unlisted};
 
 use super::delete::Deleted;
 use super::named::is_second_copy;
+use super::renames::Renamed;
 use super::reread::Done;
 use super::{ActionStatus, Doctype, Pass, at};
 
@@ -46,11 +47,14 @@ impl Pass<'_> {
 
     fn settle_all(&mut self, config: &DoctypeConfig, intents: Vec<Intent>) -> anyhow::Result<()> {
         let doctype = self.load_doctype(config.clone())?;
-        let (mut done, mut deleted): (Vec<Done>, _) = (Vec::new(), Vec::new());
+        let mut done: Vec<Done> = Vec::new();
+        let (mut deleted, mut renamed) = (Vec::new(), Vec::new());
         for intent in intents {
             match (intent.action, intent.answer.is_some()) {
                 (Action::Delete, true) => deleted.push(Deleted::found(intent)),
                 (Action::Delete, false) => deleted.extend(self.settle_delete(&doctype, intent)?),
+                (Action::Rename, true) => renamed.push(Renamed::found(&intent)),
+                (Action::Rename, false) => renamed.extend(self.settle_rename(&doctype, &intent)?),
                 _ => {
                     let found = self.settle_one(&doctype, intent, &done)?;
                     done.extend(found);
@@ -58,7 +62,9 @@ impl Pass<'_> {
             }
         }
         self.finish_writes(&doctype, done)?;
-        self.finish_deletes(&doctype, deleted)
+        self.finish_deletes(&doctype, deleted)?;
+        self.finish_renames(&doctype, renamed)?;
+        Ok(())
     }
 
     /// `settled` are those that this settling has found already.
@@ -108,6 +114,23 @@ impl Pass<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// Whether a rename has happened: the very same document has the new name.
+    fn settle_rename(
+        &mut self,
+        doctype: &Doctype,
+        intent: &Intent,
+    ) -> anyhow::Result<Option<Renamed>> {
+        let (side, now) = (intent.side, self.now());
+        let name = intent.sent.name();
+        let found = read_one(self.sites[side], doctype, side, &name).map_err(at(side))?;
+        let creation = intent.target.as_ref().map(Doc::creation);
+        if found.is_some_and(|doc| Some(doc.creation()) == creation) {
+            return Ok(Some(Renamed::found(intent)));
+        }
+        self.state.void_intent(intent.id, "the document does not have the new name", now)?;
+        Ok(None)
     }
 
     /// Whether a deletion has happened: only where all the evidence says so.

@@ -159,6 +159,13 @@ pub enum Request {
         /// The document as read: there is no lock, so it is read once more just before.
         doc: Doc,
     },
+    /// An existing document gets another name.
+    Rename {
+        /// Its name until now.
+        old: String,
+        /// Its name from now on.
+        new: String,
+    },
 }
 
 /// What came of a request.
@@ -170,6 +177,8 @@ pub enum Outcome {
     Moved,
     /// The site says that such a document is there already: nothing was written.
     Taken(String),
+    /// The site does not let the document have this name.
+    NotRenamed(String),
     /// The site refused, or did not answer.
     Failed(SiteError),
 }

@@ -12,6 +12,7 @@ mod docstatus;
 mod entered;
 mod guard;
 mod patch;
+mod rename;
 mod rows;
 
 pub use absence::{Asked, Fate, Lookalike, Single, fate};
@@ -27,4 +28,5 @@ pub use guard::{deletes_left, went_back};
 pub use patch::{
     Body, Translate, cancel_body, changed_fields, create_body, submit_body, update_body,
 };
+pub use rename::{Names, Renaming, renaming};
 pub use rows::{RowNames, match_rows, row_name};

@@ -4,11 +4,13 @@
 //! The rules kept here: not listed is not gone (invariant 2), so nothing here concludes
 //! anything; a tombstone keeps its names and its base, so that links to it still translate.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use rusqlite::params;
 
 use super::error::StateResult;
-use super::records::{expect_record, refresh_is_syncing};
+use super::records::{OWN_ID, expect_record, refresh_is_syncing};
 use super::types::{CandidateQuery, LogEntry, NewConflict};
 use super::words::{RecordStatus, Resolution};
 use super::{State, StateError, collect, conflicts, count, for_side, journal, log, time};
@@ -123,6 +125,77 @@ impl State {
         })
     }
 
+    /// The documents that had these names on a side before: the id of each in the state, and
+    /// until when; in this order.
+    pub fn former_names(
+        &self,
+        doctype: &str,
+        side: Side,
+        names: &[String],
+    ) -> StateResult<BTreeMap<String, Vec<(String, Timestamp)>>> {
+        let sql = format!(
+            "SELECT {OWN_ID}, former.until FROM former_names former
+             JOIN sync_records r ON r.id = former.record
+             WHERE former.doctype = ? AND former.side = ? AND former.name = ?
+             ORDER BY former.until",
+        );
+        let mut statement = self.connection.prepare_cached(&for_side(side, &sql))?;
+        let mut former = BTreeMap::new();
+        for name in names {
+            let found = collect(&mut statement, [doctype, side.as_str(), name], |row| {
+                Ok((row.get(0)?, time::parse(&row.get::<_, String>(1)?)?))
+            })?;
+            if !found.is_empty() {
+                former.insert(name.clone(), found);
+            }
+        }
+        Ok(former)
+    }
+
+    /// Makes candidates of the documents in step whose base holds one of these names of a side:
+    /// what links to a document that is gone may link to another one now without having been
+    /// saved. Gives their doctypes and records. Reads every base once.
+    pub fn mark_referrers(
+        &mut self,
+        side: Side,
+        names: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> StateResult<Vec<(String, i64)>> {
+        self.write(|transaction| {
+            let sql = for_side(
+                side,
+                "SELECT id, doctype, {s}_name, {s}_base FROM sync_records
+                 WHERE sync_status = 'synced'",
+            );
+            let mut referrers = Vec::new();
+            let mut rows = transaction.prepare_cached(&sql)?;
+            let mut rows = rows.query([])?;
+            while let Some(row) = rows.next()? {
+                let name: Option<String> = row.get(2)?;
+                let base: Option<String> = row.get(3)?;
+                let is_itself = name.is_some_and(|name| names.contains(&name));
+                if !is_itself && base.is_some_and(|base| holds_one(&base, names)) {
+                    referrers.push((row.get(1)?, row.get(0)?));
+                }
+            }
+            let mut mark = transaction.prepare_cached(
+                "UPDATE sync_records SET sync_status = 'pending', reason = ?, updated_at = ?
+                 WHERE id = ?",
+            )?;
+            let reason = format!("may link to a document that is gone on {side}");
+            for (_, record) in &referrers {
+                mark.execute(params![reason, time::stamp(now), record])?;
+            }
+            Ok(referrers)
+        })
+    }
+
+    /// Whether a document has an open conflict.
+    pub fn is_in_conflict(&self, record: i64) -> StateResult<bool> {
+        let sql = "SELECT 1 FROM conflict_records WHERE record = ? AND resolved = FALSE";
+        Ok(self.connection.prepare_cached(sql)?.exists([record])?)
+    }
+
     /// How many living documents of a doctype are known on a side.
     pub fn known_on(&self, doctype: &str, side: Side) -> StateResult<u64> {
         let sql = for_side(
@@ -180,6 +253,17 @@ impl State {
             Ok(())
         })
     }
+}
+
+/// Whether one of these names is a text in a document's JSON. A name with a quote or a backslash
+/// in it is written otherwise there and looked for by itself.
+fn holds_one(json: &str, names: &BTreeSet<String>) -> bool {
+    let is_escaped = |name: &&String| name.contains(['"', '\\']);
+    json.split('"').any(|text| names.contains(text))
+        || names
+            .iter()
+            .filter(is_escaped)
+            .any(|name| serde_json::to_string(name).is_ok_and(|written| json.contains(&written)))
 }
 
 /// Takes a record's name on a side away from it.

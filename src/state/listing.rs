@@ -236,10 +236,11 @@ impl Absorption<'_> {
                 break;
             }
         }
-        let sql = for_side(side, "UPDATE sync_records SET {s}_name = NULL WHERE id = ?");
+        let sql =
+            for_side(side, "UPDATE sync_records SET {s}_name = NULL, updated_at = ? WHERE id = ?");
         let mut release = self.transaction.prepare_cached(&sql)?;
         for rename in &renames {
-            release.execute([rename.record])?;
+            release.execute(params![self.now, rename.record])?;
         }
         let sql = for_side(
             side,

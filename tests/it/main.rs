@@ -22,6 +22,7 @@ mod kill;
 mod metadata;
 mod names;
 mod reading;
+mod renames;
 mod resolve;
 mod second_pass;
 mod submitted;
