@@ -16,7 +16,7 @@ pub(super) const MIGRATIONS: [&str; 4] = [
     include_str!("sql/0001_initial.sql"),
     include_str!("sql/0002_names.sql"),
     include_str!("sql/0003_metadata.sql"),
-    include_str!("sql/0003_former_names.sql"),
+    include_str!("sql/0004_former_names.sql"),
 ];
 
 /// The newest schema version.
