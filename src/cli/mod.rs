@@ -35,16 +35,8 @@ use crate::report::{Color, LogFormat, Report};
 use crate::state::StateError;
 
 /// Commands and options of later versions: refused, never accepted and ignored.
-const LATER: &[&str] = &[
-    "listen",
-    "verify",
-    "completions",
-    "man",
-    "--live",
-    "--allow-deletes",
-    "--restore-side",
-    "--accept-side",
-];
+const LATER: &[&str] =
+    &["listen", "verify", "completions", "man", "--live", "--restore-side", "--accept-side"];
 
 /// Keeps two Frappe/ERPNext sites in step, both ways, over their REST API.
 #[derive(Debug, Parser)]

@@ -14,7 +14,7 @@ use super::sync::SyncOptions;
 use super::{Exit, tell};
 use crate::config::Config;
 use crate::model::{Side, Sides};
-use crate::pass::{ActionStatus, Options, Pass, Scope, Stop, Summary, Surroundings};
+use crate::pass::{ActionStatus, Guard, Options, Pass, Scope, Stop, Summary, Surroundings};
 use crate::report::{Progress, Report, render_actions, render_summary};
 use crate::site::Site;
 use crate::site::http::HttpSite;
@@ -58,6 +58,7 @@ impl<'a> Run<'a> {
             limit: args.limit,
             dry_run: args.dry_run,
             retry_failed: args.retry_failed,
+            allow_deletes: args.allow_deletes,
         };
         let report = Arc::clone(report);
         let more = Map::new();
@@ -201,17 +202,22 @@ impl Document {
         }
         self.show_failures(report);
         for counts in &self.summary.doctypes {
-            if let Some(problem) = counts.error.as_ref().or(counts.guard.as_ref()) {
+            if let Some(problem) = counts.problem() {
                 report.error(&format!("{}: {problem}", counts.doctype));
             }
             if let Some((side, kind)) = counts.refused {
                 report.hint(&kind.doctype_hint(side));
             }
-            if counts.guard.is_some() {
-                report.hint(
+            match counts.guard {
+                Some(Guard::WentBack(_)) => report.hint(
                     "find out what happened to that site; to go on with it as it is, move the \
                      state database away and begin anew with --new-state",
-                );
+                ),
+                Some(Guard::TooManyGone(_)) => report.hint(
+                    "find out who deleted them; if they are to go on the other side as well, run \
+                     again with --allow-deletes N",
+                ),
+                None => {}
             }
         }
         report.data(&render_summary(&self.summary, self.dry_run));

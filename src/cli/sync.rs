@@ -40,6 +40,9 @@ pub struct SyncOptions {
     /// Take up failed documents now
     #[arg(long)]
     pub retry_failed: bool,
+    /// Let so many documents of each doctype be deleted on each side, whatever the cap in sync.toml says
+    #[arg(long, value_name = "N")]
+    pub allow_deletes: Option<u64>,
     /// Create a missing state database
     #[arg(long)]
     pub new_state: bool,

@@ -26,18 +26,13 @@ const fn whole(key: &'static str, instead: &'static str) -> NotYet {
 }
 
 const POLICIES: &str = "use latest_timestamp, cloud_wins, local_wins or manual";
-const KEEP: &str = "leave the key out, or use keep: deletions are left alone and counted";
 const LEAVE_OUT_KEY: &str = "leave the key out";
 const LEAVE_OUT_SECTION: &str = "leave the section out";
 
 /// Everything that is not in this version.
 pub(super) const NOT_YET: &[NotYet] = &[
     word("sync.conflict_resolution", "merge", POLICIES),
-    word("sync.deletes", "propagate", KEEP),
-    word("sync.deletes", "recreate", KEEP),
     word("doctypes.*.conflict_resolution", "merge", POLICIES),
-    word("doctypes.*.deletes", "propagate", KEEP),
-    word("doctypes.*.deletes", "recreate", KEEP),
     whole("doctypes.*.child_keys", LEAVE_OUT_KEY),
     whole("alerts", LEAVE_OUT_SECTION),
     whole("metrics", LEAVE_OUT_SECTION),

@@ -91,10 +91,9 @@ fn observed(second: i64, stages: bool) -> impl Strategy<Value = Observed<Version
         Version { form: open(&whole), whole: Some(whole), saved }
     });
     prop_oneof![
-        6 => version.clone().prop_map(Observed::Present),
+        6 => version.prop_map(Observed::Present),
         2 => Just(Observed::Absent),
         1 => Just(Observed::Unknown("hidden".to_owned())),
-        1 => version.prop_map(Observed::Replaced),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! What a first meeting would do to the documents that stand on both sides already.
 
 use crate::model::{Action, ConflictKind, Direction};
-use crate::pass::{ActionLine, ActionStatus, Preview};
+use crate::pass::{ActionLine, ActionStatus, DoctypeSummary, Preview};
 
 use super::Finding;
 
@@ -10,8 +10,7 @@ pub fn judge(preview: &Preview) -> Vec<Finding> {
     let mut findings = vec![meeting(preview)];
     findings.extend(failing(preview));
     let counts = preview.summary.doctypes.first();
-    if let Some(problem) = counts.and_then(|counts| counts.error.as_ref().or(counts.guard.as_ref()))
-    {
+    if let Some(problem) = counts.and_then(DoctypeSummary::problem) {
         findings =
             vec![Finding::fail("meeting", problem, "see what is wrong with that side first")];
     }

@@ -9,7 +9,7 @@ use super::*;
 use crate::config::SiteConfig;
 use crate::identity::Naming;
 use crate::model::{Action, ConflictKind, Direction, NamesRule, Schema, Shape, Submitted};
-use crate::pass::{ActionLine, ActionStatus, DoctypeSummary, Preview, Summary};
+use crate::pass::{ActionLine, ActionStatus, DoctypeSummary, Guard, Preview, Summary};
 use crate::secret::Secret;
 use crate::site::bulk::Rules;
 use crate::site::{RateLimit, ServerClock, SiteError, SiteResult};
@@ -366,7 +366,7 @@ fn what_a_first_meeting_does() {
         ]
     );
     let mut guarded = preview(1, Vec::new(), 0);
-    let guard = Some("a restored backup?".to_owned());
+    let guard = Some(Guard::WentBack("a restored backup?".to_owned()));
     guarded.summary.doctypes.push(DoctypeSummary { guard, ..DoctypeSummary::default() });
     assert_eq!(said(meeting::judge(&guarded)), ["fail meeting: a restored backup?"]);
 }

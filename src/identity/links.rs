@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::naming::Naming;
 use crate::model::{NamesRule, OpenLink, ROWS, Side, Translation};
 
@@ -24,6 +26,7 @@ pub struct LinkTable {
     rules: BTreeMap<String, NamesRule>,
     waiting: BTreeSet<String>,
     cloned: BTreeSet<(String, String)>,
+    former: BTreeMap<(Side, String, String), Vec<(String, Timestamp)>>,
     rows: BTreeMap<(Side, String), RowPair>,
 }
 
@@ -40,6 +43,18 @@ impl LinkTable {
     /// Adds a document that the state knows by this name on this side.
     pub fn add_known(&mut self, side: Side, doctype: &str, name: &str, known: Known) {
         self.known.insert((side, doctype.to_owned(), name.to_owned()), known);
+    }
+
+    /// Adds the documents that had this name before, each by its id and until when, in this
+    /// order.
+    pub fn add_former(
+        &mut self,
+        side: Side,
+        doctype: &str,
+        name: &str,
+        former: Vec<(String, Timestamp)>,
+    ) {
+        self.former.insert((side, doctype.to_owned(), name.to_owned()), former);
     }
 
     /// Adds a doctype's naming rule and what the configuration says about its names.
@@ -71,6 +86,21 @@ impl LinkTable {
             return self.row(side, name).map(|row| row.id.clone());
         }
         self.find(side, doctype, name).map(|known| known.docname.clone())
+    }
+
+    /// The same for a document as it was at some time: a name that has been taken away since
+    /// means the document that had it then.
+    #[must_use]
+    pub fn id_at(
+        &self,
+        side: Side,
+        doctype: &str,
+        name: &str,
+        time: Option<Timestamp>,
+    ) -> Option<String> {
+        let former = self.former.get(&(side, doctype.to_owned(), name.to_owned()));
+        let then = former.into_iter().flatten().find(|(_, until)| Some(*until) >= time);
+        then.map(|(id, _)| id.clone()).or_else(|| self.id(side, doctype, name))
     }
 
     /// What the link is called on the other side. A name is sent as it stands only where the
@@ -162,6 +192,28 @@ mod tests {
             Translation::Name("SO-7".to_owned())
         );
         assert_eq!(table.id(Side::Cloud, "Sales Order", "SO-1").as_deref(), Some("SO-1"));
+    }
+
+    /// ACME was renamed, and another document has the name since.
+    #[test]
+    fn an_old_link_means_the_document_that_had_the_name_then() {
+        let mut table = table();
+        let known = |id: &str| Known {
+            docname: id.to_owned(),
+            other_name: Some(id.to_owned()),
+            in_step: true,
+        };
+        table.add_known(Side::Cloud, "Customer", "ACME", known("ACME#9"));
+        table.add_known(Side::Cloud, "Customer", "ACME Ltd", known("ACME"));
+        let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
+        let until = at("2026-02-01T00:00:00Z").unwrap();
+        table.add_former(Side::Cloud, "Customer", "ACME", vec![("ACME".to_owned(), until)]);
+        let id_at = |name, time| table.id_at(Side::Cloud, "Customer", name, time);
+        assert_eq!(id_at("ACME", at("2026-01-01T00:00:00Z")).as_deref(), Some("ACME"));
+        assert_eq!(id_at("ACME", at("2026-03-01T00:00:00Z")).as_deref(), Some("ACME#9"));
+        assert_eq!(id_at("ACME Ltd", at("2026-01-01T00:00:00Z")).as_deref(), Some("ACME"));
+        assert_eq!(table.id(Side::Cloud, "Customer", "ACME").as_deref(), Some("ACME#9"));
+        assert_eq!(table.id_at(Side::Local, "Customer", "ACME", None), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::model::{Action, ConflictKind, Direction, OpenLink, Side, Sides};
-use crate::recon::Decision;
+use crate::recon::{Decision, Observed, Renaming};
 use crate::state::{
     Closing, Failure, LogEntry, LogStatus, NewConflict, Record, RecordStatus, StatusChange, stamp,
 };
@@ -44,6 +44,11 @@ impl Pass<'_> {
                 Step::Agree => closings.extend(self.agree(doctype, &operation)),
                 Step::Record => self.record_conflict(&operation)?,
                 Step::Skip => self.skip(doctype, &operation)?,
+                Step::Forget => self.forget(&operation)?,
+                Step::NameTaken => aside.push(Aside {
+                    candidate: operation.pair.record.id,
+                    reason: AsideReason::NameTaken,
+                }),
                 Step::Fail(message) => self.fail(&operation.pair, &operation.decision, &message)?,
                 Step::Wait(link) => aside.push(Aside {
                     candidate: operation.pair.record.id,
@@ -65,6 +70,10 @@ impl Pass<'_> {
         let Operation { pair, forms, decision, .. } = operation;
         let mut closing = agreed(doctype, pair, forms)?;
         if is_unchanged(forms, pair) {
+            if let Renaming::Keep(reason) = self.renaming(doctype, pair) {
+                let kept = Decision { action: Action::Rename, ..Decision::skip(reason) };
+                closing.log = Some(self.entry(&kept, LogStatus::Success, None));
+            }
             return Some(closing);
         }
         let adopted =
@@ -124,6 +133,9 @@ impl Pass<'_> {
             log: is_news.then(|| self.entry(decision, LogStatus::Success, None)),
         };
         self.state.set_status(&[change], now)?;
+        let unknown = pair.now.iter().filter(|(_, now)| matches!(now, Observed::Unknown(_)));
+        let unknown: Vec<(i64, Side)> = unknown.map(|(side, _)| (record.id, side)).collect();
+        self.state.clear_seen(&unknown, now)?;
         self.report(record, decision, ActionStatus::Skipped, None);
         Ok(())
     }
@@ -179,6 +191,11 @@ impl Pass<'_> {
                 AsideReason::Waits(link) => self.waiting_for(&link, target, place)?,
                 AsideReason::Taken(message) => format!("{place}: {message}"),
                 AsideReason::Held(message) => message,
+                AsideReason::NameTaken => {
+                    let reason = format!("its name is still another document's on {place}");
+                    self.leave_for_next_run(&record, &reason);
+                    continue;
+                }
                 // Somebody is at work on it: the next run takes it up.
                 AsideReason::Moved | AsideReason::Rest | AsideReason::Last => {
                     self.leave_for_next_run(&record, "edited while it was being synced");
@@ -294,9 +311,12 @@ impl Pass<'_> {
             Step::Fail(message) => (ActionStatus::Failed, Some(message.clone())),
             Step::Record => (ActionStatus::Conflict, None),
             Step::Skip => (ActionStatus::Skipped, None),
-            Step::Agree | Step::Send(_) | Step::Wait(_) | Step::Last => {
-                (ActionStatus::Planned, None)
-            }
+            Step::Agree
+            | Step::Send(_)
+            | Step::Wait(_)
+            | Step::NameTaken
+            | Step::Last
+            | Step::Forget => (ActionStatus::Planned, None),
         };
         let counts = self.counts(&pair.record.doctype);
         match status {

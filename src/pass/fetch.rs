@@ -2,15 +2,15 @@
 //!
 //! The rule kept here: the name in the answer says which document it is (a site's lookups
 //! ignore case and accents), and a document counts as absent only on a side where it was
-//! never seen; one that was known and does not come is unknown (invariant 2).
+//! never seen; one that was known and does not come is asked for (`gone`, invariant 2).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::identity::fold_name;
 use crate::model::{Doc, Side, Sides};
-use crate::recon::{Observed, went_back};
+use crate::recon::{Fate, Observed, went_back};
 use crate::site::bulk;
-use crate::state::Record;
+use crate::state::{Record, Unlisted};
 
 use super::{Candidate, Doctype, Pair, Pass, at};
 
@@ -27,8 +27,14 @@ impl Pass<'_> {
     ) -> anyhow::Result<Vec<Pair>> {
         let living: Vec<Candidate> =
             candidates.iter().filter(|id| !self.joined.contains(id)).copied().collect();
-        let records = self.state.load_records(&living)?;
+        let mut records = self.state.load_records(&living)?;
         let mut found = self.read(doctype, &records)?;
+        if self.ask_for_missing(doctype, &records, &found)? {
+            records = self.state.load_records(&living)?;
+            let read = self.read(doctype, &self.renamed_among(&records))?;
+            found.cloud.extend(read.cloud);
+            found.local.extend(read.local);
+        }
         let mut pairs = Vec::with_capacity(records.len());
         for record in records {
             if !self.joined.contains(&record.id) {
@@ -36,6 +42,46 @@ impl Pass<'_> {
             }
         }
         Ok(pairs)
+    }
+
+    /// Finds out what became of known documents that were not read under their names. Says
+    /// whether one of them has another name now.
+    fn ask_for_missing(
+        &mut self,
+        doctype: &Doctype,
+        records: &[Record],
+        found: &Sides<Found>,
+    ) -> anyhow::Result<bool> {
+        let mut missing = Vec::new();
+        for record in records.iter().filter(|record| !record.is_syncing) {
+            for side in Side::BOTH {
+                let Some(name) = record.names[side].clone() else { continue };
+                let creation = record.creations[side].clone();
+                let is_there = found[side].get(&name).is_some_and(|doc| is_same(record, side, doc));
+                if !is_there && !self.fates.contains_key(&(record.id, side)) {
+                    missing.push(Unlisted { record: record.id, side, name, creation });
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(false);
+        }
+        self.ask(&doctype.config.doctype, &missing, Sides::new(u64::MAX, u64::MAX))?;
+        self.look_at_referrers(&doctype.config.doctype, &missing)?;
+        let renamed = |one: &Unlisted| {
+            matches!(self.fates.get(&(one.record, one.side)), Some(Fate::Renamed(_)))
+        };
+        Ok(missing.iter().any(renamed))
+    }
+
+    /// Those of the records whose names have changed while they were looked for.
+    fn renamed_among(&self, records: &[Record]) -> Vec<Record> {
+        let is_renamed = |record: &&Record| {
+            Side::BOTH
+                .into_iter()
+                .any(|side| matches!(self.fates.get(&(record.id, side)), Some(Fate::Renamed(_))))
+        };
+        records.iter().filter(is_renamed).cloned().collect()
     }
 
     /// Reads the records' documents.
@@ -78,17 +124,47 @@ impl Pass<'_> {
     fn pair(
         &mut self,
         doctype: &Doctype,
-        record: Record,
+        mut record: Record,
         found: &mut Sides<Found>,
     ) -> anyhow::Result<Pair> {
         let mut now = Sides::new(Observed::Absent, Observed::Absent);
         for side in Side::BOTH {
-            now[side] = match &record.names[side] {
-                Some(name) => known_document(&record, side, found[side].remove(name)),
+            now[side] = match record.names[side].clone() {
+                Some(name) => self.known(&mut record, side, found[side].remove(&name))?,
+                // It had a name here when it was in step: another document has that now.
+                None if record.bases.is_some() => Observed::Absent,
                 None => self.counterpart(doctype, &record, side, &found[side])?,
             };
         }
         Ok(Pair { record, now })
+    }
+
+    /// A document that a side is known to have.
+    fn known(
+        &mut self,
+        record: &mut Record,
+        side: Side,
+        doc: Option<Doc>,
+    ) -> anyhow::Result<Observed<Doc>> {
+        let stranger = match doc {
+            Some(doc) if is_same(record, side, &doc) => return Ok(present(record, side, doc)),
+            other => other,
+        };
+        Ok(match self.fates.get(&(record.id, side)) {
+            Some(Fate::Gone) => {
+                if stranger.is_some() {
+                    let now = self.now();
+                    self.state.release_name(record.id, side, now)?;
+                    record.names[side] = None;
+                }
+                Observed::Absent
+            }
+            Some(Fate::Renamed(new)) => {
+                Observed::Unknown(format!("called {new} now; the next run looks at it again"))
+            }
+            Some(Fate::Unknown(reason)) => Observed::Unknown(reason.clone()),
+            None => Observed::Unknown("not found under its name".to_owned()),
+        })
     }
 
     /// The document that has the other side's name on a side where none is known: exactly, or
@@ -116,6 +192,7 @@ impl Pass<'_> {
                 if other.id != record.id
                     && !other.is_syncing
                     && !other.is_apart
+                    && other.bases.is_none()
                     && other.names[side.opposite()].is_none() =>
             {
                 let now = self.now();
@@ -128,18 +205,18 @@ impl Pass<'_> {
     }
 }
 
-fn known_document(record: &Record, side: Side, doc: Option<Doc>) -> Observed<Doc> {
-    let Some(doc) = doc else {
+/// Whether this is the document that the record knows, not another one of its name.
+fn is_same(record: &Record, side: Side, doc: &Doc) -> bool {
+    record.creations[side].as_deref().is_none_or(|creation| creation == doc.creation())
+}
+
+/// A document that is there. Where it was asked for by name, there was no listing to tell that
+/// the side went back (`looks_wrong`).
+fn present(record: &Record, side: Side, doc: Doc) -> Observed<Doc> {
+    if record.seen[side].as_deref().is_some_and(|seen| went_back(seen, doc.modified())) {
         return Observed::Unknown(
-            "not found under its name; deletions are not carried out in this version".to_owned(),
+            "older than when it was last seen: a restored backup?".to_owned(),
         );
-    };
-    match &record.creations[side] {
-        Some(creation) if creation != doc.creation() => Observed::Replaced(doc),
-        // Asked for by name, there was no listing to tell (`looks_wrong`).
-        _ if record.seen[side].as_deref().is_some_and(|seen| went_back(seen, doc.modified())) => {
-            Observed::Unknown("older than when it was last seen: a restored backup?".to_owned())
-        }
-        _ => Observed::Present(doc),
     }
+    Observed::Present(doc)
 }

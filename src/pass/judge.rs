@@ -27,6 +27,9 @@ impl Pass<'_> {
             let reason = "may be what an earlier request made whose outcome is waited for";
             return Ok((forms, Decision::skip(reason)));
         }
+        if let Some(decision) = self.owed_rename(doctype, pair) {
+            return Ok((forms, decision));
+        }
         let new_fields = self.new_fields(doctype, pair)?;
         let meeting = self.meeting_of(doctype, pair, links)?;
         let judged = |clocks| judge_with(doctype, pair, &forms, meeting, &new_fields, clocks);
@@ -65,7 +68,9 @@ fn forms(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Forms {
     let base = pair.record.bases.as_ref().map(|bases| {
         Sides::from_fn(|side| match &pair.record.hashes[side] {
             Some(hash) if is_todays && now[side].hash() == *hash => now[side].clone(),
-            _ => form_of(side, &bases[side].content),
+            _ => doctype.shape.sync_form(&bases[side].content, &|linked, name| {
+                links.id_at(side, linked, name, pair.record.last_synced)
+            }),
         })
     });
     let docs = pair.record.bases.iter().flat_map(|bases| [&bases.cloud, &bases.local]);
@@ -97,11 +102,15 @@ fn whole_forms(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> WholeForms 
     let form_of = |side: Side, doc: &Doc| {
         doctype.shape.whole_form(doc, &|linked, name| links.id(side, linked, name))
     };
+    let then = pair.record.last_synced;
+    let base_of = |side: Side, doc: &Doc| {
+        doctype.shape.whole_form(doc, &|linked, name| links.id_at(side, linked, name, then))
+    };
     let now = |side: Side| compared(pair, side).map(|doc| form_of(side, &doc)).unwrap_or_default();
     let bases = pair.record.bases.as_ref();
     WholeForms {
         now: Sides::from_fn(now),
-        base: bases.map(|bases| Sides::from_fn(|side| form_of(side, &bases[side].content))),
+        base: bases.map(|bases| Sides::from_fn(|side| base_of(side, &bases[side].content))),
     }
 }
 
@@ -122,7 +131,6 @@ fn judge_with(
     };
     let now = Sides::from_fn(|side| match &pair.now[side] {
         Observed::Present(doc) => Observed::Present(version(side, doc)),
-        Observed::Replaced(doc) => Observed::Replaced(version(side, doc)),
         Observed::Absent => Observed::Absent,
         Observed::Unknown(reason) => Observed::Unknown(reason.clone()),
     });
@@ -142,15 +150,12 @@ fn judge_with(
     })
 }
 
-/// What this version does not do is left alone.
-pub(super) fn restrained(_doctype: &Doctype, pair: &Pair, decision: Decision) -> Decision {
-    if decision.skipped || matches!(decision.action, Action::Noop) {
-        return decision;
-    }
-    let replaced = pair.now.iter().any(|(_, now)| matches!(now, Observed::Replaced(_)));
-    if replaced || matches!(decision.action, Action::Delete | Action::Forget) {
+/// What is never done, whatever was decided: a submitted document is not deleted.
+pub(super) fn restrained(pair: &Pair, decision: Decision) -> Decision {
+    let is_submitted = |side: &Side| pair.doc(*side).is_some_and(|doc| doc.docstatus() == 1);
+    if decision.action == Action::Delete && Side::BOTH.iter().any(is_submitted) {
         let reason = decision.reason;
-        return Decision::skip(format!("{reason}; deletions are not carried out in this version"));
+        return Decision::skip(format!("{reason}; a submitted document is never deleted"));
     }
     decision
 }

@@ -30,6 +30,9 @@ impl Pass<'_> {
         for side in Side::BOTH {
             for (linked, names) in &links[side] {
                 let names: Vec<String> = names.iter().cloned().collect();
+                for (name, former) in self.state.former_names(linked, side, &names)? {
+                    table.add_former(side, linked, &name, former);
+                }
                 for (name, known) in self.state.known_names(linked, side, &names)? {
                     table.add_known(
                         side,

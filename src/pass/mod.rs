@@ -13,9 +13,11 @@ mod alike;
 mod apart;
 mod clocks;
 mod close;
+mod delete;
 mod doctype;
 mod execute;
 mod fetch;
+mod gone;
 mod inspect;
 mod judge;
 mod links;
@@ -26,9 +28,11 @@ mod named;
 mod options;
 mod plan;
 mod preview;
+mod renames;
 mod requests;
 mod reread;
 mod resolve;
+mod resolve_gone;
 mod scan;
 mod settle;
 mod summary;
@@ -48,7 +52,7 @@ pub use options::{Options, Scope, Stop, Surroundings, Watcher, is_about_the_doct
 pub use preview::Preview;
 pub use resolve::{Choice, Resolved};
 pub use scan::Ambiguous;
-pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Summary, Told};
+pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Guard, Summary, Told};
 pub use types::{
     Aside, AsideReason, Candidate, Forms, OpenLinks, Operation, Outcome, Pair, Phase, Request,
     Step, WholeForms, Write,
@@ -95,6 +99,16 @@ pub struct Pass<'a> {
     left: Option<usize>,
     /// Those that count against that already.
     taken_up: BTreeSet<Candidate>,
+    /// What became of known documents that a side did not show.
+    fates: gone::Fates,
+    /// How many more documents of a doctype may be deleted on a side.
+    deletes_left: BTreeMap<(String, Side), u64>,
+    /// The documents that count against that already.
+    to_delete: BTreeSet<Candidate>,
+    /// Documents of doctypes that the run has left behind, which link to what is gone.
+    referrers: BTreeMap<String, BTreeSet<Candidate>>,
+    /// How often a site refused to rename a document, and with what words.
+    not_renamed: BTreeMap<Candidate, (u32, String)>,
     summary: Summary,
 }
 
@@ -137,6 +151,11 @@ impl<'a> Pass<'a> {
             named: BTreeMap::new(),
             left: options.limit,
             taken_up: BTreeSet::new(),
+            fates: gone::Fates::new(),
+            deletes_left: BTreeMap::new(),
+            to_delete: BTreeSet::new(),
+            referrers: BTreeMap::new(),
+            not_renamed: BTreeMap::new(),
             summary: Summary::default(),
         })
     }
@@ -153,7 +172,19 @@ impl<'a> Pass<'a> {
             self.ahead = ahead.collect();
             waiting.extend(self.pass_over(scope)?);
         }
+        for scope in scopes.iter().filter(|scope| scope.is_whole()) {
+            waiting.extend(self.left_behind(&scope.config)?);
+        }
         self.finish(waiting)
+    }
+
+    /// Documents of a doctype that turned out to need a look after its turn.
+    fn left_behind(&mut self, config: &DoctypeConfig) -> anyhow::Result<Option<Waiting>> {
+        let Some(records) = self.referrers.remove(&config.doctype) else { return Ok(None) };
+        let doctype = self.load_doctype(self.effective(config))?;
+        let reason = || AsideReason::Rest;
+        let aside = records.into_iter().map(|candidate| Aside { candidate, reason: reason() });
+        Ok(Some((doctype, aside.collect())))
     }
 
     /// What was done so far, with what the state says of everything in the run's scope.

@@ -23,6 +23,8 @@ pub struct Options {
     pub dry_run: bool,
     /// Take up failed documents although their time has not come.
     pub retry_failed: bool,
+    /// Let so many documents of a doctype be deleted on a side, whatever the cap says.
+    pub allow_deletes: Option<u64>,
 }
 
 /// What a run goes through of one doctype.
@@ -42,6 +44,12 @@ impl Scope {
     #[must_use]
     pub fn whole(config: DoctypeConfig) -> Self {
         Self::named(config, Vec::new())
+    }
+
+    /// Whether all documents of the doctype are meant.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.names.is_empty() && self.told.is_empty()
     }
 
     /// Some documents of a doctype, by any of their names.

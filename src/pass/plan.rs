@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 
-use crate::identity::LinkTable;
+use crate::identity::{LinkTable, has_natural_name};
 use crate::model::{Action, ConflictKind, OpenLink};
 use crate::recon::Decision;
 
@@ -15,7 +15,9 @@ use super::judge::{is_write, restrained};
 use super::links::docs_of;
 use super::named::cannot_be_named;
 use super::requests::ready;
-use super::{Candidate, Doctype, Forms, OpenLinks, Operation, Pair, Pass, Phase, Step};
+use super::{
+    Candidate, Doctype, Forms, OpenLinks, Operation, Pair, Pass, Phase, Request, Step, Write,
+};
 
 impl Pass<'_> {
     /// Decides about a wave of pairs.
@@ -40,8 +42,13 @@ impl Pass<'_> {
         };
         let mut operations = Vec::with_capacity(pairs.len());
         for (pair, (forms, decision)) in pairs.into_iter().zip(judged) {
-            let decision = restrained(doctype, &pair, decision);
+            let decision = restrained(&pair, decision);
             let step = self.step(doctype, &pair, &forms, &decision, &links, open, &among)?;
+            if let Step::Send(Write { request: Request::Delete { .. }, side, .. }) = &step
+                && !self.may_delete(&doctype.config, pair.record.id, *side)?
+            {
+                continue;
+            }
             if self.is_over_limit(pair.record.id, &decision, &step) {
                 self.summary.remaining += 1;
                 continue;
@@ -89,7 +96,14 @@ impl Pass<'_> {
         match decision.action {
             Action::Noop | Action::Adopt => Ok(Step::Agree),
             Action::Conflict => Ok(Step::Record),
-            Action::Create | Action::Update | Action::Submit | Action::Cancel => {
+            Action::Forget => Ok(Step::Forget),
+            Action::Create if self.is_name_taken(doctype, pair, decision)? => Ok(Step::NameTaken),
+            Action::Create
+            | Action::Update
+            | Action::Submit
+            | Action::Cancel
+            | Action::Delete
+            | Action::Rename => {
                 let target = decision.direction.target().context("a write without a target")?;
                 let new = pair.doc(target.opposite()).filter(|_| decision.action == Action::Create);
                 if let Some(reason) = new.and_then(|source| cannot_be_named(doctype, source)) {
@@ -102,10 +116,32 @@ impl Pass<'_> {
                     return Ok(Step::Wait(original));
                 }
                 let write = self.write_for(doctype, pair, forms, decision, links, target)?;
-                Ok(ready(write, decision.action, open, among))
+                Ok(match write.request {
+                    Request::Delete { .. } | Request::Rename { .. } => Step::Send(write),
+                    _ => ready(write, decision.action, open, among),
+                })
             }
             _ => Ok(Step::Fail(format!("{} is not in this version", decision.action.as_str()))),
         }
+    }
+}
+
+impl Pass<'_> {
+    /// Whether the name that a new document is to have is still another document's: one that
+    /// is to be deleted, or that waits for a person.
+    pub(super) fn is_name_taken(
+        &self,
+        doctype: &Doctype,
+        pair: &Pair,
+        decision: &Decision,
+    ) -> anyhow::Result<bool> {
+        let target = decision.direction.target().context("a write without a target")?;
+        let source = pair.doc(target.opposite()).context("nothing to carry over")?;
+        if !has_natural_name(doctype.config.names, &doctype.naming, &[source]) {
+            return Ok(false);
+        }
+        let holder = self.state.record_by_name(&doctype.config.doctype, target, &source.name())?;
+        Ok(holder.is_some_and(|holder| holder.id != pair.record.id))
     }
 }
 

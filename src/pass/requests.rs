@@ -18,6 +18,7 @@ use crate::state::{Record, RecordStatus, Resolution};
 
 use super::apart::settled_by_create;
 use super::named::wanted_name;
+use super::renames::rename;
 use super::{Doctype, Forms, OpenLinks, Pair, Pass, Request, Step, Write};
 
 /// The link of an amendment to its original.
@@ -34,6 +35,13 @@ impl Pass<'_> {
         links: &LinkTable,
         target: Side,
     ) -> anyhow::Result<Write> {
+        if decision.action == Action::Delete {
+            let doc = pair.doc(target).context("nothing to delete")?;
+            return Ok(delete(doc, decision, target));
+        }
+        if decision.action == Action::Rename {
+            return rename(pair, target).context("nothing to rename");
+        }
         let from = target.opposite();
         let source = pair.doc(from).context("nothing to carry over")?;
         let translate = |linked: &str, name: &str| links.translate(from, linked, name);
@@ -161,6 +169,19 @@ fn fields_to_send(forms: &Forms, decision: &Decision, target: Side) -> Vec<Strin
     changed_fields(base.as_ref().filter(|_| decision.conflict.is_none()), now, target)
 }
 
+/// The request that deletes a document; taking the side of the deletion settles a conflict.
+fn delete(doc: &Doc, decision: &Decision, target: Side) -> Write {
+    Write {
+        side: target,
+        body: Body::default(),
+        carried: Doc::default(),
+        request: Request::Delete { doc: doc.clone() },
+        resolution: decision.conflict.map(|_| winner(target.opposite())),
+        log_as: Action::Delete,
+        owed: Map::new(),
+    }
+}
+
 fn insert(doctype: &Doctype, source: &Doc, mut body: Body, target: Side) -> Write {
     // Nowhere else: a name inside a site's own series blocks the series.
     if Naming::of(&doctype.schemas[target]).is_prompted() {
@@ -228,6 +249,9 @@ pub(super) fn sent_fields(write: &Write) -> Doc {
     let mut sent: Map<String, Value> = write.body.fields.clone();
     if let Request::Update { modified, .. } = &write.request {
         sent.insert("modified".to_owned(), modified.clone().into());
+    }
+    if let Request::Rename { new, .. } = &write.request {
+        sent.insert("name".to_owned(), new.clone().into());
     }
     Doc(sent)
 }

@@ -20,7 +20,7 @@ use super::close::agreed;
 use super::judge::restrained;
 use super::links::docs_of;
 use super::requests::winner;
-use super::{ActionStatus, Doctype, Forms, Operation, Pair, Pass, Step, Write};
+use super::{ActionStatus, Aside, AsideReason, Doctype, Forms, Operation, Pair, Pass, Step, Write};
 
 /// What a person decided.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,11 +89,13 @@ impl Pass<'_> {
         {
             return self.tell_apart(&doctype, conflict, &pair, choice);
         }
-        if let Some(reason) = cannot(&doctype, &pair, &decision) {
-            if pair.now.iter().any(|(_, now)| matches!(now, Observed::Replaced(_))) {
-                let kind = Some(conflict.kind);
-                self.refresh(pair, forms, Decision { conflict: kind, ..decision })?;
-            }
+        let is_gone = pair.now.iter().any(|(_, now)| matches!(now, Observed::Absent));
+        let is_against_deletion = [conflict.kind, decision.conflict.unwrap_or(conflict.kind)]
+            .contains(&ConflictKind::EditDelete);
+        if is_gone && is_against_deletion && !decision.skipped {
+            return self.resolve_gone(&doctype, conflict, &pair, forms, &links, choice);
+        }
+        if let Some(reason) = cannot(&pair, &decision) {
             return Ok(Resolved::Refused(reason));
         }
         if decision.conflict.is_none() {
@@ -163,7 +165,12 @@ impl Pass<'_> {
     }
 
     /// Shows both versions as they are now.
-    fn refresh(&mut self, pair: Pair, forms: Forms, decision: Decision) -> anyhow::Result<()> {
+    pub(super) fn refresh(
+        &mut self,
+        pair: Pair,
+        forms: Forms,
+        decision: Decision,
+    ) -> anyhow::Result<()> {
         let decision =
             Decision { action: Action::Conflict, direction: Direction::None, ..decision };
         self.record_conflict(&Operation { pair, forms, decision, step: Step::Record })
@@ -280,12 +287,28 @@ impl Pass<'_> {
         };
         let step = Step::Send(write.clone());
         let operation = Operation { pair: pair.clone(), forms, decision, step };
+        self.send_decided(doctype, conflict, operation, write)
+    }
+
+    /// Sends the write of an operation that settles the conflict, or half of it.
+    pub(super) fn send_decided(
+        &mut self,
+        doctype: &Doctype,
+        conflict: &Conflict,
+        operation: Operation,
+        write: Write,
+    ) -> anyhow::Result<Sent> {
+        let pair = operation.pair.clone();
+        let is_half = !write.owed.is_empty();
         let aside = self.write(doctype, vec![(operation, write)])?;
+        if let Some(message) = aside.iter().find_map(held_by) {
+            return Ok(Sent::Done(Resolved::Failed(message)));
+        }
         let now = self.state.conflict(conflict.id)?;
         if now.is_some_and(|conflict| conflict.resolution.is_some()) {
             return Ok(Sent::Done(Resolved::Settled));
         }
-        Ok(match self.failure_of(pair) {
+        Ok(match self.failure_of(&pair) {
             Some(message) => Sent::Done(Resolved::Failed(message)),
             None if is_half && aside.is_empty() => Sent::Half,
             None => {
@@ -314,15 +337,23 @@ fn is_moot(decision: &Decision) -> bool {
     !decision.skipped && matches!(decision.action, Action::Noop | Action::Adopt)
 }
 
+/// Why the site does not delete a document.
+fn held_by(aside: &Aside) -> Option<String> {
+    match &aside.reason {
+        AsideReason::Held(message) => Some(message.clone()),
+        _ => None,
+    }
+}
+
 /// What came of a write.
-enum Sent {
+pub(super) enum Sent {
     /// Written; the other half is to follow.
     Half,
     Done(Resolved),
 }
 
 /// Links that keep a write from being sent.
-fn unsent_links(write: &Write) -> Option<String> {
+pub(super) fn unsent_links(write: &Write) -> Option<String> {
     if !write.body.unmapped.is_empty() {
         return Some(write.body.unmapped.join("; "));
     }
@@ -384,35 +415,38 @@ fn wanted_version(
 }
 
 /// Why this version cannot settle the conflict at all.
-fn cannot(doctype: &Doctype, pair: &Pair, decision: &Decision) -> Option<String> {
+fn cannot(pair: &Pair, decision: &Decision) -> Option<String> {
     for (side, now) in pair.now.iter() {
         match now {
             Observed::Present(_) => {}
             Observed::Unknown(reason) => return Some(format!("{side}: {reason}")),
-            _ => return Some(format!("{side} does not have the document any more")),
+            Observed::Absent => return Some(format!("{side} does not have the document any more")),
         }
     }
     if decision.conflict == Some(ConflictKind::Collision) {
         return Some("these are two documents of one name by now; look again".to_owned());
     }
-    let restrained = restrained(doctype, pair, decision.clone());
+    let restrained = restrained(pair, decision.clone());
     (restrained.skipped).then_some(restrained.reason)
 }
 
 /// The side whose document is no longer what the conflict shows.
 fn changed_side(doctype: &Doctype, conflict: &Conflict, pair: &Pair) -> Option<Side> {
-    Side::BOTH.into_iter().find(|side| {
-        let shown = conflict.data[*side].as_object().map(|doc| Doc(doc.clone()));
-        let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
-        match (shown, pair.doc(*side)) {
-            (Some(shown), Some(now)) => {
-                form(&shown) != form(now)
-                    || shown.creation() != now.creation()
-                    || shown.docstatus() != now.docstatus()
-            }
-            _ => true,
+    Side::BOTH.into_iter().find(|side| !is_as_shown(doctype, conflict, pair, *side))
+}
+
+/// Whether a side's document is what the conflict shows.
+pub(super) fn is_as_shown(doctype: &Doctype, conflict: &Conflict, pair: &Pair, side: Side) -> bool {
+    let shown = conflict.data[side].as_object().map(|doc| Doc(doc.clone()));
+    let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
+    match (shown, pair.doc(side)) {
+        (Some(shown), Some(now)) => {
+            form(&shown) == form(now)
+                && shown.creation() == now.creation()
+                && shown.docstatus() == now.docstatus()
         }
-    })
+        _ => false,
+    }
 }
 
 /// Why a submitted or cancelled document cannot take what was chosen.

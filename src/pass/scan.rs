@@ -10,10 +10,10 @@ use crate::config::DoctypeConfig;
 use crate::model::{Action, Direction, Doc, Side, Sides, name_text};
 use crate::recon::went_back;
 use crate::site::{ListQuery, Site, SiteError, bulk};
-use crate::state::{Absorbed, CandidateQuery, Listed, LogEntry, LogStatus, Renamed};
+use crate::state::{CandidateQuery, Listed, LogEntry, LogStatus, Renamed};
 
 use super::doctype::scope_digest;
-use super::{Candidate, Pass, at};
+use super::{Candidate, Guard, Pass, at};
 
 impl Pass<'_> {
     /// The candidates of a doctype, in the order of their records.
@@ -26,25 +26,24 @@ impl Pass<'_> {
             self.state.add_listed(side, documents)?;
         }
         if let Some(reason) = self.looks_wrong()? {
-            self.counts(&config.doctype).guard = Some(reason);
+            self.counts(&config.doctype).guard = Some(Guard::WentBack(reason));
             return Ok(Vec::new());
         }
         let now = self.now();
-        let absorbed = self.state.absorb_listing(now)?;
+        let query = CandidateQuery {
+            now,
+            full,
+            retry_failed: self.options.retry_failed,
+            scope_digest: &scope_digest(config),
+        };
+        if let Some(reason) = self.look_for_gone(config, &query)? {
+            self.counts(&config.doctype).guard = Some(Guard::TooManyGone(reason));
+            return Ok(Vec::new());
+        }
+        let absorbed = self.state.absorb_listing(&self.certainly_gone(), now)?;
         self.counts(&config.doctype).set_documents(absorbed.documents);
-        self.log_renames(&absorbed)?;
-        let mut candidates = self.state.candidates(
-            &config.doctype,
-            &CandidateQuery {
-                now,
-                full,
-                retry_failed: self.options.retry_failed,
-                scope_digest: &scope_digest(config),
-            },
-        )?;
-        candidates.extend(absorbed.missing.iter().map(|(record, _)| *record));
-        candidates.sort_unstable();
-        candidates.dedup();
+        self.log_renames(&absorbed.renamed)?;
+        let candidates = self.state.candidates(&config.doctype, &query)?;
         self.state.set_listed(&config.doctype, now, full)?;
         Ok(candidates)
     }
@@ -97,12 +96,9 @@ impl Pass<'_> {
         )))
     }
 
-    fn log_renames(&mut self, absorbed: &Absorbed) -> anyhow::Result<()> {
-        for Renamed { record, side, old, new } in &absorbed.renamed {
-            let message = format!(
-                "renamed on {side} from {old} to {new}; the map follows, the other side keeps its \
-                 name in this version"
-            );
+    pub(super) fn log_renames(&mut self, renamed: &[Renamed]) -> anyhow::Result<()> {
+        for Renamed { record, side, old, new } in renamed {
+            let message = format!("renamed on {side} from {old} to {new}");
             let entry = LogEntry {
                 run: self.run,
                 action: Action::Rename,

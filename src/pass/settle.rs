@@ -8,12 +8,14 @@ use serde_json::{Map, Value};
 
 use crate::config::DoctypeConfig;
 use crate::identity::row_creations;
-use crate::model::{Action, Doc, Side};
-use crate::recon::Decision;
+use crate::model::{Action, Doc, Side, Sides};
+use crate::recon::{Decision, Fate};
 use crate::site::{Site, SiteError, bulk};
-use crate::state::Intent;
+use crate::state::{Intent, Unlisted};
 
+use super::delete::Deleted;
 use super::named::is_second_copy;
+use super::renames::Renamed;
 use super::reread::Done;
 use super::{ActionStatus, Doctype, Pass, at};
 
@@ -46,11 +48,22 @@ impl Pass<'_> {
     fn settle_all(&mut self, config: &DoctypeConfig, intents: Vec<Intent>) -> anyhow::Result<()> {
         let doctype = self.load_doctype(config.clone())?;
         let mut done: Vec<Done> = Vec::new();
+        let (mut deleted, mut renamed) = (Vec::new(), Vec::new());
         for intent in intents {
-            let found = self.settle_one(&doctype, intent, &done)?;
-            done.extend(found);
+            match (intent.action, intent.answer.is_some()) {
+                (Action::Delete, true) => deleted.push(Deleted::found(intent)),
+                (Action::Delete, false) => deleted.extend(self.settle_delete(&doctype, intent)?),
+                (Action::Rename, true) => renamed.push(Renamed::found(&intent)),
+                (Action::Rename, false) => renamed.extend(self.settle_rename(&doctype, &intent)?),
+                _ => {
+                    let found = self.settle_one(&doctype, intent, &done)?;
+                    done.extend(found);
+                }
+            }
         }
         self.finish_writes(&doctype, done)?;
+        self.finish_deletes(&doctype, deleted)?;
+        self.finish_renames(&doctype, renamed)?;
         Ok(())
     }
 
@@ -101,6 +114,46 @@ impl Pass<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// Whether a rename has happened: the very same document has the new name.
+    fn settle_rename(
+        &mut self,
+        doctype: &Doctype,
+        intent: &Intent,
+    ) -> anyhow::Result<Option<Renamed>> {
+        let (side, now) = (intent.side, self.now());
+        let name = intent.sent.name();
+        let found = read_one(self.sites[side], doctype, side, &name).map_err(at(side))?;
+        let creation = intent.target.as_ref().map(Doc::creation);
+        if found.is_some_and(|doc| Some(doc.creation()) == creation) {
+            return Ok(Some(Renamed::found(intent)));
+        }
+        self.state.void_intent(intent.id, "the document does not have the new name", now)?;
+        Ok(None)
+    }
+
+    /// Whether a deletion has happened: only where all the evidence says so.
+    fn settle_delete(
+        &mut self,
+        doctype: &Doctype,
+        intent: Intent,
+    ) -> anyhow::Result<Option<Deleted>> {
+        let (side, now) = (intent.side, self.now());
+        let name = intent.target_name.clone().unwrap_or_default();
+        let creation = intent.target.as_ref().map(|doc| doc.creation().to_owned());
+        let found = read_one(self.sites[side], doctype, side, &name).map_err(at(side))?;
+        if found.is_some_and(|doc| Some(doc.creation()) == creation.as_deref()) {
+            self.state.void_intent(intent.id, "the document is still there", now)?;
+            return Ok(None);
+        }
+        let asked = Unlisted { record: intent.record, side, name, creation };
+        self.ask(&doctype.config.doctype, &[asked], Sides::new(u64::MAX, u64::MAX))?;
+        if self.fates.get(&(intent.record, side)) == Some(&Fate::Gone) {
+            return Ok(Some(Deleted::found(intent)));
+        }
+        self.state.void_intent(intent.id, "nobody can say whether it happened", now)?;
+        Ok(None)
     }
 
     /// What our request left behind, of a target as it stands now. Where somebody else saved

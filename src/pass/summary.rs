@@ -1,6 +1,8 @@
 //! What a run reports: counts a doctype and one line an action. Plain data; `report` prints
 //! it.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::model::{Action, ConflictKind, Direction, Side, Sides};
@@ -79,7 +81,25 @@ pub struct DoctypeSummary {
     pub refused: Option<(Side, ErrorKind)>,
     /// Why the doctype as a whole was left alone: a side looks wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub guard: Option<String>,
+    pub guard: Option<Guard>,
+}
+
+/// Why a doctype as a whole was left alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Guard {
+    /// A side shows older versions than before.
+    WentBack(String),
+    /// More documents are gone than may be deleted.
+    TooManyGone(String),
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WentBack(reason) | Self::TooManyGone(reason) => f.write_str(reason),
+        }
+    }
 }
 
 /// One document on which something was done or decided.
@@ -145,6 +165,12 @@ impl DoctypeSummary {
             }
             _ => {}
         }
+    }
+
+    /// Why the doctype as a whole was not synced, where it was not.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.error.clone().or_else(|| self.guard.as_ref().map(ToString::to_string))
     }
 
     /// How many documents were acted on.

@@ -26,7 +26,7 @@ impl Pair {
     #[must_use]
     pub fn doc(&self, side: Side) -> Option<&Doc> {
         match &self.now[side] {
-            Observed::Present(doc) | Observed::Replaced(doc) => Some(doc),
+            Observed::Present(doc) => Some(doc),
             Observed::Absent | Observed::Unknown(_) => None,
         }
     }
@@ -108,6 +108,10 @@ pub enum Step {
     Wait(OpenLink),
     /// Its turn comes when everything else is done.
     Last,
+    /// Its name is still another document's on the other side.
+    NameTaken,
+    /// It is gone on both sides: only the state is written.
+    Forget,
     /// It cannot be done, for this reason.
     Fail(String),
     /// A request goes out.
@@ -150,6 +154,18 @@ pub enum Request {
         /// The lock: `modified` as read.
         modified: String,
     },
+    /// An existing document is to go.
+    Delete {
+        /// The document as read: there is no lock, so it is read once more just before.
+        doc: Doc,
+    },
+    /// An existing document gets another name.
+    Rename {
+        /// Its name until now.
+        old: String,
+        /// Its name from now on.
+        new: String,
+    },
 }
 
 /// What came of a request.
@@ -161,6 +177,8 @@ pub enum Outcome {
     Moved,
     /// The site says that such a document is there already: nothing was written.
     Taken(String),
+    /// The site does not let the document have this name.
+    NotRenamed(String),
     /// The site refused, or did not answer.
     Failed(SiteError),
 }
@@ -185,6 +203,8 @@ pub enum AsideReason {
     Taken(String),
     /// The site does not cancel or delete it while another document holds it.
     Held(String),
+    /// Its name is still another document's on the other side.
+    NameTaken,
     /// It was written without some fields, which follow.
     Rest,
     /// Its turn comes when everything else is done.

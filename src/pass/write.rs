@@ -7,6 +7,8 @@ use crate::model::{Doc, Side, Sides};
 use crate::site::{ErrorKind, ServerClock, Site, SiteError, bulk};
 use crate::state::{NewIntent, State};
 
+use super::delete::{Deleted, delete_one};
+use super::renames::{Renamed, rename_one};
 use super::requests::sent_fields;
 use super::workers::{Lane, Turn};
 use super::{Aside, AsideReason, Doctype, Operation, Outcome, Pass, Request, Stop, Write};
@@ -23,18 +25,30 @@ impl Pass<'_> {
         }
         let (sent, outage) = self.send(doctype, &writes)?;
         let mut aside = Vec::new();
-        let mut done = Vec::new();
+        let (mut done, mut deleted, mut renamed) = (Vec::new(), Vec::new(), Vec::new());
         for ((operation, write), sent) in writes.into_iter().zip(sent) {
             // Without an intent its turn never came.
             let Some(intent) = sent.intent else { continue };
             match sent.outcome {
+                Some(Outcome::Written(_)) if matches!(write.request, Request::Delete { .. }) => {
+                    deleted.push(Deleted::of(&operation, &write, intent));
+                }
+                Some(Outcome::Written(answer))
+                    if matches!(write.request, Request::Rename { .. }) =>
+                {
+                    renamed.push(Renamed::of(&operation, &write, intent, &answer));
+                }
                 Some(Outcome::Written(answer)) => {
                     done.extend(self.named_right(doctype, &operation, &write, intent, answer)?);
                 }
-                other => aside.extend(self.not_written(&operation, intent, other)?),
+                other => {
+                    aside.extend(self.not_written(&operation, intent, other)?);
+                }
             }
         }
         aside.extend(self.finish_writes(doctype, done)?);
+        self.finish_deletes(doctype, deleted)?;
+        aside.extend(self.finish_renames(doctype, renamed)?);
         outage.map_or(Ok(aside), |stop| Err(stop.into()))
     }
 
@@ -43,6 +57,8 @@ impl Pass<'_> {
         let (target_name, target_modified) = match &write.request {
             Request::Insert { name } => (name.clone(), None),
             Request::Update { name, modified } => (Some(name.clone()), Some(modified.clone())),
+            Request::Delete { doc } => (Some(doc.name()), Some(doc.modified().to_owned())),
+            Request::Rename { old, .. } => (Some(old.clone()), None),
         };
         NewIntent {
             record: pair.record.id,
@@ -139,6 +155,10 @@ impl Pass<'_> {
                 self.state.void_intent(intent, &error.message, now)?;
                 Ok(Some(Aside { candidate, reason: AsideReason::Held(error.message) }))
             }
+            Some(Outcome::NotRenamed(message)) => {
+                self.state.void_intent(intent, &message, now)?;
+                Ok(Some(self.was_not_renamed(candidate, message)))
+            }
             Some(Outcome::Failed(error)) => {
                 let mut message = error.message.clone();
                 if error.had_no_effect() {
@@ -227,6 +247,8 @@ fn send_one(
     let site = sites[write.side];
     let name = &doctype.config.doctype;
     match &write.request {
+        Request::Delete { doc } => delete_one(site, name, doc),
+        Request::Rename { old, new } => rename_one(site, name, old, new),
         Request::Insert { .. } => match site.insert(name, &write.body.fields) {
             Ok(answer) => Outcome::Written(answer),
             Err(error) if error.kind == ErrorKind::Duplicate => Outcome::Taken(error.message),

@@ -18,12 +18,11 @@ use crate::model::{
 pub enum Observed<T> {
     /// It is there.
     Present(T),
-    /// It is certainly not there.
+    /// It is certainly not there. Another document may have its name now: that is a document
+    /// of its own.
     Absent,
     /// Nobody can say, for this reason: hidden by permissions, not listed, not readable.
     Unknown(String),
-    /// Another document has its name now.
-    Replaced(T),
 }
 
 /// One side's version of a document.
@@ -133,7 +132,7 @@ pub fn classify(base: &Form, now: &Observed<Version>) -> Option<Change> {
     match now {
         Observed::Present(version) if version.form == *base => Some(Change::Unchanged),
         Observed::Present(_) => Some(Change::Modified),
-        Observed::Absent | Observed::Replaced(_) => Some(Change::Deleted),
+        Observed::Absent => Some(Change::Deleted),
         Observed::Unknown(_) => None,
     }
 }
@@ -189,10 +188,9 @@ fn without_base(situation: &Situation<'_>) -> Decision {
     }
 }
 
-/// A document that has its name in place of another one counts as created.
 pub(super) fn version(observed: &Observed<Version>) -> Option<&Version> {
     match observed {
-        Observed::Present(version) | Observed::Replaced(version) => Some(version),
+        Observed::Present(version) => Some(version),
         Observed::Absent | Observed::Unknown(_) => None,
     }
 }

@@ -67,7 +67,8 @@ fn observed(case: &Map<String, Value>, side: Side) -> Observed<Version> {
         Value::String(word) if word == "absent" => Observed::Absent,
         Value::String(word) => Observed::Unknown(word.clone()),
         value => match value.get("replaced") {
-            Some(other) => Observed::Replaced(version(other)),
+            // Another document has its name: the known one is gone.
+            Some(_) => Observed::Absent,
             None => Observed::Present(version(value)),
         },
     }

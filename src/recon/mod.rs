@@ -3,6 +3,7 @@
 //! Pure: documents, forms and instants in, decisions and request bodies out. Nothing here
 //! reads a clock, a database or a network.
 
+mod absence;
 mod changes;
 mod clock;
 mod decide;
@@ -11,8 +12,10 @@ mod docstatus;
 mod entered;
 mod guard;
 mod patch;
+mod rename;
 mod rows;
 
+pub use absence::{Asked, Fate, Lookalike, Single, fate};
 pub use changes::{agree, field_of, unshared};
 pub use clock::{Moment, Newest, SiteClock, Skew, earliest_stamp, newest};
 pub use decide::{Change, Decision, Observed, Rules, Situation, Version, classify, decide};
@@ -21,8 +24,9 @@ pub use differences::{
 };
 pub use docstatus::way;
 pub use entered::check_entered;
-pub use guard::went_back;
+pub use guard::{deletes_left, went_back};
 pub use patch::{
     Body, Translate, cancel_body, changed_fields, create_body, submit_body, update_body,
 };
+pub use rename::{Names, Renaming, renaming};
 pub use rows::{RowNames, match_rows, row_name};

@@ -73,8 +73,8 @@ pub fn render_summary(summary: &Summary, dry_run: bool) -> String {
 }
 
 fn counted(counts: &DoctypeSummary, dry_run: bool) -> String {
-    if let Some(problem) = counts.error.as_ref().or(counts.guard.as_ref()) {
-        return format!("left alone: {}", escape(problem));
+    if let Some(problem) = counts.problem() {
+        return format!("left alone: {}", escape(&problem));
     }
     let parts = [
         (counts.adopted, "equal already"),

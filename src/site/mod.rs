@@ -73,6 +73,13 @@ pub trait Site: Send + Sync {
     /// for a wrong path (BEHAVIOUR.md 5); a [`Site::get`] tells.
     fn delete(&self, doctype: &str, name: &str) -> SiteResult<()>;
 
+    /// Renames a document and gives its new name; links to it follow on the site. `creation`
+    /// stays, `modified` of most doctypes too (COPYING.md 5).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] where the doctype does not allow it, or the name is taken.
+    fn rename(&self, doctype: &str, old: &str, new: &str) -> SiteResult<String>;
+
     /// A doctype's effective metadata as Frappe gives it (`GET /api/v2/doctype/X/meta`).
     fn meta(&self, doctype: &str) -> SiteResult<Map<String, Value>>;
 

@@ -130,15 +130,7 @@ fn close(transaction: &Transaction, closing: &Closing, now: Timestamp) -> StateR
         save_rows(transaction, closing.record, rows)?;
     }
     if let Some(intent) = closing.intent {
-        let changed = transaction
-            .prepare_cached(
-                "UPDATE journal SET state = 'closed', closed_at = ?
-                 WHERE id = ? AND record = ? AND state IN ('open', 'answered')",
-            )?
-            .execute(params![time::stamp(now), intent, closing.record])?;
-        if changed != 1 {
-            return Err(StateError::NoIntent(intent));
-        }
+        end(transaction, intent, closing.record, now)?;
     }
     refresh_is_syncing(transaction, closing.record)?;
     if closing.resolution.is_some() || closing.status != RecordStatus::Conflict {
@@ -146,6 +138,22 @@ fn close(transaction: &Transaction, closing: &Closing, now: Timestamp) -> StateR
         conflicts::settle(transaction, closing.record, resolution, now)?;
     }
     log::insert(transaction, closing.record, closing.log.as_ref(), now)
+}
+
+/// Ends an intent together with what it brought about.
+pub(super) fn end(
+    transaction: &Transaction,
+    intent: i64,
+    record: i64,
+    now: Timestamp,
+) -> StateResult<()> {
+    let changed = transaction
+        .prepare_cached(
+            "UPDATE journal SET state = 'closed', closed_at = ?
+             WHERE id = ? AND record = ? AND state IN ('open', 'answered')",
+        )?
+        .execute(params![time::stamp(now), intent, record])?;
+    if changed == 1 { Ok(()) } else { Err(StateError::NoIntent(intent)) }
 }
 
 /// The only statement that writes a base: both sides, or neither.

@@ -15,7 +15,7 @@ use rusqlite::{Connection, Transaction, named_params, params};
 
 use super::error::{StateError, StateResult};
 use super::types::{Absorbed, Listed, Renamed, SteppedBack};
-use super::{State, collect, count, for_side, time};
+use super::{State, collect, count, for_side, gone, time};
 use crate::model::{Side, Sides};
 
 /// `record` is the living record of that name and `creation`, `moved` whether the document
@@ -80,8 +80,13 @@ impl State {
     }
 
     /// Takes over the listing of both sides, which has to be complete on both: what is not
-    /// in it is reported missing.
-    pub fn absorb_listing(&mut self, now: Timestamp) -> StateResult<Absorbed> {
+    /// in it is reported missing. `certain` are documents that are certainly gone: where another
+    /// one has the name now, that is a document of its own.
+    pub fn absorb_listing(
+        &mut self,
+        certain: &BTreeSet<(i64, Side)>,
+        now: Timestamp,
+    ) -> StateResult<Absorbed> {
         let doctype = self.listing.take().ok_or(StateError::NoListing)?;
         let absorbed = self.write(|transaction| {
             let work = Absorption { transaction, doctype: &doctype, now: time::stamp(now) };
@@ -89,6 +94,11 @@ impl State {
             for side in Side::BOTH {
                 absorbed.documents[side] = work.count(side)?;
                 work.match_known(side)?;
+                for record in work.replaced(side)? {
+                    if certain.contains(&(record, side)) {
+                        gone::release(transaction, record, side, now)?;
+                    }
+                }
                 absorbed.renamed.extend(work.follow_renames(side)?);
                 work.mark_moved(side)?;
                 absorbed.replaced.extend(work.mark_replaced(side)?);
@@ -226,10 +236,11 @@ impl Absorption<'_> {
                 break;
             }
         }
-        let sql = for_side(side, "UPDATE sync_records SET {s}_name = NULL WHERE id = ?");
+        let sql =
+            for_side(side, "UPDATE sync_records SET {s}_name = NULL, updated_at = ? WHERE id = ?");
         let mut release = self.transaction.prepare_cached(&sql)?;
         for rename in &renames {
-            release.execute([rename.record])?;
+            release.execute(params![self.now, rename.record])?;
         }
         let sql = for_side(
             side,
@@ -305,17 +316,36 @@ impl Absorption<'_> {
         Ok(())
     }
 
-    /// The name is known, the `creation` is not: another document stands there now.
+    /// The name is known, the `creation` is not: another document stands there now. One that
+    /// was never in step is taken for what stands there; the other cases are to be looked at.
     fn mark_replaced(&self, side: Side) -> StateResult<Vec<(i64, Side)>> {
+        let sql = for_side(
+            side,
+            "UPDATE sync_records
+             SET {s}_creation = l.creation, {s}_seen = l.modified, sync_status = 'pending',
+                reason = NULL, next_retry = NULL, updated_at = :now
+             FROM temp.listed l
+             WHERE l.side = '{s}' AND l.record IS NULL AND sync_records.doctype = :doctype
+                AND sync_records.{s}_name = l.name AND sync_records.sync_status <> 'gone'
+                AND sync_records.cloud_base IS NULL AND NOT sync_records.is_syncing
+                AND sync_records.{s}_creation IS NOT l.creation",
+        );
+        self.run(&sql)?;
+        let replaced = self.replaced(side)?;
+        self.mark_unseen(side, &replaced, "replaced by another document of the same name")
+    }
+
+    /// The records whose name another document has now.
+    fn replaced(&self, side: Side) -> StateResult<Vec<i64>> {
         let sql = for_side(
             side,
             "SELECT r.id FROM temp.listed l CROSS JOIN sync_records r
              WHERE l.side = '{s}' AND l.record IS NULL AND r.doctype = ?1
-                AND r.{s}_name = l.name AND r.sync_status <> 'gone' ORDER BY r.id",
+                AND r.{s}_name = l.name AND r.{s}_creation IS NOT l.creation
+                AND r.sync_status <> 'gone' ORDER BY r.id",
         );
         let mut statement = self.transaction.prepare_cached(&sql)?;
-        let replaced = collect(&mut statement, [self.doctype], |row| Ok(row.get(0)?))?;
-        self.mark_unseen(side, &replaced, "replaced by another document of the same name")
+        collect(&mut statement, [self.doctype], |row| Ok(row.get(0)?))
     }
 
     /// Known documents that were not listed. Reads the covering index only.

@@ -17,12 +17,13 @@
 //!   most one intent a document is open. `seen` moves only together with `pending`.
 //!
 //! Files: `open` and `pair` (whose database is it), `lock`, `migrations`, `listing` (what the
-//! sites list against what is known), `pairing` (which documents are one), `records`, `journal`
-//! (intents and their closing), `conflicts`, `metadata` (a cache), `queue` (deliveries of
+//! sites list against what is known), `pairing` (which documents are one), `gone`, `records`,
+//! `journal` (intents and their closing), `conflicts`, `metadata` (a cache), `queue` (deliveries of
 //! webhooks), `log` (the audit trail, runs and totals).
 
 mod conflicts;
 mod error;
+mod gone;
 mod journal;
 mod listing;
 mod lock;
@@ -47,6 +48,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::model::Side;
 
 pub use error::{StateError, StateResult};
+pub use gone::{Forgetting, Unlisted};
 pub use lock::RunLock;
 pub use metadata::Metadata;
 pub use queue::{DeliveryEnd, QueueLine, QueuedDocument, Stored, Verdict};

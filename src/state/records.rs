@@ -26,7 +26,7 @@ const COLUMNS: &str = "id, doctype, docname, cloud_name, local_name, cloud_creat
 /// What a link to a document stands as in the sync form: the name under which it was first
 /// seen, and something more where that was another one's too, or where one record holds two
 /// documents that nobody has told apart yet.
-const OWN_ID: &str = "docname || CASE
+pub(super) const OWN_ID: &str = "docname || CASE
     WHEN cloud_base IS NULL AND EXISTS (SELECT 1 FROM conflict_records c WHERE c.record = r.id
         AND c.resolved = FALSE AND c.kind = 'collision') THEN ' on {s}'
     WHEN EXISTS (SELECT 1 FROM sync_records o WHERE o.doctype = r.doctype

@@ -310,15 +310,12 @@ fn what_is_not_in_this_version() {
     let policy = "\"merge\" is not in this version";
     check(vec![
         (sync("conflict_resolution = \"merge\""), 11, "sync.conflict_resolution", policy),
-        (sync("deletes = \"propagate\""), 11, "sync.deletes", "\"propagate\" is not in this"),
-        (sync("deletes = \"recreate\""), 11, "sync.deletes", "\"recreate\" is not in this"),
         (
             customer("conflict_resolution = \"merge\""),
             12,
             "doctypes.Customer.conflict_resolution",
             policy,
         ),
-        (customer("deletes = \"propagate\""), 12, "doctypes.Customer.deletes", "is not in this"),
         (customer("child_keys = { items = 5 }"), 12, "doctypes.Customer.child_keys", "is not in"),
         (with("[alerts]\nunknown = 1\n"), 11, "alerts", "is not in this version"),
         (with("[metrics]\ntextfile = \"x\"\n"), 11, "metrics", "is not in this version"),

@@ -391,6 +391,18 @@ impl Site for HttpSite {
         self.call(&call.about(name)).map(drop)
     }
 
+    fn rename(&self, doctype: &str, old: &str, new: &str) -> SiteResult<String> {
+        refuse_empty(old)?;
+        refuse_empty(new)?;
+        let path = path::method("frappe.client.rename_doc");
+        let body = json!({ "doctype": doctype, "old_name": old, "new_name": new });
+        let call = Call::write(Method::Post, path, doctype, Some("message")).body(&body)?;
+        match self.call(&call.about(old))? {
+            Value::String(name) if !name.is_empty() => Ok(name),
+            _ => Err(malformed("the site names no new name")),
+        }
+    }
+
     fn meta(&self, doctype: &str) -> SiteResult<Map<String, Value>> {
         match self.call(&Call::read(Method::Get, path::meta(doctype), doctype, "data"))? {
             Value::Object(meta) => Ok(meta),

@@ -202,8 +202,8 @@ fn a_listing_has_to_be_begun_and_is_taken_over_once() {
     state.add_listed(Side::Cloud, &[not_taken_up("C", "c1", "m1")]).unwrap();
     state.add_listed(Side::Cloud, &[listed("C", "c1", "m2")]).unwrap();
     state.add_listed(Side::Cloud, &[not_taken_up("C", "c1", "m2")]).unwrap();
-    assert_eq!(state.absorb_listing(at(0)).unwrap().documents, Sides::new(1, 0));
-    assert!(matches!(state.absorb_listing(at(0)), Err(StateError::NoListing)));
+    assert_eq!(state.absorb_listing(&BTreeSet::new(), at(0)).unwrap().documents, Sides::new(1, 0));
+    assert!(matches!(state.absorb_listing(&BTreeSet::new(), at(0)), Err(StateError::NoListing)));
     assert_eq!(all(&state), []);
     let record = state.record_by_name("Customer", Side::Cloud, "C").unwrap().unwrap();
     assert_eq!(seen(&record), (Some("m2"), None));

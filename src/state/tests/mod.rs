@@ -3,8 +3,11 @@
 
 mod absorbing;
 mod files;
+mod gone;
 mod queue;
 mod work;
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -34,7 +37,7 @@ fn absorb(state: &mut State, cloud: &[Listed], local: &[Listed]) -> Absorbed {
     state.begin_listing("Item").unwrap();
     state.add_listed(Side::Cloud, cloud).unwrap();
     state.add_listed(Side::Local, local).unwrap();
-    state.absorb_listing(at(0)).unwrap()
+    state.absorb_listing(&BTreeSet::new(), at(0)).unwrap()
 }
 
 fn all(state: &State) -> Vec<Record> {

@@ -112,8 +112,6 @@ fn what_is_not_in_this_version() {
         "completions bash",
         "man",
         "status --live",
-        "sync-all --allow-deletes 5",
-        "sync-all --allow-deletes=5",
         "sync-all --restore-side cloud",
         "sync-doctype Brand --accept-side local",
     ] {

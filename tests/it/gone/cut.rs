@@ -1,0 +1,116 @@
+//! Deletions under faults: edits that slip in, lost answers, kills.
+
+use std::process::Stdio;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use erpsync::model::Side;
+use frappe_sandbox::faults::{Action, Match};
+use serde_json::json;
+
+use super::{SYNC, delete, in_step, is_quiet, some, text, texts};
+use crate::bench::{Bench, USER};
+
+fn slip_in(bench: &Bench, which: Match) {
+    bench.site(Side::Local).faults.before(which, |site, now| {
+        site.edit_as(USER, "Probe", "A", &json!({"stxt": "just now"}), now).unwrap();
+    });
+}
+
+/// Before the last look: nothing is deleted.
+#[test]
+fn an_edit_before_the_last_look_survives() {
+    let bench = in_step(SYNC, &["A"]);
+    delete(&bench, Side::Cloud, "Probe", "A");
+    slip_in(&bench, Match::on("GET", "frappe.client.get?"));
+    bench.sync().expect(3);
+    assert_eq!(text(&bench, Side::Local, "A"), some("just now"));
+    let kind = "SELECT kind FROM conflict_records WHERE resolved = FALSE";
+    assert_eq!(bench.query(kind), "edit_delete");
+}
+
+/// After it nobody can help; what was written is kept and waits for a person.
+#[test]
+fn an_edit_after_the_last_look_is_kept() {
+    let bench = in_step(SYNC, &["A"]);
+    delete(&bench, Side::Cloud, "Probe", "A");
+    slip_in(&bench, Match::on("DELETE", "/Probe/A"));
+    bench.sync().expect(3);
+    assert_eq!(texts(&bench, "A"), [None, None]);
+    let kept = "SELECT local_data FROM conflict_records WHERE resolved = FALSE";
+    assert!(bench.query(kept).contains("just now"));
+    is_quiet(&bench, 3);
+    // Looking again at everything does not make the record go away.
+    bench.run(&["sync-all", "--full"]).expect(3);
+    bench.run(&["resolve", "1", "--take", "local"]).expect(3);
+    assert!(bench.query(kept).contains("just now"));
+    bench.run(&["resolve", "1", "--take", "cloud"]).expect(0);
+    assert_eq!(bench.query("SELECT sync_status FROM sync_records"), "gone");
+    is_quiet(&bench, 0);
+}
+
+#[test]
+fn a_lost_answer_is_found_out() {
+    for (action, happens) in [(Action::CutAfter, true), (Action::Cut, false)] {
+        let bench = in_step(SYNC, &["A"]);
+        delete(&bench, Side::Cloud, "Probe", "A");
+        bench.site(Side::Local).faults.once(Match::on("DELETE", "/Probe/A"), action);
+        bench.sync().expect(4);
+        assert_eq!(text(&bench, Side::Local, "A").is_none(), happens);
+        bench.clear_logs();
+        bench.run(&["sync-all", "--retry-failed"]).expect(0);
+        assert_eq!(bench.writes(), usize::from(!happens));
+        assert_eq!(texts(&bench, "A"), [None, None]);
+        let logged = "SELECT count(*) FROM sync_logs WHERE action = 'delete'
+            AND status = 'success' AND changes_json LIKE '%base%'";
+        assert_eq!(bench.query(logged), "1");
+        is_quiet(&bench, 0);
+    }
+}
+
+/// An edit slipped in, and the answer was lost besides.
+#[test]
+fn a_lost_answer_hides_no_edit() {
+    let bench = in_step(SYNC, &["A"]);
+    delete(&bench, Side::Cloud, "Probe", "A");
+    slip_in(&bench, Match::on("DELETE", "/Probe/A"));
+    bench.site(Side::Local).faults.once(Match::on("DELETE", "/Probe/A"), Action::CutAfter);
+    bench.sync().expect(4);
+    bench.sync().expect(3);
+    let kept = "SELECT local_data FROM conflict_records WHERE resolved = FALSE";
+    assert!(bench.query(kept).contains("just now"));
+}
+
+#[test]
+fn a_kill_before_and_after_the_request() {
+    for is_before in [true, false] {
+        let bench = in_step(SYNC, &["A"]);
+        delete(&bench, Side::Cloud, "Probe", "A");
+        let (sender, arrived) = channel();
+        let tell = move |_: &mut frappe_sandbox::Site, _| {
+            sender.send(()).ok();
+            std::thread::sleep(Duration::from_millis(200));
+        };
+        let which = Match::on("DELETE", "/Probe/A");
+        let action =
+            if is_before { Action::Before(Box::new(tell)) } else { Action::After(Box::new(tell)) };
+        bench.site(Side::Local).faults.once(which, action);
+        let mut child = bench
+            .command(&["sync-all"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        arrived.recv_timeout(Duration::from_secs(60)).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let open = "SELECT count(*) FROM journal WHERE state = 'open' AND action = 'delete'";
+        assert_eq!(bench.query(open), "1");
+        bench.sync().expect(0);
+        assert_eq!(texts(&bench, "A"), [None, None]);
+        let logged = "SELECT count(*) FROM sync_logs WHERE action = 'delete'
+            AND status = 'success'";
+        assert_eq!(bench.query(logged), "1");
+        is_quiet(&bench, 0);
+    }
+}

@@ -1,0 +1,159 @@
+//! Another document under a known name: the old one as deleted, the new one as created.
+
+use erpsync::model::Side;
+use serde_json::json;
+
+use super::{SYNC, delete, edit, in_step, is_quiet, probe, some, text, texts};
+use crate::bench::Bench;
+
+#[test]
+fn deleted_and_made_again() {
+    for side in Side::BOTH {
+        let bench = in_step(SYNC, &["A"]);
+        delete(&bench, side, "Probe", "A");
+        probe(&bench, side, "A", "another");
+        let ran = bench.sync().expect(0).json();
+        assert_eq!(texts(&bench, "A"), [some("another"), some("another")], "{ran}");
+        let there = side.opposite();
+        assert_eq!(ran["doctypes"][0][format!("deleted_on_{there}")], 1);
+        assert_eq!(ran["doctypes"][0][format!("created_on_{there}")], 1);
+        assert_eq!(bench.query("SELECT count(*) FROM sync_records WHERE sync_status='gone'"), "1");
+        is_quiet(&bench, 0);
+    }
+}
+
+/// The old one was edited on the other side meanwhile: nothing is lost, nothing is doubled.
+#[test]
+fn deleted_and_made_again_while_the_old_one_was_edited() {
+    for side in Side::BOTH {
+        let there = side.opposite();
+        let bench = in_step(SYNC, &["A"]);
+        delete(&bench, side, "Probe", "A");
+        probe(&bench, side, "A", "another");
+        edit(&bench, there, "A", "edited");
+        let ran = bench.sync().expect(3);
+        assert_eq!(text(&bench, side, "A"), some("another"), "{ran:?}");
+        assert_eq!(text(&bench, there, "A"), some("edited"));
+        assert!(ran.out.contains("its name is still another document's"), "{ran:?}");
+        let shown = "SELECT cloud_data || local_data FROM conflict_records WHERE resolved = FALSE";
+        let shown = bench.query(shown);
+        assert!(shown.contains("edited") && !shown.contains("another"), "{shown}");
+        bench.clear_logs();
+        bench.sync().expect(3);
+        assert_eq!(bench.writes(), 0);
+        // The new one's edits wait with it. Then the deletion is taken.
+        edit(&bench, side, "A", "another, edited");
+        bench.run(&["resolve", "1", "--take", side.as_str()]).expect(0);
+        assert_eq!(text(&bench, there, "A"), None);
+        bench.sync().expect(0);
+        assert_eq!(texts(&bench, "A"), [some("another, edited"), some("another, edited")]);
+        is_quiet(&bench, 0);
+    }
+}
+
+/// The other way out: the edited one cannot come back under a name that is taken.
+#[test]
+fn the_edited_one_cannot_take_the_new_ones_place() {
+    let bench = in_step(SYNC, &["A"]);
+    delete(&bench, Side::Cloud, "Probe", "A");
+    probe(&bench, Side::Cloud, "A", "another");
+    edit(&bench, Side::Local, "A", "edited");
+    bench.sync().expect(3);
+    bench.clear_logs();
+    let ran = bench.run(&["resolve", "1", "--take", "local"]).expect(3);
+    assert!(ran.err.contains("its name is another document's on cloud now"), "{ran:?}");
+    assert_eq!(bench.writes(), 0);
+}
+
+/// Two passes between the deletion and the new document.
+#[test]
+fn made_again_after_the_conflict_was_recorded() {
+    let bench = in_step(SYNC, &["A"]);
+    delete(&bench, Side::Cloud, "Probe", "A");
+    edit(&bench, Side::Local, "A", "edited");
+    bench.sync().expect(3);
+    probe(&bench, Side::Cloud, "A", "another");
+    bench.sync().expect(3);
+    assert_eq!(texts(&bench, "A"), [some("another"), some("edited")]);
+    bench.run(&["resolve", "1", "--take", "cloud"]).expect(0);
+    bench.sync().expect(0);
+    assert_eq!(texts(&bench, "A"), [some("another"), some("another")]);
+}
+
+/// A document that was never in step has no deletion to carry: what stands there is taken up.
+#[test]
+fn never_in_step_and_made_again() {
+    for side in Side::BOTH {
+        let bench = Bench::default();
+        let one_way = format!(
+            "{SYNC}[doctypes.Probe]\ndirection = \"{}\"\n",
+            match side {
+                Side::Cloud => "local_to_cloud",
+                Side::Local => "cloud_to_local",
+            }
+        );
+        bench.configure(&one_way);
+        probe(&bench, side, "A", "first");
+        bench.sync().expect(0);
+        delete(&bench, side, "Probe", "A");
+        probe(&bench, side, "A", "second");
+        bench.configure(SYNC);
+        bench.sync().expect(0);
+        assert_eq!(texts(&bench, "A"), [some("second"), some("second")]);
+        is_quiet(&bench, 0);
+    }
+}
+
+/// The same under one and the same configuration: the first was left alone because its name
+/// was taken, the second is another document and is looked at.
+#[test]
+fn a_skip_of_the_first_is_no_skip_of_the_second() {
+    let bench = Bench::default();
+    let rule = format!("{SYNC}[doctypes.Probe]\ndirection = \"local_to_cloud\"\n");
+    bench.configure(&rule);
+    probe(&bench, Side::Cloud, "A", "first");
+    bench.sync().expect(0);
+    let creation = "SELECT cloud_creation FROM sync_records";
+    let before = bench.query(creation);
+    delete(&bench, Side::Cloud, "Probe", "A");
+    probe(&bench, Side::Cloud, "A", "second");
+    bench.sync().expect(0);
+    assert_ne!(bench.query(creation), before);
+    assert_eq!(bench.query("SELECT count(*) FROM sync_records"), "1");
+}
+
+/// A document that never was in step and is gone leaves a tombstone, without a deletion.
+#[test]
+fn never_in_step_and_gone() {
+    let bench = Bench::default();
+    bench.configure(&format!("{SYNC}[doctypes.Probe]\ndirection = \"local_to_cloud\"\n"));
+    probe(&bench, Side::Cloud, "A", "first");
+    bench.sync().expect(0);
+    delete(&bench, Side::Cloud, "Probe", "A");
+    bench.sync().expect(0);
+    assert_eq!(bench.query("SELECT sync_status FROM sync_records"), "gone");
+    is_quiet(&bench, 0);
+}
+
+/// Two documents of one name, one of them replaced: neither is taken for another.
+#[test]
+fn a_reused_name_of_a_series() {
+    for side in Side::BOTH {
+        let bench = Bench::default();
+        bench.configure("[sync]\ndoctypes = [\"N Series\"]\n");
+        let values = |title: &str| json!({ "title": title });
+        let name = bench.insert(Side::Cloud, "N Series", &values("one"));
+        bench.insert(Side::Local, "N Series", &values("one"));
+        bench.sync().expect(0);
+        delete(&bench, side, "N Series", &name);
+        let prefix = name.trim_end_matches("0001").to_owned();
+        bench.site(side).set_series(&prefix, 0);
+        assert_eq!(bench.insert(side, "N Series", &values("two")), name);
+        bench.edit(side.opposite(), "N Series", &name, &values("one, edited"));
+        bench.sync();
+        let title = |side| bench.doc(side, "N Series", &name).unwrap()["title"].clone();
+        assert_eq!((title(side), title(side.opposite())), (json!("two"), json!("one, edited")));
+        let kind = "SELECT kind FROM conflict_records WHERE resolved = FALSE";
+        assert_eq!(bench.query(kind), "edit_delete");
+    }
+}

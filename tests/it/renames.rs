@@ -1,0 +1,299 @@
+//! Renames and merges through the program, each with edits on the other side.
+
+use erpsync::model::Side;
+use frappe_sandbox::faults::{Action, Match, Refusal};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, Ran, USER};
+
+const SYNC: &str = "[sync]\ndoctypes = [\"Customer\", \"Probe\"]\n\
+    [sync.retry]\nmax_attempts = 2\nbackoff_seconds = 0.01\n";
+
+/// Two sites with these customers, and a document that links to the first; all in step.
+fn in_step(names: &[&str]) -> Bench {
+    let bench = Bench::default();
+    bench.configure(SYNC);
+    for name in names {
+        bench.insert(Side::Cloud, "Customer", &json!({"customer_name": name}));
+    }
+    let values = json!({"title": "Link", "cust": names[0], "tm": "04:05:06",
+        "rows": [{"item": "A", "qty": 1}]});
+    bench.insert(Side::Cloud, "Probe", &values);
+    bench.sync().expect(0);
+    bench.clear_logs();
+    bench
+}
+
+fn rename(bench: &Bench, side: Side, doctype: &str, old: &str, new: &str) {
+    bench.site(side).rename_as(USER, doctype, old, new, Timestamp::now()).unwrap();
+}
+
+fn website(bench: &Bench, side: Side, name: &str) -> Option<Value> {
+    bench.doc(side, "Customer", name).map(|doc| doc["website"].clone())
+}
+
+fn link(bench: &Bench, side: Side) -> Value {
+    bench.doc(side, "Probe", "Link").unwrap()["cust"].clone()
+}
+
+fn customers(bench: &Bench, side: Side) -> Vec<String> {
+    bench.site(side).names("Customer")
+}
+
+fn is_quiet(bench: &Bench, code: i32) -> Ran {
+    bench.clear_logs();
+    let ran = bench.sync().expect(code);
+    assert_eq!(bench.writes(), 0, "{ran:?}");
+    ran
+}
+
+#[test]
+fn a_rename_goes_to_the_other_side_with_its_links() {
+    for side in Side::BOTH {
+        let bench = in_step(&["Old", "Other"]);
+        rename(&bench, side, "Customer", "Old", "New");
+        let ran = bench.sync().expect(0).json();
+        assert_eq!(ran["doctypes"][0]["renamed"], 1, "{ran}");
+        for side in Side::BOTH {
+            assert_eq!(customers(&bench, side), ["New", "Other"]);
+            assert_eq!(bench.doc(side, "Customer", "New").unwrap()["customer_name"], "New");
+            assert_eq!(link(&bench, side), "New");
+        }
+        assert_eq!(
+            bench.query("SELECT count(*) FROM sync_records WHERE sync_status = 'gone'"),
+            "0"
+        );
+        is_quiet(&bench, 0);
+        // The document that links to it was not edited: no hash has changed.
+        bench.clear_logs();
+        bench.run(&["sync-all", "--full"]).expect(0);
+        assert_eq!(bench.writes(), 0);
+    }
+}
+
+#[test]
+fn edits_on_both_sides_survive_a_rename() {
+    for side in Side::BOTH {
+        let there = side.opposite();
+        let bench = in_step(&["Old"]);
+        rename(&bench, side, "Customer", "Old", "New");
+        bench.edit(side, "Customer", "New", &json!({"customer_details": "here"}));
+        bench.edit(there, "Probe", "Link", &json!({"stxt": "edited"}));
+        bench.sync().expect(0);
+        for side in Side::BOTH {
+            let customer = bench.doc(side, "Customer", "New").unwrap();
+            assert_eq!(customer["customer_details"], "here");
+            let probe = bench.doc(side, "Probe", "Link").unwrap();
+            assert_eq!((&probe["stxt"], &probe["cust"]), (&json!("edited"), &json!("New")));
+        }
+        is_quiet(&bench, 0);
+    }
+}
+
+/// The renamed document was edited on the other side: an edit, not a conflict.
+#[test]
+fn an_edit_on_the_other_side_goes_on_as_an_edit() {
+    for side in Side::BOTH {
+        let bench = in_step(&["Old"]);
+        rename(&bench, side, "Customer", "Old", "New");
+        bench.edit(side.opposite(), "Customer", "Old", &json!({"website": "edited"}));
+        bench.sync().expect(0);
+        for side in Side::BOTH {
+            assert_eq!(customers(&bench, side), ["New"]);
+            assert_eq!(website(&bench, side, "New"), Some(json!("edited")));
+        }
+        assert_eq!(bench.query("SELECT count(*) FROM conflict_records"), "0");
+        is_quiet(&bench, 0);
+    }
+}
+
+#[test]
+fn another_document_under_the_old_name_is_one_of_its_own() {
+    for side in Side::BOTH {
+        let there = side.opposite();
+        let bench = in_step(&["Old"]);
+        rename(&bench, side, "Customer", "Old", "New");
+        bench.insert(side, "Customer", &json!({"customer_name": "Old", "website": "second"}));
+        bench.edit(there, "Customer", "Old", &json!({"website": "first"}));
+        bench.edit(there, "Probe", "Link", &json!({"stxt": "edited"}));
+        bench.sync().expect(0);
+        bench.sync().expect(0);
+        for side in Side::BOTH {
+            assert_eq!(customers(&bench, side), ["New", "Old"]);
+            assert_eq!(website(&bench, side, "New"), Some(json!("first")));
+            assert_eq!(website(&bench, side, "Old"), Some(json!("second")));
+            assert_eq!(link(&bench, side), "New");
+        }
+        assert_eq!(bench.query("SELECT count(*) FROM conflict_records"), "0");
+        is_quiet(&bench, 0);
+        // A link to the one is not a link to the other, although both were first seen as Old.
+        bench.edit(side, "Probe", "Link", &json!({"cust": "Old"}));
+        bench.sync().expect(0);
+        assert_eq!(link(&bench, there), "Old");
+    }
+}
+
+#[test]
+fn only_the_case_of_a_name() {
+    for side in Side::BOTH {
+        let bench = in_step(&["Acme"]);
+        rename(&bench, side, "Customer", "Acme", "ACME");
+        bench.sync().expect(0);
+        for side in Side::BOTH {
+            assert_eq!(customers(&bench, side), ["ACME"]);
+            assert_eq!(link(&bench, side), "ACME");
+        }
+        is_quiet(&bench, 0);
+    }
+}
+
+#[test]
+fn renamed_on_both_sides() {
+    let bench = in_step(&["Old"]);
+    for side in Side::BOTH {
+        rename(&bench, side, "Customer", "Old", "New");
+    }
+    bench.sync().expect(0);
+    assert_eq!(bench.writes(), 0);
+    is_quiet(&bench, 0);
+    rename(&bench, Side::Cloud, "Customer", "New", "Cloudy");
+    rename(&bench, Side::Local, "Customer", "New", "Localy");
+    bench.sync();
+    // Each keeps its name; the document stays one, and so do links to it.
+    assert_eq!(
+        [customers(&bench, Side::Cloud), customers(&bench, Side::Local)],
+        [["Cloudy"], ["Localy"]]
+    );
+    bench.edit(Side::Cloud, "Probe", "Link", &json!({"stxt": "edited"}));
+    bench.sync();
+    assert_eq!([link(&bench, Side::Cloud), link(&bench, Side::Local)], ["Cloudy", "Localy"]);
+    assert_eq!(bench.doc(Side::Local, "Probe", "Link").unwrap()["stxt"], "edited");
+}
+
+#[test]
+fn a_site_that_lets_nothing_be_renamed_keeps_its_name() {
+    let bench = in_step(&["Old"]);
+    let refusing =
+        bench.site(Side::Local).set_property("Customer", "", "allow_rename", "0", Timestamp::now());
+    refusing.unwrap();
+    rename(&bench, Side::Cloud, "Customer", "Old", "New");
+    bench.edit(Side::Local, "Customer", "Old", &json!({"website": "edited"}));
+    bench.sync();
+    assert_eq!(customers(&bench, Side::Local), ["Old"]);
+    assert_eq!(website(&bench, Side::Cloud, "New"), Some(json!("edited")));
+    assert_eq!([link(&bench, Side::Cloud), link(&bench, Side::Local)], ["New", "Old"]);
+}
+
+/// A refusal that nobody could foresee: each side keeps its name, and edits go on.
+#[test]
+fn a_refused_rename_holds_nothing_up() {
+    let bench = in_step(&["Old"]);
+    rename(&bench, Side::Cloud, "Customer", "Old", "New");
+    bench.edit(Side::Local, "Customer", "Old", &json!({"website": "edited"}));
+    let which = Match::on("POST", "rename_doc");
+    bench.site(Side::Local).faults.always(which, || Action::Refuse(Refusal::Internal));
+    bench.sync();
+    assert_eq!(bench.site(Side::Local).log.count("POST", "rename_doc"), 2);
+    assert_eq!(customers(&bench, Side::Local), ["Old"]);
+    assert_eq!(website(&bench, Side::Cloud, "New"), Some(json!("edited")));
+}
+
+/// B is called C now, and A is called B: in whatever order, both arrive.
+#[test]
+fn names_that_are_handed_on() {
+    let bench = in_step(&["A", "B"]);
+    rename(&bench, Side::Cloud, "Customer", "B", "C");
+    rename(&bench, Side::Cloud, "Customer", "A", "B");
+    bench.sync().expect(0);
+    assert_eq!(customers(&bench, Side::Local), ["B", "C"]);
+    assert_eq!(link(&bench, Side::Local), "B");
+    is_quiet(&bench, 0);
+}
+
+#[test]
+fn a_lost_answer_is_found_out() {
+    for (action, happens) in [(Action::CutAfter, true), (Action::Cut, false)] {
+        let bench = in_step(&["Old"]);
+        rename(&bench, Side::Cloud, "Customer", "Old", "New");
+        bench.edit(Side::Local, "Customer", "Old", &json!({"website": "edited"}));
+        bench.site(Side::Local).faults.once(Match::on("POST", "rename_doc"), action);
+        bench.sync().expect(4);
+        assert_eq!(customers(&bench, Side::Local) == ["New"], happens);
+        bench.run(&["sync-all", "--retry-failed"]).expect(0);
+        for side in Side::BOTH {
+            assert_eq!(customers(&bench, side), ["New"]);
+            assert_eq!(website(&bench, side, "New"), Some(json!("edited")));
+        }
+        assert_eq!(bench.query("SELECT count(*) FROM conflict_records"), "0");
+        is_quiet(&bench, 0);
+    }
+}
+
+/// Renamed while the listing went from name to name, so that no page shows it.
+#[test]
+fn a_rename_during_the_listing_is_no_deletion() {
+    let bench = in_step(&["Mid"]);
+    bench.configure(&SYNC.replace("[sync]\n", "[sync]\npage_size = 1\n"));
+    bench.site(Side::Cloud).faults.before(Match::on("POST", "\"name\",\">\",\"Mid\""), |_, _| {});
+    rename(&bench, Side::Cloud, "Customer", "Mid", "Zed");
+    bench.site(Side::Cloud).faults.after(Match::on("POST", "\"Customer\""), |site, now| {
+        // Listed from the beginning, and Zed is not reached any more.
+        site.rename_as(USER, "Customer", "Zed", "Aaa", now).unwrap();
+    });
+    bench.sync();
+    bench.sync().expect(0);
+    for side in Side::BOTH {
+        assert_eq!(customers(&bench, side), ["Aaa"]);
+    }
+}
+
+fn merge(bench: &Bench, side: Side, gone: &str, survivor: &str) {
+    bench.site(side).merge_as(USER, "Customer", gone, survivor, Timestamp::now()).unwrap();
+}
+
+/// The links follow to the survivor on the other side before the merged one is deleted there.
+#[test]
+fn a_merge_is_carried_with_its_links() {
+    for side in Side::BOTH {
+        for doctypes in ["\"Customer\", \"Probe\"", "\"Probe\", \"Customer\""] {
+            let bench = in_step(&["Merged", "Survivor"]);
+            bench.configure(&SYNC.replace("\"Customer\", \"Probe\"", doctypes));
+            merge(&bench, side, "Merged", "Survivor");
+            bench.sync().expect(0);
+            for side in Side::BOTH {
+                assert_eq!(customers(&bench, side), ["Survivor"], "{doctypes}");
+                assert_eq!(link(&bench, side), "Survivor");
+            }
+            is_quiet(&bench, 0);
+        }
+    }
+}
+
+/// Both customers and the link were edited on the other side at the same time.
+#[test]
+fn a_merge_against_edits_loses_and_doubles_nothing() {
+    for side in Side::BOTH {
+        let there = side.opposite();
+        let bench = in_step(&["Merged", "Survivor"]);
+        merge(&bench, side, "Merged", "Survivor");
+        bench.edit(there, "Customer", "Merged", &json!({"website": "of the merged"}));
+        bench.edit(there, "Customer", "Survivor", &json!({"website": "of the survivor"}));
+        bench.edit(there, "Probe", "Link", &json!({"i": 7}));
+        bench.sync().expect(3);
+        assert_eq!(customers(&bench, side), ["Survivor"]);
+        assert_eq!(customers(&bench, there), ["Merged", "Survivor"]);
+        assert_eq!(website(&bench, side, "Survivor"), Some(json!("of the survivor")));
+        assert_eq!(website(&bench, there, "Merged"), Some(json!("of the merged")));
+        for side in Side::BOTH {
+            assert_eq!(link(&bench, side), "Survivor", "{side}");
+            assert_eq!(bench.doc(side, "Probe", "Link").unwrap()["i"], 7);
+        }
+        let open = "SELECT kind FROM conflict_records WHERE resolved = FALSE";
+        assert_eq!(bench.query(open), "edit_delete");
+        is_quiet(&bench, 3);
+        bench.run(&["resolve", "--all", "--take", side.as_str()]).expect(0);
+        assert_eq!(customers(&bench, there), ["Survivor"]);
+        is_quiet(&bench, 0);
+    }
+}
