@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 
 use crate::identity::LinkTable;
-use crate::model::{Action, Doc, FieldKind, Meeting, Policy, Side, Sides, canonical_scalar};
+use crate::model::{
+    Action, ConflictKind, Direction, Doc, FieldKind, Meeting, Policy, Side, Sides, canonical_scalar,
+};
 use crate::recon::{Decision, Observed, Rules, SiteClock, Situation, Version, decide};
 
 use super::{Doctype, Forms, Pair, Pass, WholeForms};
@@ -33,12 +35,21 @@ impl Pass<'_> {
         let new_fields = self.new_fields(doctype, pair)?;
         let meeting = self.meeting_of(doctype, pair, links)?;
         let judged = |clocks| judge_with(doctype, pair, &forms, meeting, &new_fields, clocks);
-        let decision = judged(None);
-        if decision.conflict.is_none() || doctype.config.policy != Policy::LatestTimestamp {
-            return Ok((forms, decision));
+        let mut decision = judged(None);
+        if decision.conflict.is_some() && doctype.config.policy == Policy::LatestTimestamp {
+            let clocks = self.clocks()?;
+            decision = judged(Some(&clocks));
         }
-        let clocks = self.clocks()?;
-        let decision = judged(Some(&clocks));
+        let decision = if is_rewritten(doctype, pair, &decision) {
+            Decision {
+                action: Action::Conflict,
+                direction: Direction::None,
+                reason: REWRITTEN.to_owned(),
+                ..decision
+            }
+        } else {
+            decision
+        };
         Ok((forms, decision))
     }
 
@@ -148,6 +159,22 @@ fn judge_with(
             submitted: doctype.config.submitted,
         },
     })
+}
+
+/// Why no policy settles an edit against what a site has rewritten.
+const REWRITTEN: &str = "both changed, one without being saved, as links are when what they point \
+    to is merged; a person decides";
+
+/// Whether an edit stands against what the other site itself has rewritten: a document that was
+/// changed and not saved since both sides agreed. Neither may overwrite the other.
+fn is_rewritten(doctype: &Doctype, pair: &Pair, decision: &Decision) -> bool {
+    let Some(bases) = &pair.record.bases else { return false };
+    let is_unsaved =
+        |side: Side| pair.doc(side).is_some_and(|doc| doc.modified() == bases[side].modified);
+    decision.conflict == Some(ConflictKind::EditEdit)
+        && decision.action == Action::Update
+        && doctype.config.direction == Direction::Both
+        && Side::BOTH.into_iter().any(is_unsaved)
 }
 
 /// What is never done, whatever was decided: a submitted document is not deleted.

@@ -55,6 +55,10 @@ impl Site for Fake {
         unreachable!()
     }
 
+    fn rename(&self, _: &str, _: &str, _: &str) -> SiteResult<String> {
+        unreachable!()
+    }
+
     fn insert(&self, _: &str, _: &Map<String, Value>) -> SiteResult<Doc> {
         unreachable!()
     }

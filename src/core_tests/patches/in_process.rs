@@ -153,6 +153,13 @@ impl Site for InProcess {
         Ok(serde_json::from_value(self.ask("GET", &path, None, "message")?).unwrap())
     }
 
+    fn rename(&self, doctype: &str, old: &str, new: &str) -> SiteResult<String> {
+        let body = json!({"doctype": doctype, "old_name": old, "new_name": new});
+        let path = "/api/method/frappe.client.rename_doc";
+        let answer = self.ask("POST", path, Some(&body), "message")?;
+        Ok(answer.as_str().unwrap_or_default().to_owned())
+    }
+
     fn insert(&self, doctype: &str, body: &Map<String, Value>) -> SiteResult<Doc> {
         let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
         self.write("POST", doctype, name, body)
