@@ -126,7 +126,7 @@ fn given_of(stages: bool) -> impl Strategy<Value = Given> {
         1 => whole().prop_map(|form| Some(Sides::new(form.clone(), form))),
         1 => (whole(), whole()).prop_map(|(cloud, local)| Some(Sides::new(cloud, local))),
     ];
-    let meeting = select(vec![Meeting::SameDocument, Meeting::TwoDocuments]);
+    let meeting = select(vec![Meeting::SameDocument, Meeting::TwoDocuments, Meeting::SecondCopy]);
     let now = (observed(0, stages), observed(1, stages))
         .prop_map(|(cloud, local)| Sides::new(cloud, local));
     (base, now, meeting, rules).prop_map(|(base, now, meeting, rules)| Given {
@@ -247,7 +247,7 @@ proptest! {
     #[test]
     fn two_documents_are_never_taken_for_one(given in given()) {
         let both = given.now.iter().all(|(_, now)| matches!(now, Observed::Present(_)));
-        if given.base.is_none() && both && given.meeting == Meeting::TwoDocuments {
+        if given.base.is_none() && both && given.meeting != Meeting::SameDocument {
             let decided = given.decide();
             prop_assert_eq!(decided.action, Action::Conflict);
             prop_assert_eq!(decided.conflict, Some(ConflictKind::Collision));

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::model::{Form, Side, Sides};
 
-/// Where a value stands: `field`, or `table row 2 field`.
+/// Where a value stands: `field`, `table row 2 field`, or a row itself: `table row 2`.
 pub type Place = String;
 
 /// The places that `side` changed since its base and in which it differs from the other side.
@@ -58,7 +58,7 @@ fn places(form: &Form) -> BTreeMap<Place, &Value> {
             continue;
         };
         for (row, number) in rows.iter().zip(1..) {
-            places.insert(format!("{field}, row {number}"), &ROW);
+            places.insert(format!("{field} row {number}"), &ROW);
             for (inner, value) in row.as_object().into_iter().flatten() {
                 places.insert(format!("{field} row {number} {inner}"), value);
             }
@@ -85,7 +85,9 @@ mod tests {
         assert!(!agree(base, now));
         assert_eq!(
             unshared(base, now, Side::Cloud).into_iter().collect::<Vec<_>>(),
-            ["notes, row 2"]
+            ["notes row 2"]
         );
+        assert_eq!(field_of("notes row 2"), "notes");
+        assert_eq!(field_of("city"), "city");
     }
 }

@@ -70,7 +70,8 @@ fn one_there(situation: &Situation<'_>, there: Side, version: &Version) -> Optio
 fn both_there(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<Decision> {
     let stage = versions.map(|_, version| version.form.docstatus());
     let is_first = situation.base.is_none();
-    if is_first && situation.meeting == Meeting::TwoDocuments {
+    let are_one = matches!(situation.meeting, Meeting::SameDocument | Meeting::BornOn(_));
+    if is_first && !are_one {
         return None;
     }
     let nothing = Form::default();

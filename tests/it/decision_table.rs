@@ -193,7 +193,7 @@ impl Row<'_> {
     }
 
     /// What users do to a document that can be submitted: they edit, submit and cancel it, and
-    /// change by other ways (ERPNext's "Update Items") what a save no longer takes.
+    /// change by other ways ("Update Items") what a save no longer takes.
     fn go_on(&self, bench: &Bench, side: Side, from: &Value, to: &Value, at: Timestamp) {
         let mut site = bench.site(side);
         let stage = |content: &Value| content["docstatus"].as_i64().unwrap_or(0);

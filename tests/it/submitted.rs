@@ -175,8 +175,9 @@ fn an_amendment_comes_without_an_original_that_never_came() {
     let mut amended = voucher("V1", 1);
     amended["amended_from"] = json!("V1");
     bench.insert(Side::Cloud, "Voucher", &amended);
-    bench.sync().expect(0);
-    assert_eq!(bench.doc(Side::Local, "Voucher", "V1"), None);
+    let ran = bench.sync().expect(0);
+    assert_eq!(bench.site(Side::Local).names("Voucher"), ["V1-1"], "{ran:?}");
+    assert_eq!(docstatus(&bench, Side::Local, "V1-1"), 1);
     quiet(&bench);
 }
 
