@@ -188,9 +188,15 @@ fn merge_over(
     let after = form(&local.update("Order", &target, &patch.fields), false);
     let changed = base.cloud.differing(&now.cloud);
     for field in SHAPE.columns.keys() {
-        // Under another doctype the same name is another document.
-        let is_carried =
-            changed.contains(field) || (field == "party" && fields.contains(&"party_type".into()));
+        // Under another doctype the same name is another document: the two go together.
+        let is_sent = |field: &str| fields.iter().any(|sent| sent == field);
+        let is_carried = match field.as_str() {
+            "party" => is_sent("party") || is_sent("party_type"),
+            "party_type" if now.cloud.0.contains_key("party") => {
+                is_sent("party") || is_sent("party_type")
+            }
+            field => changed.iter().any(|changed| changed == field),
+        };
         let wanted = if is_carried { &now.cloud } else { &now.local };
         prop_assert_eq!(after.0.get(field), wanted.0.get(field), "{}: {:?}", field, patch.fields);
     }

@@ -107,7 +107,7 @@ pub fn update_body(
         known => Some(known),
     });
     let mut writer = Writer { body: Body::default(), unnamed, translate };
-    for field in with_companions(shape, fields) {
+    for field in with_companions(shape, fields, source, target) {
         let Some(column) = shape.columns.get(field).filter(|column| is_open(column, target)) else {
             continue;
         };
@@ -194,17 +194,27 @@ fn own_rows(
 /// The fields to send, with those that must not go apart: posting date and time, which a site
 /// replaces by now without `set_posting_time` (COPYING.md 1), and a dynamic link, which means
 /// another document under another doctype.
-fn with_companions<'a>(shape: &'a Shape, fields: &'a [String]) -> BTreeSet<&'a str> {
+fn with_companions<'a>(
+    shape: &'a Shape,
+    fields: &'a [String],
+    source: &Doc,
+    target: &Doc,
+) -> BTreeSet<&'a str> {
     const POSTING: [&str; 3] = ["posting_date", "posting_time", "set_posting_time"];
     let mut all: BTreeSet<&str> = fields.iter().map(String::as_str).collect();
     if shape.columns.contains_key("set_posting_time") && POSTING.iter().any(|f| all.contains(f)) {
         all.extend(POSTING);
     }
     for (field, column) in &shape.columns {
-        if let FieldKind::DynamicLink(named_by) = &column.kind
-            && all.contains(named_by.as_str())
-        {
+        let FieldKind::DynamicLink(named_by) = &column.kind else { continue };
+        let is_linked = source.get(field).is_some_and(is_filled);
+        if all.contains(named_by.as_str()) {
             all.insert(field);
+        } else if all.contains(field.as_str())
+            && is_linked
+            && source.get(named_by) != target.get(named_by)
+        {
+            all.insert(named_by);
         }
     }
     all
