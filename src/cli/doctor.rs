@@ -12,7 +12,7 @@ use crate::doctor::{Level, examine};
 use crate::model::Sides;
 use crate::pass::Surroundings;
 use crate::report::{Progress, Report, render_findings};
-use crate::site::Site;
+use crate::site::Examined;
 use crate::state::State;
 
 /// Arguments of `erpsync doctor`.
@@ -28,7 +28,7 @@ pub(super) fn cmd_doctor(
     let config = load_config(global, report)?;
     let interrupted = interruption()?;
     let clients = connect(&config, report, &interrupted)?;
-    let sites = Sides::new(&clients.cloud as &dyn Site, &clients.local as &dyn Site);
+    let sites = Sides::new(&clients.cloud as &dyn Examined, &clients.local as &dyn Examined);
     let progress = Progress::new(report.progress && !report.json);
     let around = Surroundings {
         now: &now,

@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::config::{Config, DoctypeConfig};
 use crate::model::{Side, Sides};
 use crate::pass::{Doctype, Options, Pass, Stop, Surroundings, Unsyncable, Workers};
-use crate::site::{ErrorKind, Site};
+use crate::site::{ErrorKind, Examined, Site};
 use crate::state::{State, StateError, StateResult};
 
 /// So many documents of a doctype are compared to tell what a first meeting would overwrite.
@@ -84,7 +84,7 @@ impl Finding {
 /// # Errors
 /// An interruption, or a machine that gives no threads or no temporary database.
 pub fn examine(
-    sites: Sides<&dyn Site>,
+    sites: Sides<&dyn Examined>,
     config: &Config,
     state: StateResult<State>,
     around: Surroundings<'_>,
@@ -112,7 +112,8 @@ pub fn examine(
         findings.push(found);
         state = State::in_memory()?;
     }
-    let pass = Pass::new(sites, &mut state, config, &options, around, None)?;
+    let for_pass = sites.map(|_, site| site as &dyn Site);
+    let pass = Pass::new(for_pass, &mut state, config, &options, around, None)?;
     let mut ward = Ward { sites, workers, pass, config, findings };
     ward.examine_doctypes()?;
     Ok(ward.findings)
@@ -158,7 +159,7 @@ fn other_pair(
 
 /// The configured doctypes, and what is found of them.
 struct Ward<'a> {
-    sites: Sides<&'a dyn Site>,
+    sites: Sides<&'a dyn Examined>,
     workers: Workers,
     pass: Pass<'a>,
     config: &'a Config,

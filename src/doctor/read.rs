@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use crate::site::bulk::{Rules, rules_of};
-use crate::site::{ListQuery, RateLimit, ServerClock, Site, SiteResult};
+use crate::site::{Examined, ListQuery, RateLimit, ServerClock, Site, SiteResult};
 
 use super::rights::{HELPERS, Need};
 
@@ -29,7 +29,7 @@ pub struct SiteRead {
 ///
 /// # Errors
 /// The site does not let us in.
-pub fn site(site: &dyn Site) -> SiteResult<SiteRead> {
+pub fn site(site: &dyn Examined) -> SiteResult<SiteRead> {
     let user = site.user()?;
     let (versions, zone) = (site.versions(), site.time_zone());
     let helpers = HELPERS.iter().map(|helper| site.has_right(helper.doctype, "read")).collect();
@@ -38,7 +38,7 @@ pub fn site(site: &dyn Site) -> SiteResult<SiteRead> {
 }
 
 /// Which of these rights on a doctype our user has, in their order.
-pub fn rights(site: &dyn Site, doctype: &str, needs: &[Need]) -> Vec<SiteResult<bool>> {
+pub fn rights(site: &dyn Examined, doctype: &str, needs: &[Need]) -> Vec<SiteResult<bool>> {
     needs.iter().map(|need| site.has_right(doctype, need.right)).collect()
 }
 

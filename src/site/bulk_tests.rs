@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use serde_json::Map;
 
 use super::*;
-use crate::site::{RateLimit, ServerClock};
+use crate::site::ServerClock;
 
 /// What somebody else does before the request of a number (from 1).
 type Meddle = Box<dyn Fn(usize, &mut Vec<Doc>) + Send + Sync>;
@@ -118,14 +118,6 @@ impl Site for Fake {
         unreachable!()
     }
 
-    fn has_right(&self, _: &str, _: &str) -> SiteResult<bool> {
-        unreachable!()
-    }
-
-    fn versions(&self) -> SiteResult<BTreeMap<String, String>> {
-        unreachable!()
-    }
-
     fn rename(&self, _: &str, _: &str, _: &str) -> SiteResult<String> {
         unreachable!()
     }
@@ -151,10 +143,6 @@ impl Site for Fake {
     }
 
     fn clock(&self) -> Option<ServerClock> {
-        None
-    }
-
-    fn rate_limit(&self) -> Option<RateLimit> {
         None
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::site::{RateLimit, ServerClock};
+use crate::site::ServerClock;
 
 /// A site that knows some metadata, and answers everything else with nothing.
 #[derive(Default)]
@@ -71,14 +71,6 @@ impl Site for Fake {
         unreachable!()
     }
 
-    fn has_right(&self, _: &str, _: &str) -> SiteResult<bool> {
-        unreachable!()
-    }
-
-    fn versions(&self) -> SiteResult<BTreeMap<String, String>> {
-        unreachable!()
-    }
-
     fn user(&self) -> SiteResult<String> {
         unreachable!()
     }
@@ -88,10 +80,6 @@ impl Site for Fake {
     }
 
     fn clock(&self) -> Option<ServerClock> {
-        None
-    }
-
-    fn rate_limit(&self) -> Option<RateLimit> {
         None
     }
 

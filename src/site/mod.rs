@@ -87,13 +87,6 @@ pub trait Site: Send + Sync {
     /// much longer answer, which older versions and weak users get too (BEHAVIOUR.md 11).
     fn form_meta(&self, doctype: &str) -> SiteResult<Vec<Map<String, Value>>>;
 
-    /// Whether our user has a right (`read`, `create`, `submit` ...) on a doctype, on some of
-    /// its documents at least.
-    fn has_right(&self, doctype: &str, right: &str) -> SiteResult<bool>;
-
-    /// The versions of the applications on the site, by name.
-    fn versions(&self) -> SiteResult<BTreeMap<String, String>>;
-
     /// The user that our key belongs to.
     fn user(&self) -> SiteResult<String>;
 
@@ -103,11 +96,22 @@ pub trait Site: Send + Sync {
     /// The site's clock as its last answer showed it, or `None` before the first answer.
     fn clock(&self) -> Option<ServerClock>;
 
-    /// What the last answer said of the site's limit on requests; `None` where it has none.
-    fn rate_limit(&self) -> Option<RateLimit>;
-
     /// How many requests have been sent so far, repeats included.
     fn requests(&self) -> u64;
+}
+
+/// What can be asked of a site besides: not needed to sync, but to say beforehand whether it
+/// will go well.
+pub trait Examined: Site {
+    /// Whether our user has a right (`read`, `create`, `submit` ...) on a doctype, on some of
+    /// its documents at least.
+    fn has_right(&self, doctype: &str, right: &str) -> SiteResult<bool>;
+
+    /// The versions of the applications on the site, by name.
+    fn versions(&self) -> SiteResult<BTreeMap<String, String>>;
+
+    /// What the last answer said of the site's limit on requests; `None` where it has none.
+    fn rate_limit(&self) -> Option<RateLimit>;
 }
 
 /// How far a site's clock is from ours, seen in an answer's `Date` header.

@@ -262,6 +262,9 @@ fn what_the_receiving_site_does_by_itself() {
         let script =
             json!({"script_type": "DocType Event", "reference_doctype": "Brand", "script": "pass"});
         insert(side, "Server Script", "Round", script);
+        let hook = json!({"webhook_doctype": "UOM", "webhook_docevent": "on_update",
+            "request_url": "http://hook.example", "request_method": "POST"});
+        insert(side, "Webhook", "Tell the shop", hook);
         let flow = json!({"document_type": "Brand", "is_active": i32::from(side == Side::Local)});
         insert(side, "Workflow", "Approval", flow);
     }
@@ -271,6 +274,7 @@ fn what_the_receiving_site_does_by_itself() {
     warn -/local: whether it has any Server Script cannot be read
     warn Brand/local: Workflow acts on every save: Approval
     warn UOM/cloud: Notification acts on every save: Tell all
+    warn UOM/cloud: Webhook acts on every save: Tell the shop
     ");
 }
 

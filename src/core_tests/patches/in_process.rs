@@ -11,7 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use crate::model::{Doc, Side, Sides};
-use crate::site::{ErrorKind, ListQuery, RateLimit, ServerClock, Site, SiteError, SiteResult};
+use crate::site::{ErrorKind, ListQuery, ServerClock, Site, SiteError, SiteResult};
 
 /// A write, beside the document as it stood when it arrived.
 #[derive(Debug, Clone)]
@@ -191,14 +191,6 @@ impl Site for InProcess {
         panic!("{} is asked for the form of {doctype}", self.side)
     }
 
-    fn has_right(&self, doctype: &str, right: &str) -> SiteResult<bool> {
-        panic!("{} is asked for the right to {right} {doctype}", self.side)
-    }
-
-    fn versions(&self) -> SiteResult<BTreeMap<String, String>> {
-        panic!("{} is asked for its versions", self.side)
-    }
-
     fn user(&self) -> SiteResult<String> {
         Ok(frappe_sandbox::sites::FULL_USER.to_owned())
     }
@@ -210,10 +202,6 @@ impl Site for InProcess {
     fn clock(&self) -> Option<ServerClock> {
         let now = self.shared.lock().now;
         Some(ServerClock { date: now, received: now })
-    }
-
-    fn rate_limit(&self) -> Option<RateLimit> {
-        None
     }
 
     fn requests(&self) -> u64 {

@@ -33,7 +33,7 @@ use self::answer::{Answer, Asked};
 use self::client::{Connection, Method, Received, redirect_target};
 use self::gate::Gate;
 use self::retry::Repeat;
-use super::{ErrorKind, ListQuery, RateLimit, ServerClock, Site, SiteError, SiteResult};
+use super::{ErrorKind, Examined, ListQuery, RateLimit, ServerClock, Site, SiteError, SiteResult};
 use crate::model::{Doc, Side};
 use crate::secret::Secret;
 
@@ -419,30 +419,6 @@ impl Site for HttpSite {
         }
     }
 
-    /// An empty name asks for the right on the doctype, whatever documents there are.
-    fn has_right(&self, doctype: &str, right: &str) -> SiteResult<bool> {
-        let path = path::method("frappe.client.has_permission");
-        let call = Call::read(Method::Get, path, doctype, "message").query(&[
-            ("doctype", doctype),
-            ("docname", ""),
-            ("perm_type", right),
-        ]);
-        match self.call(&call)?.get("has_permission") {
-            Some(Value::Bool(has)) => Ok(*has),
-            _ => Err(malformed("the answer says nothing of a right")),
-        }
-    }
-
-    fn versions(&self) -> SiteResult<BTreeMap<String, String>> {
-        let path = path::method("frappe.utils.change_log.get_versions");
-        let Value::Object(apps) = self.call(&Call::read(Method::Get, path, "", "message"))? else {
-            return Err(malformed("the versions are no object"));
-        };
-        let version = |app: &Value| Some(app.get("version")?.as_str()?.to_owned());
-        let named = |(name, app): (&String, &Value)| Some((name.clone(), version(app)?));
-        Ok(apps.iter().filter_map(named).collect())
-    }
-
     fn user(&self) -> SiteResult<String> {
         let path = path::method("frappe.auth.get_logged_user");
         match self.call(&Call::read(Method::Get, path, "", "message"))? {
@@ -468,12 +444,38 @@ impl Site for HttpSite {
         *self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn rate_limit(&self) -> Option<RateLimit> {
-        *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
+    }
+}
+
+impl Examined for HttpSite {
+    /// An empty name asks for the right on the doctype, whatever documents there are.
+    fn has_right(&self, doctype: &str, right: &str) -> SiteResult<bool> {
+        let path = path::method("frappe.client.has_permission");
+        let call = Call::read(Method::Get, path, doctype, "message").query(&[
+            ("doctype", doctype),
+            ("docname", ""),
+            ("perm_type", right),
+        ]);
+        match self.call(&call)?.get("has_permission") {
+            Some(Value::Bool(has)) => Ok(*has),
+            _ => Err(malformed("the answer says nothing of a right")),
+        }
+    }
+
+    fn versions(&self) -> SiteResult<BTreeMap<String, String>> {
+        let path = path::method("frappe.utils.change_log.get_versions");
+        let Value::Object(apps) = self.call(&Call::read(Method::Get, path, "", "message"))? else {
+            return Err(malformed("the versions are no object"));
+        };
+        let version = |app: &Value| Some(app.get("version")?.as_str()?.to_owned());
+        let named = |(name, app): (&String, &Value)| Some((name.clone(), version(app)?));
+        Ok(apps.iter().filter_map(named).collect())
+    }
+
+    fn rate_limit(&self) -> Option<RateLimit> {
+        *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
