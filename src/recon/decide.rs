@@ -166,15 +166,12 @@ fn without_base(situation: &Situation<'_>) -> Decision {
         (Some(_), None) => create(situation, Side::Local),
         (None, Some(_)) => create(situation, Side::Cloud),
         (Some(cloud), Some(local)) => match situation.meeting {
-            Meeting::SameDocument if cloud.form == local.form => {
+            Meeting::SameDocument | Meeting::BornOn(_) if cloud.form == local.form => {
                 Decision::new(Action::Adopt, Direction::None, "equal on both sides")
             }
             Meeting::SameDocument => {
                 let manual = situation.rules.first_meeting == FirstMeeting::Manual;
                 settle(situation, ConflictKind::FirstMeeting, "first meeting, different", manual)
-            }
-            Meeting::BornOn(_) if cloud.form == local.form => {
-                Decision::new(Action::Adopt, Direction::None, "equal on both sides")
             }
             Meeting::BornOn(side) => {
                 let reason = format!("made on {side} by the site itself during a request of ours");

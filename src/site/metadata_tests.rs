@@ -67,6 +67,10 @@ impl Site for Fake {
         unreachable!()
     }
 
+    fn rename(&self, _: &str, _: &str, _: &str) -> SiteResult<String> {
+        unreachable!()
+    }
+
     fn has_right(&self, _: &str, _: &str) -> SiteResult<bool> {
         unreachable!()
     }

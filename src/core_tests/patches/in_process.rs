@@ -166,6 +166,10 @@ impl Site for InProcess {
         panic!("{} is asked to delete {doctype} {name}", self.side)
     }
 
+    fn rename(&self, doctype: &str, old: &str, new: &str) -> SiteResult<String> {
+        panic!("{} is asked to rename {doctype} {old} to {new}", self.side)
+    }
+
     fn meta(&self, doctype: &str) -> SiteResult<Map<String, Value>> {
         let key = (self.side, doctype.to_owned());
         let known = self.shared.lock().metas.get(&key).cloned();
