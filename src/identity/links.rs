@@ -28,6 +28,7 @@ pub struct LinkTable {
     cloned: BTreeSet<(String, String)>,
     former: BTreeMap<(Side, String, String), Vec<(String, Timestamp)>>,
     rows: BTreeMap<(Side, String), RowPair>,
+    hints: BTreeMap<String, String>,
 }
 
 /// A child row of some document, which a field of another row may name.
@@ -63,12 +64,19 @@ impl LinkTable {
         self.naming.insert(naming.doctype.clone(), naming);
     }
 
+    /// What helps with links to documents of a doctype that are not known, where it is not to
+    /// add the doctype.
+    pub fn add_hint(&mut self, doctype: &str, hint: String) {
+        self.hints.insert(doctype.to_owned(), hint);
+    }
+
     /// Says that a doctype's documents are still to be looked at in this run.
     pub fn add_waiting(&mut self, doctype: &str) {
         self.waiting.insert(doctype.to_owned());
     }
 
-    /// Says that both sides' documents of this name have the same `creation`.
+    /// Says that both sides' documents of this name are one, although the doctype's names say
+    /// nothing.
     pub fn add_cloned(&mut self, doctype: &str, name: &str) {
         self.cloned.insert((doctype.to_owned(), name.to_owned()));
     }
@@ -129,9 +137,13 @@ impl LinkTable {
         if self.is_natural(doctype) || cloned {
             return Translation::Name(name.to_owned());
         }
+        let hint = self.hints.get(doctype).cloned().unwrap_or_else(|| {
+            format!(
+                "add {doctype:?} to the doctypes that are synced, or the field to exclude_fields"
+            )
+        });
         Translation::Unmapped(format!(
-            "links to {doctype} {name}, of which it is not known what it is called on {}; add \
-             {doctype:?} to the doctypes that are synced",
+            "links to {doctype} {name}, of which it is not known what it is called on {}; {hint}",
             from.opposite()
         ))
     }
@@ -174,6 +186,21 @@ mod tests {
             table().translate(Side::Cloud, "Item", "BOLT"),
             Translation::Name("BOLT".to_owned())
         );
+    }
+
+    #[test]
+    fn what_cannot_be_carried_over_says_what_helps() {
+        let mut table = table();
+        let told = |table: &LinkTable| match table.translate(Side::Cloud, "Sales Order", "SO-1") {
+            Translation::Unmapped(told) => told,
+            other => panic!("{other:?}"),
+        };
+        assert!(told(&table).ends_with(
+            "called on local; add \"Sales Order\" to the doctypes that are synced, or the field \
+             to exclude_fields"
+        ));
+        table.add_hint("Sales Order", "sync it first".to_owned());
+        assert!(told(&table).ends_with("called on local; sync it first"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
+use crate::config::{DoctypeConfig, refusal};
 use crate::identity::{Known, LinkTable, Naming, RowPair};
 use crate::model::{Doc, NamesRule, Side, Sides};
 use crate::site::{ListQuery, bulk};
@@ -98,18 +99,37 @@ impl Pass<'_> {
                 NamesRule::Server => false,
                 NamesRule::Auto => naming.is_natural(),
             };
+            let title = naming.title_field.clone().filter(|_| rule == NamesRule::Auto);
             table.add_naming(Naming { doctype: doctype.clone(), ..naming }, rule);
+            if let Some(hint) = self.hint(doctype) {
+                table.add_hint(doctype, hint);
+            }
             if !natural {
                 let names = open.iter().filter_map(|(_, linked)| linked.get(doctype)).flatten();
-                self.add_cloned(doctype, &names.cloned().collect(), table)?;
+                self.add_same(doctype, title.as_deref(), &names.cloned().collect(), table)?;
             }
         }
         Ok(())
     }
 
     fn names_rule(&self, doctype: &str) -> NamesRule {
-        let configured = self.config.doctypes.iter().find(|config| config.doctype == doctype);
-        configured.map_or(NamesRule::Auto, |config| config.names)
+        self.configured(doctype).map_or(NamesRule::Auto, |config| config.names)
+    }
+
+    fn configured(&self, doctype: &str) -> Option<&DoctypeConfig> {
+        self.config.doctypes.iter().find(|config| config.doctype == doctype)
+    }
+
+    /// What helps with a link to a document that is not known, where adding its doctype does
+    /// not.
+    fn hint(&self, doctype: &str) -> Option<String> {
+        if self.configured(doctype).is_some() {
+            return Some(format!(
+                "sync {doctype} first, or look whether its filters leave the document out"
+            ));
+        }
+        refusal(doctype)
+            .map(|_| format!("{doctype} is never synced: add the field to exclude_fields"))
     }
 
     fn ask_naming(&mut self, doctypes: &BTreeSet<&String>) -> anyhow::Result<()> {
@@ -121,37 +141,41 @@ impl Pass<'_> {
         if unknown.is_empty() {
             return Ok(());
         }
-        let rules = match bulk::rules_of(self.sites.cloud, &unknown) {
-            Ok(rules) => rules,
+        let sites = self.sites;
+        let rules = self.workers.both(|side| match bulk::rules_of(sites[side], &unknown) {
+            Err(error) if error.is_outage() => Err(at(side)(error)),
             // Who may not read doctypes is told about each link that cannot be carried over.
-            Err(error) if !error.is_outage() => BTreeMap::new(),
-            Err(error) => return Err(at(Side::Cloud)(error)),
-        };
+            rules => Ok(rules.unwrap_or_default()),
+        })?;
         for doctype in unknown {
-            let naming = rules.get(&doctype).map_or_else(Naming::default, |rules| Naming {
-                doctype: doctype.clone(),
-                autoname: rules.autoname.clone(),
-                title_field: rules.title_field.clone(),
+            let naming = rules.as_ref().map(|_, rules| {
+                rules.get(&doctype).map_or_else(Naming::default, |rules| Naming {
+                    doctype: doctype.clone(),
+                    autoname: rules.autoname.clone(),
+                    title_field: rules.title_field.clone(),
+                })
             });
-            self.naming.insert(doctype, naming);
+            self.naming.insert(doctype, Naming::weaker(naming.cloud, naming.local));
         }
         Ok(())
     }
 
     /// Says of which of these documents both sites have the very same one: a same name with
-    /// the same `creation`, as on cloned sites.
-    fn add_cloned(
+    /// the same `creation`, as on cloned sites, or one that is the title on both.
+    fn add_same(
         &self,
         doctype: &str,
+        title: Option<&str>,
         names: &BTreeSet<String>,
         table: &mut LinkTable,
     ) -> anyhow::Result<()> {
         if names.is_empty() {
             return Ok(());
         }
+        let fields = ["name", "creation"].into_iter().chain(title);
         let query = ListQuery {
             doctype: doctype.to_owned(),
-            fields: vec!["name".to_owned(), "creation".to_owned()],
+            fields: fields.map(str::to_owned).collect(),
             filters: vec![json!(["name", "in", names])],
             order_by: "name asc".to_owned(),
             ..ListQuery::default()
@@ -162,10 +186,14 @@ impl Pass<'_> {
             // Not readable for our user: then nothing is known of them.
             result => Ok(result.unwrap_or_default()),
         })?;
+        let is_title = |doc: &Doc| title.is_some_and(|title| doc.text(title) == Some(&doc.name()));
         for cloud in &found.cloud {
-            let same =
-                |local: &&Doc| local.name() == cloud.name() && local.creation() == cloud.creation();
-            if !cloud.creation().is_empty() && found.local.iter().find(same).is_some() {
+            let is_same = |local: &Doc| {
+                let is_cloned =
+                    !cloud.creation().is_empty() && local.creation() == cloud.creation();
+                local.name() == cloud.name() && (is_cloned || is_title(cloud) && is_title(local))
+            };
+            if found.local.iter().any(is_same) {
                 table.add_cloned(doctype, &cloud.name());
             }
         }

@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 
 use crate::identity::{LinkTable, Naming};
 use crate::model::side_effects::follow;
-use crate::model::{Action, Doc, OpenLink, Side};
+use crate::model::{Action, Doc, OpenLink, Side, Sides};
 use crate::recon::{
     Body, Decision, RowNames, cancel_body, changed_fields, create_body, submit_body, update_body,
     way,
 };
-use crate::state::{Record, RecordStatus, Resolution};
+use crate::state::{Base, Record, RecordStatus, Resolution};
 
 use super::apart::settled_by_create;
 use super::named::wanted_name;
@@ -134,13 +134,13 @@ impl Pass<'_> {
         let body = match log_as {
             Action::Submit => submit_body(shape, fields, source, on_target, &known, &translate),
             Action::Cancel => cancel_body(),
-            _ => update_body(shape, fields, source, on_target, &known, &translate),
+            _ => whole_tables(update_body(shape, fields, source, on_target, &known, &translate)),
         };
         let request =
             Request::Update { name: on_target.name(), modified: on_target.modified().to_owned() };
         Ok(Write {
             side: target,
-            carried: without(source, &body.omitted),
+            carried: as_carried(source, pair.record.bases.as_ref(), from, &body.omitted),
             body,
             request,
             resolution: None,
@@ -217,23 +217,63 @@ fn without(doc: &Doc, omitted: &BTreeSet<String>) -> Doc {
     doc
 }
 
-/// Whether a request can go out, or what it waits for.
+/// A table in which a link cannot be carried over is left out whole: sent without the link it
+/// would be sent again at every look.
+fn whole_tables(mut body: Body) -> Body {
+    if body.unmapped.is_empty() && body.open.is_empty() {
+        return body;
+    }
+    let torn: Vec<String> = body
+        .omitted
+        .iter()
+        .filter_map(|path| path.split_once('.').map(|(table, _)| table.to_owned()))
+        .collect();
+    for table in torn {
+        body.fields.remove(&table);
+        body.omitted.insert(table);
+    }
+    body
+}
+
+/// What of the source an update carries over. A field that is left out stands as in its base,
+/// so that it counts as changed for as long as it is (invariant 1).
+fn as_carried(
+    source: &Doc,
+    bases: Option<&Sides<Base>>,
+    from: Side,
+    omitted: &BTreeSet<String>,
+) -> Doc {
+    let mut carried = without(source, omitted);
+    let Some(base) = bases.map(|bases| &bases[from].content) else { return carried };
+    for field in omitted.iter().filter(|field| !field.contains('.')) {
+        if let Some(value) = base.0.get(field) {
+            carried.0.insert(field.clone(), value.clone());
+        }
+    }
+    carried
+}
+
+/// Whether a request can go out, or what it waits for. A new document goes whole. Of an update
+/// the rest goes without the links that nobody can carry over: those fail by themselves then.
 pub(super) fn ready(
     write: Write,
     action: Action,
     open: OpenLinks,
     among: &BTreeSet<OpenLink>,
 ) -> Step {
-    if !write.body.unmapped.is_empty() {
+    let has_rest = action == Action::Update && !write.body.fields.is_empty();
+    if !write.body.unmapped.is_empty() && !has_rest {
         return Step::Fail(write.body.unmapped.join("; "));
     }
+    let is_amendment = write.body.omitted.contains(AMENDED_FROM);
     let waits = match open {
         OpenLinks::Ignore => None,
         // A new document may go without links to documents that wait as well: a cycle. What
         // failed is not waited for in vain by leaving it out.
-        OpenLinks::Cut if action == Action::Create => {
+        OpenLinks::Cut if action == Action::Create && !is_amendment => {
             write.body.open.iter().find(|link| !among.contains(link))
         }
+        OpenLinks::Cut if has_rest => None,
         OpenLinks::Wait | OpenLinks::Cut => write.body.open.first(),
     };
     match waits {

@@ -161,3 +161,48 @@ fn the_table_and_its_mirror() {
         }
     }
 }
+
+/// What only the pass can know of documents without a base.
+#[test]
+fn documents_that_are_not_what_they_look_like() {
+    let cases: Vec<Map<String, Value>> = serde_json::from_str(TABLE).unwrap();
+    let decided = |meeting: Meeting, is_there: fn(&Row) -> bool| {
+        let rows = cases.iter().map(row).filter(|row| row.base.is_none() && is_there(row));
+        let decisions: Vec<Decision> = rows
+            .filter(|row| row.rules.direction == Direction::Both && row.new_fields.is_empty())
+            .map(|row| {
+                decide(&Situation {
+                    base: None,
+                    whole_base: None,
+                    now: row.now,
+                    meeting,
+                    new_fields: Vec::new(),
+                    rules: row.rules,
+                })
+            })
+            .collect();
+        assert!(!decisions.is_empty());
+        decisions
+    };
+    let alone = |row: &Row| matches!(row.now.local, Observed::Absent);
+    for (meeting, kind) in [
+        (Meeting::SecondCopy, ConflictKind::Duplicate),
+        (Meeting::Unclear, ConflictKind::UnknownOutcome),
+    ] {
+        for decision in decided(meeting, alone) {
+            assert_eq!((decision.action, decision.conflict), (Action::Conflict, Some(kind)));
+        }
+    }
+    let differ = |row: &Row| match (&row.now.cloud, &row.now.local) {
+        (Observed::Present(cloud), Observed::Present(local)) => cloud.form != local.form,
+        _ => false,
+    };
+    // Whatever the policy: the site's own is written over, and kept.
+    for decision in decided(Meeting::BornOn(Side::Local), differ) {
+        assert_eq!(
+            (decision.action, decision.direction),
+            (Action::Update, Direction::CloudToLocal)
+        );
+        assert_eq!(decision.conflict, Some(ConflictKind::FirstMeeting));
+    }
+}

@@ -4,6 +4,7 @@
 mod both;
 mod creates;
 mod killed;
+mod links;
 mod lost;
 mod meeting;
 

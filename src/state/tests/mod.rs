@@ -4,6 +4,7 @@
 mod absorbing;
 mod files;
 mod gone;
+mod pairing;
 mod queue;
 mod work;
 
