@@ -180,7 +180,7 @@ fn what_is_born_of_our_write_is_no_second_document() {
     });
     bench.sync().expect(0);
     for side in Side::BOTH {
-        assert_eq!(bench.site(side).names("Contact"), [name.clone()], "{side}");
+        assert_eq!(bench.site(side).names("Contact"), std::slice::from_ref(&name), "{side}");
         assert_eq!(bench.doc(side, "Contact", &name).unwrap()["designation"], "CEO", "{side}");
     }
     quiet(&bench);
