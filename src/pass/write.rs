@@ -151,7 +151,7 @@ impl Pass<'_> {
                 self.leave_for_next_run(&operation.pair.record, &error.message);
                 Ok(None)
             }
-            Some(Outcome::Failed(error)) if error.exc_type == HELD => {
+            Some(Outcome::Failed(error)) if HELD.contains(&error.exc_type.as_str()) => {
                 self.state.void_intent(intent, &error.message, now)?;
                 Ok(Some(Aside { candidate, reason: AsideReason::Held(error.message) }))
             }
@@ -227,8 +227,8 @@ fn site_time(site: &dyn Site, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
 }
 
 /// What a site answers where a document cannot be cancelled or deleted because another one
-/// links to it. That one may be about to go as well.
-const HELD: &str = "LinkExistsError";
+/// links to it or is below it. That one may be about to go as well.
+const HELD: [&str; 2] = ["LinkExistsError", "NestedSetChildExistsError"];
 
 /// The site as a whole is out of order. A single write without an answer may be a slow
 /// document: it fails alone.

@@ -33,6 +33,12 @@ pub fn field_of(place: &str) -> &str {
     place.split(' ').next().unwrap_or(place)
 }
 
+/// Whether a place is one of this row's fields.
+#[must_use]
+pub fn is_inside(place: &str, row: &str) -> bool {
+    place.strip_prefix(row).is_some_and(|field| field.starts_with(' '))
+}
+
 /// Whether the sides have whatever either of them changed since its base.
 #[must_use]
 pub fn agree(base: Sides<&Form>, now: Sides<&Form>) -> bool {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::changes::{Place, beyond, unshared};
+use super::changes::{Place, beyond, is_inside, unshared};
 use super::decide::{Decision, Situation, Version, may_write, settle, version};
 use crate::model::{
     Action, ConflictKind, Deletes, Direction, Form, Meeting, Side, Sides, Submitted,
@@ -111,7 +111,11 @@ fn out_of_reach(
     is_first: bool,
 ) -> Option<Decision> {
     let closed = versions.map(|_, version| beyond(version.whole(), &version.form));
-    let is_closed = |place: &&Place| closed.iter().any(|(_, places)| places.contains(*place));
+    // A row is out of reach with any of its fields.
+    let is_closed = |place: &&Place| {
+        let mut closed = closed.iter().flat_map(|(_, places)| places);
+        closed.any(|closed| closed == *place || is_inside(closed, place))
+    };
     let changed: Vec<String> = open
         .iter()
         .map(|(side, places)| (side, places.iter().filter(is_closed).collect::<Vec<_>>()))
@@ -148,7 +152,11 @@ fn caught_up(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<Dec
 /// The first few places, in words.
 fn shortened(places: &[&Place]) -> String {
     const SHOWN: usize = 5;
-    let shown: Vec<&str> = places.iter().take(SHOWN).map(|place| place.as_str()).collect();
+    // A row that came or went says it all.
+    let is_said = |place: &Place| places.iter().any(|row| is_inside(place, row));
+    let places: Vec<&str> =
+        places.iter().filter(|place| !is_said(place)).map(|place| place.as_str()).collect();
+    let shown = &places[..places.len().min(SHOWN)];
     let more = places.len().saturating_sub(SHOWN);
     let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
     format!("{}{rest}", shown.join(", "))

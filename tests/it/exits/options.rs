@@ -197,7 +197,11 @@ fn a_name_that_neither_side_has() {
 #[test]
 fn a_name_that_means_two_documents() {
     let bench = bench(&["Brand"]);
-    brand(&bench, Side::Cloud, "Acme", "the old one");
+    // What the target of a one-way rule renames stays there.
+    bench.configure(
+        "[sync]\ndoctypes = [\"Brand\"]\n[doctypes.Brand]\ndirection = \"local_to_cloud\"\n",
+    );
+    brand(&bench, Side::Local, "Acme", "the old one");
     sync(&bench).expect(0);
     let now = jiff::Timestamp::now();
     bench.site(Side::Cloud).rename_as(crate::bench::USER, "Brand", "Acme", "Zenith", now).unwrap();

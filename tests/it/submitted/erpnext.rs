@@ -199,7 +199,7 @@ fn items_updated_after_submission_wait_until_it_is_done_on_both_sides() {
     chain.update_items(Side::Local);
     let ran = chain.bench.sync().expect(3).json();
     let reason = ran["actions"][0]["reason"].as_str().unwrap();
-    assert!(reason.contains("local changed items row 1 qty, items row 2,"), "{reason}");
+    assert!(reason.contains("local changed items row 1 qty, items row 2; no update"), "{reason}");
     assert_eq!(chain.bench.query("SELECT fields FROM conflict_records"), "[\"items\"]");
     chain.update_items(Side::Cloud);
     chain.bench.sync().expect(0);
