@@ -10,9 +10,10 @@ use crate::identity::fold_name;
 use crate::model::{Doc, Side, Sides};
 use crate::recon::{Fate, Observed, went_back};
 use crate::site::bulk;
-use crate::state::{Record, Unlisted};
+use crate::state::{Record, SteppedBack, Unlisted};
 
-use super::{Candidate, Doctype, Pair, Pass, at};
+use super::scan::looks_restored;
+use super::{Candidate, Doctype, Guard, Pair, Pass, at};
 
 /// One side's documents, by name.
 type Found = BTreeMap<String, Doc>;
@@ -147,7 +148,7 @@ impl Pass<'_> {
         doc: Option<Doc>,
     ) -> anyhow::Result<Observed<Doc>> {
         let stranger = match doc {
-            Some(doc) if is_same(record, side, &doc) => return Ok(present(record, side, doc)),
+            Some(doc) if is_same(record, side, &doc) => return Ok(self.present(record, side, doc)),
             other => other,
         };
         Ok(match self.fates.get(&(record.id, side)) {
@@ -165,6 +166,24 @@ impl Pass<'_> {
             Some(Fate::Unknown(reason)) => Observed::Unknown(reason.clone()),
             None => Observed::Unknown("not found under its name".to_owned()),
         })
+    }
+
+    /// A document that is there. Where it was asked for by name, there was no listing to tell
+    /// that the side went back (`looks_wrong`): the guard falls here.
+    fn present(&mut self, record: &Record, side: Side, doc: Doc) -> Observed<Doc> {
+        let seen = record.seen[side].as_deref();
+        let Some(seen) = seen.filter(|seen| went_back(seen, doc.modified())) else {
+            return Observed::Present(doc);
+        };
+        let older = SteppedBack {
+            side,
+            name: doc.name(),
+            seen: seen.to_owned(),
+            modified: doc.modified().to_owned(),
+        };
+        let reason = looks_restored(&[older]).unwrap_or_default();
+        self.counts(&record.doctype).guard = Some(Guard::WentBack(reason.clone()));
+        Observed::Unknown(reason)
     }
 
     /// The document that has the other side's name on a side where none is known: exactly, or
@@ -208,15 +227,4 @@ impl Pass<'_> {
 /// Whether this is the document that the record knows, not another one of its name.
 fn is_same(record: &Record, side: Side, doc: &Doc) -> bool {
     record.creations[side].as_deref().is_none_or(|creation| creation == doc.creation())
-}
-
-/// A document that is there. Where it was asked for by name, there was no listing to tell that
-/// the side went back (`looks_wrong`).
-fn present(record: &Record, side: Side, doc: Doc) -> Observed<Doc> {
-    if record.seen[side].as_deref().is_some_and(|seen| went_back(seen, doc.modified())) {
-        return Observed::Unknown(
-            "older than when it was last seen: a restored backup?".to_owned(),
-        );
-    }
-    Observed::Present(doc)
 }

@@ -181,6 +181,10 @@ impl<'a> Pass<'a> {
     /// Documents of a doctype that turned out to need a look after its turn.
     fn left_behind(&mut self, config: &DoctypeConfig) -> anyhow::Result<Option<Waiting>> {
         let Some(records) = self.referrers.remove(&config.doctype) else { return Ok(None) };
+        let counts = self.counts(&config.doctype);
+        if counts.guard.is_some() || counts.error.is_some() {
+            return Ok(None);
+        }
         let doctype = self.load_doctype(self.effective(config))?;
         let reason = || AsideReason::Rest;
         let aside = records.into_iter().map(|candidate| Aside { candidate, reason: reason() });
@@ -310,6 +314,10 @@ impl<'a> Pass<'a> {
             return Ok(Vec::new());
         }
         let pairs = self.fetch_met(doctype, &mut wave)?;
+        // A side that looks wrong stops the doctype, whoever asked for the look.
+        if self.counts(&doctype.config.doctype).guard.is_some() {
+            return Ok(Vec::new());
+        }
         let operations = self.plan(doctype, pairs, open)?;
         let aside = self.execute(doctype, operations)?;
         self.around.watcher.advance(wave.len());

@@ -10,7 +10,7 @@ use crate::config::DoctypeConfig;
 use crate::model::{Action, Direction, Doc, Side, Sides, name_text};
 use crate::recon::went_back;
 use crate::site::{ListQuery, Site, SiteError, bulk};
-use crate::state::{CandidateQuery, Listed, LogEntry, LogStatus, Renamed};
+use crate::state::{CandidateQuery, Listed, LogEntry, LogStatus, Renamed, SteppedBack};
 
 use super::doctype::scope_digest;
 use super::{Candidate, Guard, Pass, at};
@@ -79,21 +79,9 @@ impl Pass<'_> {
     /// Whether a site shows older versions of documents than before, as a restored backup
     /// does. The doctype is then left alone in both directions.
     fn looks_wrong(&self) -> anyhow::Result<Option<String>> {
-        let older = self.state.stepped_back()?;
-        let Some(first) = older.iter().find(|step| went_back(&step.seen, &step.modified)) else {
-            return Ok(None);
-        };
-        let count = older.iter().filter(|step| went_back(&step.seen, &step.modified)).count();
-        let known = if count == 1 {
-            format!("a known document on {} is older than when it was", first.side)
-        } else {
-            format!("{count} known documents on {} are older than when they were", first.side)
-        };
-        Ok(Some(format!(
-            "{known} last seen, {} by {} instead of {}: a restored backup? Nothing was done in \
-             either direction",
-            first.name, first.modified, first.seen
-        )))
+        let mut older = self.state.stepped_back()?;
+        older.retain(|step| went_back(&step.seen, &step.modified));
+        Ok(looks_restored(&older))
     }
 
     pub(super) fn log_renames(&mut self, renamed: &[Renamed]) -> anyhow::Result<()> {
@@ -161,6 +149,20 @@ impl Pass<'_> {
         let now = self.now();
         Ok(self.state.ensure_records(&config.doctype, &found, now)?)
     }
+}
+
+/// What is said of a side whose documents are older than they were.
+pub(super) fn looks_restored(older: &[SteppedBack]) -> Option<String> {
+    let first = older.first()?;
+    let known = match older.len() {
+        1 => format!("a known document on {} is older than when it was", first.side),
+        count => format!("{count} known documents on {} are older than when they were", first.side),
+    };
+    Some(format!(
+        "{known} last seen, {} by {} instead of {}: a restored backup? Nothing was done in \
+         either direction",
+        first.name, first.modified, first.seen
+    ))
 }
 
 /// A name that stands for several documents.

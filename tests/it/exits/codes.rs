@@ -96,6 +96,9 @@ fn a_side_that_looks_wrong_is_6() {
     assert!(bench.doc(Side::Local, "UOM", "Barrel").is_some(), "the rest was done");
     let ran = bench.run(&["sync-all", "--json"]).expect(6);
     assert!(doctype(&ran.json(), "Brand")["guard"].is_string());
+    // A look at the one document does not disarm the guard.
+    bench.run(&["sync-doctype", "Brand", "--name", "Acme"]).expect(6);
+    sync(&bench).expect(6);
 }
 
 /// Shows the known brand with an old `modified`.

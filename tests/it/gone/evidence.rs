@@ -160,3 +160,27 @@ fn the_cap_holds_for_named_documents() {
     bench.run(&["sync-doctype", "Probe", "--name", "A", "--name", "B"]).expect(6);
     assert_eq!(bench.site(Side::Local).count_of("Probe"), 1);
 }
+
+/// What links to a deleted document is looked at, but not where its own doctype is stopped.
+#[test]
+fn a_stopped_doctype_is_not_written_through_what_it_links_to() {
+    let bench = Bench::default();
+    bench.configure("[sync]\ndoctypes = [\"Item\", \"Brand\"]\n");
+    bench.insert(Side::Cloud, "Brand", &json!({"brand": "Acme"}));
+    let names: Vec<String> = (0..9).map(|number| format!("I{number}")).collect();
+    for name in &names {
+        let item = json!({"item_code": name, "item_group": "Products", "stock_uom": "Nos",
+            "brand": "Acme"});
+        bench.insert(Side::Cloud, "Item", &item);
+    }
+    bench.sync().expect(0);
+    for name in &names {
+        delete(&bench, Side::Cloud, "Item", name);
+    }
+    delete(&bench, Side::Cloud, "Brand", "Acme");
+    let ran = bench.sync().expect(6);
+    assert!(ran.err.contains("--allow-deletes N"), "{ran:?}");
+    for name in &names {
+        assert!(bench.doc(Side::Local, "Item", name).is_some(), "{name}: {ran:?}");
+    }
+}
