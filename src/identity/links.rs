@@ -156,7 +156,9 @@ impl LinkTable {
         self.known.get(&(side, doctype.to_owned(), name.to_owned()))
     }
 
-    fn is_natural(&self, doctype: &str) -> bool {
+    /// Whether the doctype's names are its documents' own, as far as it is known.
+    #[must_use]
+    pub fn is_natural(&self, doctype: &str) -> bool {
         match self.rules.get(doctype) {
             Some(NamesRule::Natural) => true,
             Some(NamesRule::Server) => false,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use anyhow::Context as _;
 
 use crate::identity::{LinkTable, has_natural_name};
-use crate::model::{Action, ConflictKind, OpenLink};
+use crate::model::{Action, ConflictKind, OpenLink, Side, Translation};
 use crate::recon::Decision;
 
 use super::judge::{is_write, restrained};
@@ -32,7 +32,10 @@ impl Pass<'_> {
         for pair in &pairs {
             judged.push(self.judge(doctype, pair, &links)?);
         }
-        if judged.iter().any(|(_, decision)| is_write(decision)) {
+        let needs_naming = |(pair, (_, decision)): (&Pair, &(Forms, Decision))| {
+            is_write(decision) || unproven_link(doctype, pair, decision, &links).is_some()
+        };
+        if pairs.iter().zip(&judged).any(needs_naming) {
             self.add_naming(doctype, &pairs, &mut links)?;
         }
         let among: BTreeSet<OpenLink> = if open == OpenLinks::Cut {
@@ -94,7 +97,11 @@ impl Pass<'_> {
             return Ok(Step::Last);
         }
         match decision.action {
-            Action::Noop | Action::Adopt => Ok(Step::Agree),
+            Action::Noop | Action::Adopt => {
+                let waits = unproven_link(doctype, pair, decision, links);
+                let waits = waits.filter(|_| open != OpenLinks::Ignore);
+                Ok(waits.map_or(Step::Agree, Step::Wait))
+            }
             Action::Conflict => Ok(Step::Record),
             Action::Forget => Ok(Step::Forget),
             Action::Create if self.is_name_taken(doctype, pair, decision)? => Ok(Step::NameTaken),
@@ -154,6 +161,32 @@ fn phase_of(decision: &Decision) -> Phase {
         _ if decision.conflict == Some(ConflictKind::CannotMirror) => Phase::End,
         _ => Phase::Main,
     }
+}
+
+/// A link of two documents that meet as equals to one that nobody has told apart yet, where
+/// each site gives the names: the same text may mean two documents, so it is no equality.
+/// Clones (the same `creation`) are one document whatever they link to.
+fn unproven_link(
+    doctype: &Doctype,
+    pair: &Pair,
+    decision: &Decision,
+    links: &LinkTable,
+) -> Option<OpenLink> {
+    let (cloud, local) = (pair.doc(Side::Cloud)?, pair.doc(Side::Local)?);
+    let is_first = decision.action == Action::Adopt && pair.record.bases.is_none();
+    if !is_first || cloud.creation() == local.creation() {
+        return None;
+    }
+    [(Side::Cloud, cloud), (Side::Local, local)].into_iter().find_map(|(side, doc)| {
+        let unproven = |(linked, name): (String, String)| {
+            let is_itself = linked == doctype.config.doctype && name == doc.name();
+            match links.translate(side, &linked, &name) {
+                Translation::Open(link) if !is_itself && !links.is_natural(&linked) => Some(link),
+                _ => None,
+            }
+        };
+        doctype.shape.links(doc).into_iter().find_map(unproven)
+    })
 }
 
 /// The pair's names, as a link to it would have them.

@@ -170,3 +170,40 @@ fn a_name_that_is_the_title_on_both_sides_says_it() {
     let ran = bench.run(&["sync-all"]).expect(4);
     assert!(ran.err.contains("add \"Customer\" to the doctypes"), "{}", ran.err);
 }
+
+/// The same text in a link is no equality where it names two documents.
+#[test]
+fn documents_that_link_to_two_of_one_name_are_not_equal() {
+    let bench = Bench::default();
+    bench.configure(
+        "[sync]\ndoctypes = [\"Probe\", \"N Series\"]\nconflict_resolution = \"manual\"\n",
+    );
+    for side in Side::BOTH {
+        let order = bench.insert(side, "N Series", &json!({"title": format!("order of {side}")}));
+        bench.insert(
+            side,
+            "Probe",
+            &json!({"title": "T", "dl_type": "N Series", "dl": order, "tm": "01:00:00"}),
+        );
+    }
+    let meaning = |side| {
+        let order = bench.doc(side, "Probe", "T").unwrap()["dl"].clone();
+        bench.doc(side, "N Series", order.as_str().unwrap()).unwrap()["title"].clone()
+    };
+    bench.sync().expect(3);
+    let open = |kind: &str| {
+        bench.query(&format!(
+            "SELECT id FROM conflict_records WHERE NOT resolved AND kind = '{kind}'"
+        ))
+    };
+    bench.run(&["resolve", &open("collision"), "--take", "both"]).expect(0);
+    bench.run(&["sync-all", "--full"]).expect(3);
+    for side in Side::BOTH {
+        assert_eq!(meaning(side), format!("order of {side}"));
+    }
+    bench.run(&["resolve", &open("first_meeting"), "--take", "cloud"]).expect(0);
+    for side in Side::BOTH {
+        assert_eq!(meaning(side), "order of cloud");
+    }
+    quiet(&bench);
+}
