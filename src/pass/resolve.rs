@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::config::DoctypeConfig;
 use crate::identity::LinkTable;
 use crate::model::{Action, ConflictKind, Direction, Doc, Role, Side, Translation};
-use crate::recon::{Decision, Observed, check_entered, way};
+use crate::recon::{Decision, Observed, check_entered, differ_beyond, way};
 use crate::state::{Conflict, LogStatus, Resolution};
 
 use super::apart::is_about_identity;
@@ -112,7 +112,7 @@ impl Pass<'_> {
             Err(reason) => return Ok(Resolved::Refused(reason)),
             Ok(wanted) => wanted,
         };
-        if let Some(reason) = against_docstatus(&pair, &decision, &wanted) {
+        if let Some(reason) = against_docstatus(&pair, &forms, &decision, &wanted) {
             return Ok(Resolved::Refused(reason));
         }
         if let Some(reason) = against_the_rule(&doctype, &wanted) {
@@ -450,10 +450,24 @@ pub(super) fn is_as_shown(doctype: &Doctype, conflict: &Conflict, pair: &Pair, s
 }
 
 /// Why a submitted or cancelled document cannot take what was chosen.
-fn against_docstatus(pair: &Pair, decision: &Decision, wanted: &Wanted) -> Option<String> {
+fn against_docstatus(
+    pair: &Pair,
+    forms: &Forms,
+    decision: &Decision,
+    wanted: &Wanted,
+) -> Option<String> {
     let stage = |side| pair.doc(side).map_or(0, Doc::docstatus);
     if decision.conflict == Some(ConflictKind::CannotMirror) {
         return Some(decision.reason.clone());
+    }
+    let are_submitted = Side::BOTH.into_iter().all(|side| stage(side) == 1);
+    let whole = forms.whole.as_ref().filter(|_| are_submitted && pair.record.bases.is_none());
+    if whole.is_some_and(|whole| differ_beyond(whole.now.as_ref(), forms.now.as_ref())) {
+        return Some(
+            "both are submitted and differ where no update reaches: make them alike by hand, or \
+             cancel one and amend it"
+                .to_owned(),
+        );
     }
     match wanted {
         Wanted::Side(side) if way(stage(side.opposite()), stage(*side)).is_none() => Some(format!(

@@ -52,6 +52,15 @@ pub fn beyond(whole: &Form, part: &Form) -> BTreeSet<Place> {
     places(whole).into_keys().filter(|place| !part.contains_key(place)).collect()
 }
 
+/// Whether two documents differ in what is of the whole but not of the form: of submitted
+/// ones, where no update reaches.
+#[must_use]
+pub fn differ_beyond(whole: Sides<&Form>, form: Sides<&Form>) -> bool {
+    let shown = whole.map(|_, whole| places(whole));
+    let closed = Sides::from_fn(|side| beyond(whole[side], form[side]));
+    closed.cloud.union(&closed.local).any(|place| shown.cloud.get(place) != shown.local.get(place))
+}
+
 /// Stands at the place of a row itself: a row without any value is one all the same.
 static ROW: Value = Value::Null;
 

@@ -123,3 +123,19 @@ fn a_submission_since_the_conflict_was_shown_is_another_document() {
     assert_eq!(field(&bench, Side::Cloud, "V1", "stxt"), "by local");
     quiet(&bench);
 }
+
+/// Two that were submitted before they met, different where no update reaches: nobody is told
+/// that it is settled while nothing can be written.
+#[test]
+fn a_first_meeting_of_two_submitted_documents_is_not_settled_by_nothing() {
+    let bench = Bench::default();
+    bench.configure("[sync]\ndoctypes = [\"Voucher\"]\n");
+    for (side, total) in [(Side::Cloud, 1), (Side::Local, 2)] {
+        let voucher = json!({"title": "V9", "total": total, "docstatus": 1});
+        bench.insert(side, "Voucher", &voucher);
+    }
+    bench.sync().expect(3);
+    let refused = bench.run(&["resolve", "1", "--take", "cloud"]).expect(3);
+    assert!(refused.err.contains("no update reaches"), "{refused:?}");
+    assert_eq!(open_conflicts(&bench), "1");
+}
