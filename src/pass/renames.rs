@@ -220,8 +220,9 @@ impl Pass<'_> {
         one: &Renamed,
     ) -> anyhow::Result<Option<Closing>> {
         let Some(bases) = &pair.record.bases else { return Ok(None) };
+        // Of a submitted document the sync form lacks what can no longer be edited.
         let form = |side: Side| match pair.doc(side) {
-            Some(doc) => doctype.shape.sync_form(doc, &|to, name| links.id(side, to, name)),
+            Some(doc) => doctype.shape.whole_form(doc, &|to, name| links.id(side, to, name)),
             None => Form::default(),
         };
         let forms = Sides::from_fn(form);
