@@ -2,6 +2,8 @@
 //!
 //! Writes go through `write`; here is everything that only changes the state.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -180,6 +182,7 @@ impl Pass<'_> {
     ) -> anyhow::Result<()> {
         let ids: Vec<i64> = waiting.iter().map(|aside| aside.candidate).collect();
         let records = self.state.load_records(&ids)?;
+        let stuck: BTreeSet<i64> = ids.iter().copied().collect();
         for (aside, record) in waiting.into_iter().zip(records) {
             let target = match (&record.names.cloud, &record.names.local) {
                 (Some(_), None) => Some(Side::Local),
@@ -192,9 +195,12 @@ impl Pass<'_> {
                 AsideReason::Taken(message) => format!("{place}: {message}"),
                 AsideReason::Held(message) => message,
                 AsideReason::NameTaken => {
-                    let reason = format!("its name is still another document's on {place}");
-                    self.leave_for_next_run(&record, &reason);
-                    continue;
+                    let message = format!("its name is still another document's on {place}");
+                    if self.is_name_to_be_free(&record, target, &stuck)? {
+                        self.leave_for_next_run(&record, &message);
+                        continue;
+                    }
+                    format!("{message}, which stays: rename one of them")
                 }
                 // Somebody is at work on it: the next run takes it up.
                 AsideReason::Moved | AsideReason::Rest | AsideReason::Last => {
@@ -206,6 +212,25 @@ impl Pass<'_> {
             self.fail_record(&record, &decision, &message)?;
         }
         Ok(())
+    }
+
+    /// Whether the document that has the name of this one on a side is itself waited for: for a
+    /// person, for another try or for the next run. One that is left alone, is in step or waits
+    /// for a name as well keeps it.
+    fn is_name_to_be_free(
+        &self,
+        record: &Record,
+        target: Option<Side>,
+        stuck: &BTreeSet<i64>,
+    ) -> anyhow::Result<bool> {
+        let Some(target) = target else { return Ok(false) };
+        let Some(name) = &record.names[target.opposite()] else { return Ok(false) };
+        let holder = self.state.record_by_name(&record.doctype, target, name)?;
+        let stays = |holder: &Record| {
+            matches!(holder.status, RecordStatus::Skipped | RecordStatus::Synced)
+                || stuck.contains(&holder.id)
+        };
+        Ok(!holder.is_some_and(|holder| stays(&holder)))
     }
 
     /// What a document waits for that was not done in this run: of one that both sides have,

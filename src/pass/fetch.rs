@@ -225,6 +225,6 @@ impl Pass<'_> {
 }
 
 /// Whether this is the document that the record knows, not another one of its name.
-fn is_same(record: &Record, side: Side, doc: &Doc) -> bool {
+pub(super) fn is_same(record: &Record, side: Side, doc: &Doc) -> bool {
     record.creations[side].as_deref().is_none_or(|creation| creation == doc.creation())
 }

@@ -90,7 +90,7 @@ impl Pass<'_> {
     }
 
     /// Asks for documents that a side did not show. Stops once more than `enough` of a side
-    /// are gone; what is left then has no fate.
+    /// are gone that the other may still have; what is left then has no fate.
     pub(super) fn ask(
         &mut self,
         doctype: &str,
@@ -107,13 +107,17 @@ impl Pass<'_> {
                 None => open.push((one, asked)),
             }
         }
+        // What neither side may have any more is nothing to delete, so it counts for nothing.
+        let asked_of: BTreeSet<(Candidate, Side)> =
+            open.iter().map(|(one, _)| (one.record, one.side)).collect();
+        let is_one_sided = |one: &Unlisted| !asked_of.contains(&(one.record, one.side.opposite()));
         let fewest = usize::try_from(enough.cloud.min(enough.local)).unwrap_or(usize::MAX);
         let mut gone = Sides::<u64>::default();
         for some in open.chunks(fewest.saturating_add(1).min(self.wave())) {
             for ((one, asked), single) in some.iter().zip(self.read_each(doctype, some)?) {
                 let fate = fate(&Asked { single: Some(single), ..asked.clone() });
                 let fate = fate.unwrap_or_else(|| Fate::Unknown("not found".to_owned()));
-                gone[one.side] += u64::from(fate == Fate::Gone);
+                gone[one.side] += u64::from(fate == Fate::Gone && is_one_sided(one));
                 self.learn(one, fate)?;
             }
             if Side::BOTH.into_iter().any(|side| gone[side] > enough[side]) {

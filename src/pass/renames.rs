@@ -4,15 +4,18 @@
 //! both sides hold alike after it belongs to their bases; an edit that only one of them holds
 //! stays an edit (invariant 1).
 
+use std::collections::VecDeque;
+
 use serde_json::{Map, Value};
 
 use crate::identity::{LinkTable, has_natural_name};
 use crate::model::{Action, Direction, Doc, Form, Side, Sides};
 use crate::recon::{Body, Decision, Names, Renaming, renaming};
 use crate::site::{ErrorKind, Site};
-use crate::state::{Closing, Intent, LogStatus, RecordStatus, SideState};
+use crate::state::{Closing, Intent, LogStatus, Record, RecordStatus, SideState};
 
 use super::close::hash_of;
+use super::fetch::is_same;
 use super::links::docs_of;
 use super::{
     ActionStatus, Aside, AsideReason, Doctype, Operation, Outcome, Pair, Pass, Request, Write,
@@ -55,9 +58,17 @@ impl Renamed {
     }
 }
 
-/// Renames a document. Runs on a worker.
-pub(super) fn rename_one(site: &dyn Site, doctype: &str, old: &str, new: &str) -> Outcome {
-    match site.rename(doctype, old, new) {
+/// Renames a document where its name is still its own: a site renames whatever has the name.
+/// Runs on a worker.
+pub(super) fn rename_one(site: &dyn Site, doctype: &str, doc: &Doc, new: &str) -> Outcome {
+    let old = doc.name();
+    match site.get(doctype, &old) {
+        Ok(now) if now.creation() == doc.creation() => {}
+        Ok(_) => return Outcome::Moved,
+        Err(error) if error.kind == ErrorKind::NotFound => return Outcome::Moved,
+        Err(error) => return Outcome::Failed(error),
+    }
+    match site.rename(doctype, &old, new) {
         Ok(name) => Outcome::Written(Doc(Map::from_iter([("name".to_owned(), name.into())]))),
         Err(error) => match error.kind {
             ErrorKind::Refused | ErrorKind::Forbidden | ErrorKind::Duplicate => {
@@ -71,12 +82,12 @@ pub(super) fn rename_one(site: &dyn Site, doctype: &str, old: &str, new: &str) -
 /// The request that gives a document its name of the other side.
 pub(super) fn rename(pair: &Pair, target: Side) -> Option<Write> {
     let source = pair.doc(target.opposite())?;
-    let old = pair.doc(target)?.name();
+    let doc = pair.doc(target)?.clone();
     Some(Write {
         side: target,
         body: Body::default(),
         carried: source.clone(),
-        request: Request::Rename { old, new: source.name() },
+        request: Request::Rename { doc, new: source.name() },
         resolution: None,
         log_as: Action::Rename,
         owed: Map::new(),
@@ -137,7 +148,16 @@ impl Pass<'_> {
         renamed: Vec<Renamed>,
     ) -> anyhow::Result<Vec<Aside>> {
         let mut aside = Vec::new();
-        for one in renamed {
+        let mut open = VecDeque::from(renamed);
+        let mut put_off = 0;
+        while let Some(one) = open.pop_front() {
+            // A name that was handed on: first the document that had it lets go of it.
+            if put_off < open.len() && self.is_name_of_one(doctype, &one, &open)? {
+                open.push_back(one);
+                put_off += 1;
+                continue;
+            }
+            put_off = 0;
             let mut records = self.state.load_records(&[one.record])?;
             let Some(mut record) = records.pop() else { continue };
             record.names[one.side] = Some(one.new.clone());
@@ -150,6 +170,12 @@ impl Pass<'_> {
                 let name = record.names[side].as_ref()?;
                 found[side].get(name).cloned()
             });
+            if now[one.side].as_ref().is_some_and(|doc| !is_same(&record, one.side, doc)) {
+                let why = "what has the new name is another document";
+                self.state.void_intent(one.intent, why, self.now())?;
+                self.leave_for_next_run(&record, why);
+                continue;
+            }
             let pair = Pair {
                 record,
                 now: now.map(|_, doc| match doc {
@@ -170,6 +196,21 @@ impl Pass<'_> {
         Ok(aside)
     }
 
+    /// Whether a new name is, as far as the state knows, that of one of these documents.
+    fn is_name_of_one(
+        &self,
+        doctype: &Doctype,
+        one: &Renamed,
+        others: &VecDeque<Renamed>,
+    ) -> anyhow::Result<bool> {
+        let holder = self.state.record_by_name(&doctype.config.doctype, one.side, &one.new)?;
+        let is_held = |holder: Record| {
+            let is_holder = |other: &Renamed| other.side == one.side && other.record == holder.id;
+            holder.id != one.record && others.iter().any(is_holder)
+        };
+        Ok(holder.is_some_and(is_held))
+    }
+
     /// The bases under their new names, with what both sides hold alike now.
     fn renamed_closing(
         &self,
@@ -179,8 +220,9 @@ impl Pass<'_> {
         one: &Renamed,
     ) -> anyhow::Result<Option<Closing>> {
         let Some(bases) = &pair.record.bases else { return Ok(None) };
+        // Of a submitted document the sync form lacks what can no longer be edited.
         let form = |side: Side| match pair.doc(side) {
-            Some(doc) => doctype.shape.sync_form(doc, &|to, name| links.id(side, to, name)),
+            Some(doc) => doctype.shape.whole_form(doc, &|to, name| links.id(side, to, name)),
             None => Form::default(),
         };
         let forms = Sides::from_fn(form);

@@ -161,8 +161,8 @@ pub enum Request {
     },
     /// An existing document gets another name.
     Rename {
-        /// Its name until now.
-        old: String,
+        /// The document as read, under its name until now.
+        doc: Doc,
         /// Its name from now on.
         new: String,
     },

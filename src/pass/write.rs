@@ -58,7 +58,7 @@ impl Pass<'_> {
             Request::Insert { name } => (name.clone(), None),
             Request::Update { name, modified } => (Some(name.clone()), Some(modified.clone())),
             Request::Delete { doc } => (Some(doc.name()), Some(doc.modified().to_owned())),
-            Request::Rename { old, .. } => (Some(old.clone()), None),
+            Request::Rename { doc, .. } => (Some(doc.name()), None),
         };
         NewIntent {
             record: pair.record.id,
@@ -248,7 +248,7 @@ fn send_one(
     let name = &doctype.config.doctype;
     match &write.request {
         Request::Delete { doc } => delete_one(site, name, doc),
-        Request::Rename { old, new } => rename_one(site, name, old, new),
+        Request::Rename { doc, new } => rename_one(site, name, doc, new),
         Request::Insert { .. } => match site.insert(name, &write.body.fields) {
             Ok(answer) => Outcome::Written(answer),
             Err(error) if error.kind == ErrorKind::Duplicate => Outcome::Taken(error.message),

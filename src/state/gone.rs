@@ -266,7 +266,8 @@ fn holds_one(json: &str, names: &BTreeSet<String>) -> bool {
             .any(|name| serde_json::to_string(name).is_ok_and(|written| json.contains(&written)))
 }
 
-/// Takes a record's name on a side away from it.
+/// Takes a record's name on a side away from it. A conflict that shows the document as missing
+/// there already loses nothing by it and goes on waiting.
 pub(super) fn release(
     connection: &rusqlite::Connection,
     record: i64,
@@ -275,8 +276,11 @@ pub(super) fn release(
 ) -> StateResult<()> {
     let sql = for_side(
         side,
-        "UPDATE sync_records SET {s}_name = NULL, {s}_seen = NULL, sync_status = 'pending',
-            next_retry = NULL, reason = ?, updated_at = ? WHERE id = ?",
+        "UPDATE sync_records SET {s}_name = NULL, {s}_seen = NULL, next_retry = NULL,
+            (sync_status, reason) = (SELECT sync_status, reason
+                WHERE sync_status = 'conflict' AND {s}_seen IS NULL
+                UNION ALL SELECT 'pending', ?1 LIMIT 1),
+            updated_at = ?2 WHERE id = ?3",
     );
     let reason = format!("replaced by another document of the same name on {side}");
     let changed =

@@ -78,6 +78,7 @@ struct Held {
     record: i64,
     name: Option<String>,
     has_other: bool,
+    has_base: bool,
     is_fixed: bool,
 }
 
@@ -90,7 +91,8 @@ fn held(
     let sql = for_side(
         side,
         &format!(
-            "SELECT id, {{s}}_name, {{o}}_name IS NOT NULL, cloud_base IS NOT NULL OR is_syncing
+            "SELECT id, {{s}}_name, {{o}}_name IS NOT NULL, cloud_base IS NOT NULL,
+                cloud_base IS NOT NULL OR is_syncing
              FROM sync_records WHERE {condition} AND sync_status <> 'gone'"
         ),
     );
@@ -99,7 +101,8 @@ fn held(
             record: row.get(0)?,
             name: row.get(1)?,
             has_other: row.get(2)?,
-            is_fixed: row.get(3)?,
+            has_base: row.get(3)?,
+            is_fixed: row.get(4)?,
         })
     };
     Ok(transaction.prepare_cached(&sql)?.query_row(params, read).optional()?)
@@ -126,7 +129,9 @@ fn unite(
     if (kept.is_fixed && !is_written) || before.as_ref().is_some_and(|before| before.is_fixed) {
         return Ok(None);
     }
-    if kept.name.is_some() {
+    // What was in step and is made anew has the name of the document that is gone: the new one
+    // takes its place.
+    if kept.name.is_some() && !kept.has_base {
         united.left.push(split(transaction, keep, side, now)?);
     }
     if !is_written {

@@ -1,5 +1,7 @@
 //! Renames and merges through the program, each with edits on the other side.
 
+use std::time::Duration;
+
 use erpsync::model::Side;
 use frappe_sandbox::faults::{Action, Match, Refusal};
 use jiff::Timestamp;
@@ -211,6 +213,21 @@ fn names_that_are_handed_on() {
     is_quiet(&bench, 0);
 }
 
+/// The same where the site does both at the first request, the later one first.
+#[test]
+fn names_that_are_handed_on_in_one_wave() {
+    let bench = in_step(&["A", "B"]);
+    rename(&bench, Side::Cloud, "Customer", "B", "C");
+    rename(&bench, Side::Cloud, "Customer", "A", "B");
+    // The look before A's rename is held up until B has long been renamed.
+    let which = Match::on("GET", "name=A");
+    bench.site(Side::Local).faults.once(which, Action::Delay(Duration::from_millis(700)));
+    bench.sync().expect(0);
+    assert_eq!(customers(&bench, Side::Local), ["B", "C"]);
+    assert_eq!(link(&bench, Side::Local), "B");
+    is_quiet(&bench, 0);
+}
+
 #[test]
 fn a_lost_answer_is_found_out() {
     for (action, happens) in [(Action::CutAfter, true), (Action::Cut, false)] {
@@ -228,6 +245,44 @@ fn a_lost_answer_is_found_out() {
         assert_eq!(bench.query("SELECT count(*) FROM conflict_records"), "0");
         is_quiet(&bench, 0);
     }
+}
+
+/// Local's A is called C and another A is made while the rename to B is on its way: the other A
+/// is never taken for the first one.
+#[test]
+fn another_document_takes_the_name_before_the_rename() {
+    for path in ["frappe.client.get?", "rename_doc"] {
+        let bench = in_step(&["A"]);
+        rename(&bench, Side::Cloud, "Customer", "A", "B");
+        let method = if path == "rename_doc" { "POST" } else { "GET" };
+        bench.site(Side::Local).faults.before(Match::on(method, path), |site, now| {
+            site.rename_as(USER, "Customer", "A", "C", now).unwrap();
+            let second = json!({"customer_name": "A", "website": "second"});
+            site.insert_as(USER, "Customer", &second, now).unwrap();
+        });
+        bench.sync();
+        let slipped_in = path == "rename_doc";
+        let second = if slipped_in { "B" } else { "A" };
+        assert_eq!(customers(&bench, Side::Local), [second, "C"].map(str::to_owned), "{path}");
+        bench.edit(Side::Cloud, "Customer", "B", &json!({"website": "first"}));
+        bench.sync();
+        assert_eq!(website(&bench, Side::Local, "C"), Some(json!("first")), "{path}");
+        assert_eq!(website(&bench, Side::Local, second), Some(json!("second")), "{path}");
+        assert_eq!(website(&bench, Side::Cloud, "B"), Some(json!("first")), "{path}");
+    }
+}
+
+/// A refused rename whose new name is a new document there: that is said, not passed over.
+#[test]
+fn a_new_document_under_a_name_that_is_kept_is_told() {
+    let bench = in_step(&["Old"]);
+    let which = Match::on("POST", "rename_doc");
+    bench.site(Side::Local).faults.always(which, || Action::Refuse(Refusal::Internal));
+    rename(&bench, Side::Cloud, "Customer", "Old", "New");
+    bench.sync();
+    bench.insert(Side::Local, "Customer", &json!({"customer_name": "New"}));
+    let ran = bench.sync().expect(4);
+    assert!(ran.out.contains("its name is still another document's on cloud"), "{ran:?}");
 }
 
 /// Renamed while the listing went from name to name, so that no page shows it.

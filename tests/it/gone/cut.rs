@@ -8,7 +8,7 @@ use erpsync::model::Side;
 use frappe_sandbox::faults::{Action, Match};
 use serde_json::json;
 
-use super::{SYNC, delete, in_step, is_quiet, some, text, texts};
+use super::{SYNC, delete, in_step, is_quiet, probe, some, text, texts};
 use crate::bench::{Bench, USER};
 
 fn slip_in(bench: &Bench, which: Match) {
@@ -46,6 +46,25 @@ fn an_edit_after_the_last_look_is_kept() {
     assert!(bench.query(kept).contains("just now"));
     bench.run(&["resolve", "1", "--take", "cloud"]).expect(0);
     assert_eq!(bench.query("SELECT sync_status FROM sync_records"), "gone");
+    is_quiet(&bench, 0);
+}
+
+/// Somebody enters the document again: what slipped in still waits, and the new one with it.
+#[test]
+fn what_slipped_in_waits_while_its_name_is_used_again() {
+    let bench = in_step(SYNC, &["A"]);
+    delete(&bench, Side::Cloud, "Probe", "A");
+    slip_in(&bench, Match::on("DELETE", "/Probe/A"));
+    bench.sync().expect(3);
+    probe(&bench, Side::Cloud, "A", "entered again");
+    bench.sync().expect(3);
+    bench.run(&["sync-all", "--full"]).expect(3);
+    assert_eq!(text(&bench, Side::Cloud, "A"), some("entered again"));
+    let kept = "SELECT local_data FROM conflict_records WHERE resolved = FALSE";
+    assert!(bench.query(kept).contains("just now"));
+    bench.run(&["resolve", "1", "--take", "cloud"]).expect(0);
+    bench.sync().expect(0);
+    assert_eq!(texts(&bench, "A"), [some("entered again"), some("entered again")]);
     is_quiet(&bench, 0);
 }
 

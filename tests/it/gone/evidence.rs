@@ -128,6 +128,24 @@ fn more_than_the_cap_stops_the_doctype_in_both_directions() {
     }
 }
 
+/// What neither side has any more is nothing to delete: it stands in nobody's way.
+#[test]
+fn the_cap_does_not_count_what_is_gone_on_both_sides() {
+    let rule = SYNC.replace("[sync]\n", "[sync]\nmax_deletes = 1\n");
+    let bench = in_step(&rule, &["A", "B", "C", "D"]);
+    for name in ["A", "B", "C"] {
+        for side in Side::BOTH {
+            delete(&bench, side, "Probe", name);
+        }
+    }
+    delete(&bench, Side::Local, "Probe", "D");
+    bench.sync().expect(0);
+    assert_eq!(texts(&bench, "D"), [None, None]);
+    let gone = "SELECT count(*) FROM sync_records WHERE sync_status = 'gone'";
+    assert_eq!(bench.query(gone), "4");
+    is_quiet(&bench, 0);
+}
+
 #[test]
 fn the_cap_counts_all_runs_of_a_day() {
     let rule = SYNC.replace("[sync]\n", "[sync]\nmax_deletes = 2\n");

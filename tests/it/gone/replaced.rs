@@ -65,6 +65,36 @@ fn the_edited_one_cannot_take_the_new_ones_place() {
     assert_eq!(bench.writes(), 0);
 }
 
+/// Where the old one stays, by rule, the new one cannot be: that is a failure that is told and
+/// tried again, and over once the name is free.
+#[test]
+fn made_again_where_the_old_one_stays() {
+    for rule in ["keep", "recreate"] {
+        for side in Side::BOTH {
+            let there = side.opposite();
+            let bench = in_step(
+                &SYNC.replace("[sync]\n", &format!("[sync]\ndeletes = \"{rule}\"\n")),
+                &["A"],
+            );
+            delete(&bench, side, "Probe", "A");
+            probe(&bench, side, "A", "another");
+            let ran = bench.sync().expect(4);
+            let told = format!("its name is still another document's on {there}");
+            assert!(ran.out.contains(&told), "{rule}: {ran:?}");
+            let stored = "SELECT count(*) FROM sync_records WHERE sync_status = 'error'
+                AND error_message LIKE '%its name is still%'";
+            assert_ne!(bench.query(stored), "0", "{rule}");
+            assert_eq!(
+                [text(&bench, side, "A"), text(&bench, there, "A")],
+                [some("another"), some("base")]
+            );
+            delete(&bench, there, "Probe", "A");
+            bench.run(&["sync-all", "--retry-failed"]).expect(0);
+            assert_eq!(texts(&bench, "A"), [some("another"), some("another")], "{rule}");
+        }
+    }
+}
+
 /// Two passes between the deletion and the new document.
 #[test]
 fn made_again_after_the_conflict_was_recorded() {

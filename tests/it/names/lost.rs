@@ -67,6 +67,26 @@ fn without_rows_it_is_the_only_one_that_holds_what_was_sent() {
     quiet(&bench);
 }
 
+/// What was deleted is made anew by rule, and the answer is lost: the record has the new document,
+/// and the old name is nobody's.
+#[test]
+fn a_document_made_anew_takes_the_place_of_the_one_that_is_gone() {
+    let bench = counting();
+    bench.configure(&SERIES.replace("[sync]\n", "[sync]\ndeletes = \"recreate\"\n"));
+    bench.insert(Side::Cloud, "N Series", &series("Order"));
+    bench.sync().expect(0);
+    let user = crate::bench::USER;
+    bench.site(Side::Local).delete_as(user, "N Series", "NS-2026-0501", Timestamp::now()).unwrap();
+    lose(&bench, Action::CutAfter);
+    retry(&bench).expect(0);
+    let names = "SELECT group_concat(docname || ' ' || cloud_name || ' ' || local_name)
+        FROM sync_records";
+    assert_eq!(bench.query(names), "NS-2026-0101 NS-2026-0101 NS-2026-0502");
+    assert_eq!(bench.query("SELECT count(*) FROM sync_records"), "1");
+    assert_eq!(titles(&bench, Side::Local, "N Series"), ["Order"]);
+    quiet(&bench);
+}
+
 #[test]
 fn what_never_arrived_is_sent_again_when_it_cannot_come_any_more() {
     let bench = counting();

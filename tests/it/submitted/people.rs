@@ -62,6 +62,24 @@ fn a_change_that_the_rest_of_the_run_brings_about_is_no_conflict() {
     quiet(&bench);
 }
 
+/// A rename in the same run takes nothing into the bases that only one side has.
+#[test]
+fn what_no_update_carries_is_a_conflict_after_a_rename_too() {
+    for side in Side::BOTH {
+        let bench = in_step(1);
+        for side in Side::BOTH {
+            let now = Timestamp::now();
+            bench.site(side).set_property("Voucher", "", "allow_rename", "1", now).unwrap();
+        }
+        update_items(&bench, side, 7);
+        bench.site(side).rename_as(USER, "Voucher", "V1", "V2", Timestamp::now()).unwrap();
+        bench.sync().expect(3);
+        assert_eq!(field(&bench, side.opposite(), "V2", "total"), 5);
+        let kind = "SELECT kind || ' ' || fields FROM conflict_records WHERE resolved = FALSE";
+        assert_eq!(bench.query(kind), "cannot_mirror [\"total\"]");
+    }
+}
+
 #[test]
 fn an_edit_waits_beside_a_change_that_cannot_be_carried() {
     let bench = in_step(1);
