@@ -412,7 +412,7 @@ impl Absorption<'_> {
              FROM temp.listed l
              WHERE l.side = '{s}' AND l.record IS NULL
                 AND sync_records.doctype = :doctype AND sync_records.{o}_name = l.name
-                AND sync_records.sync_status <> 'gone'
+                AND sync_records.sync_status <> 'gone' AND NOT sync_records.is_apart
                 AND +sync_records.{s}_name IS NULL AND sync_records.cloud_modified IS NULL
                 AND NOT EXISTS (SELECT 1 FROM sync_records other
                     WHERE other.doctype = :doctype AND other.{s}_name = l.name
