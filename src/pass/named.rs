@@ -132,5 +132,34 @@ pub(super) fn cannot_be_named(doctype: &Doctype, source: &Doc) -> Option<String>
 /// quite another kind: that one is kept.
 pub(super) fn is_second_copy(doctype: &Doctype, wanted: &str, given: &str) -> bool {
     let by_title = doctype.config.names == NamesRule::Auto && !doctype.naming.is_natural();
-    given != wanted && (!by_title || fold_name(given).starts_with(&fold_name(wanted)))
+    given != wanted && (!by_title || is_numbered(wanted, given))
+}
+
+/// Whether a name is another with the number behind it that a site gives to a namesake: "ACME"
+/// becomes "ACME - 1" or "ACME-1". A series that happens to begin alike fills its numbers up
+/// with zeros, or has more in it ("ACME-00001", "ACME-2026-1").
+fn is_numbered(wanted: &str, given: &str) -> bool {
+    let (wanted, given) = (fold_name(wanted), fold_name(given));
+    let rest = given.strip_prefix(&wanted);
+    let number = rest.and_then(|rest| rest.strip_prefix(" - ").or_else(|| rest.strip_prefix('-')));
+    number.is_some_and(|number| {
+        !number.is_empty()
+            && !number.starts_with('0')
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_numbered;
+
+    #[test]
+    fn a_second_copy_has_a_number_behind_its_name_and_a_counted_name_does_not() {
+        for given in ["ACME - 1", "ACME-2", "acme - 12"] {
+            assert!(is_numbered("ACME", given), "{given}");
+        }
+        for given in ["ACME-2026-00001", "ACME-00001", "ACME Ltd", "ACME-", "ACME1", "C-1"] {
+            assert!(!is_numbered("ACME", given), "{given}");
+        }
+    }
 }

@@ -169,14 +169,16 @@ fn without_base(situation: &Situation<'_>) -> Decision {
             Meeting::SameDocument | Meeting::BornOn(_) if cloud.form == local.form => {
                 Decision::new(Action::Adopt, Direction::None, "equal on both sides")
             }
-            Meeting::SameDocument => {
-                let manual = situation.rules.first_meeting == FirstMeeting::Manual;
-                settle(situation, ConflictKind::FirstMeeting, "first meeting, different", manual)
-            }
-            Meeting::BornOn(side) => {
+            // Where the rule lets nothing be written to the side that made it, it is a first
+            // meeting like any other: the one direction settles it.
+            Meeting::BornOn(side) if may_write(situation.rules.direction, side) => {
                 let reason = format!("made on {side} by the site itself during a request of ours");
                 Decision::new(Action::Update, Direction::to(side), reason)
                     .of(ConflictKind::FirstMeeting)
+            }
+            Meeting::SameDocument | Meeting::BornOn(_) => {
+                let manual = situation.rules.first_meeting == FirstMeeting::Manual;
+                settle(situation, ConflictKind::FirstMeeting, "first meeting, different", manual)
             }
             Meeting::TwoDocuments | Meeting::SecondCopy | Meeting::Unclear => {
                 Decision::recorded(ConflictKind::Collision, "two documents have this name")

@@ -210,3 +210,30 @@ fn documents_that_are_not_what_they_look_like() {
         assert_eq!(decision.conflict, Some(ConflictKind::FirstMeeting));
     }
 }
+
+#[test]
+fn what_a_site_made_by_itself_is_no_way_around_one_direction() {
+    let form = |city: &str| form(&serde_json::json!({"city": city}));
+    for side in Side::BOTH {
+        for direction in [Direction::Both, Direction::CloudToLocal, Direction::LocalToCloud] {
+            let version = |form| Observed::Present(Version { form, whole: None, saved: None });
+            let decision = decide(&Situation {
+                base: None,
+                whole_base: None,
+                now: Sides::new(version(form("Pune")), version(form("Agra"))),
+                meeting: Meeting::BornOn(side),
+                new_fields: Vec::new(),
+                rules: Rules {
+                    policy: Policy::LatestTimestamp,
+                    first_meeting: FirstMeeting::Policy,
+                    deletes: Deletes::Propagate,
+                    direction,
+                    submitted: Submitted::Mirror,
+                },
+            });
+            let wanted = direction.target().unwrap_or(side);
+            assert_eq!(decision.direction.target(), Some(wanted), "{side} {direction:?}");
+            assert_eq!(decision.conflict, Some(ConflictKind::FirstMeeting));
+        }
+    }
+}

@@ -104,7 +104,7 @@ impl State {
                 absorbed.replaced.extend(work.mark_replaced(side)?);
                 absorbed.missing.extend(work.mark_missing(side)?);
             }
-            work.take_up_unknown()?;
+            work.take_up_unknown(true)?;
             Ok(absorbed)
         })?;
         self.connection.execute("DELETE FROM temp.listed", [])?;
@@ -135,7 +135,7 @@ impl State {
                 work.mark_moved(side)?;
                 work.mark_replaced(side)?;
             }
-            work.take_up_unknown()?;
+            work.take_up_unknown(false)?;
             let mut records = BTreeSet::new();
             for side in Side::BOTH {
                 let mut statement = transaction.prepare_cached(&for_side(
@@ -386,14 +386,19 @@ impl Absorption<'_> {
 
     /// Documents that the state does not know. One of the same name on the other side that
     /// is still alone meets it in one record; whether they are one document is decided when
-    /// both are read. A document that the rules do not take up only ever joins.
-    fn take_up_unknown(&self) -> StateResult<()> {
-        self.join(Side::Cloud)?;
-        self.join(Side::Local)?;
+    /// both are read. A document that the rules do not take up only ever joins. What has no
+    /// namesake is looked for by its `creation`, where the listing `is_whole`.
+    fn take_up_unknown(&self, is_whole: bool) -> StateResult<()> {
+        let meet = |side: Side| {
+            self.join(side)?;
+            if is_whole { self.join_cloned(side) } else { Ok(()) }
+        };
+        meet(Side::Cloud)?;
+        meet(Side::Local)?;
         self.insert(Side::Cloud)?;
-        self.join(Side::Local)?;
+        meet(Side::Local)?;
         self.insert(Side::Local)?;
-        self.join(Side::Cloud)
+        meet(Side::Cloud)
     }
 
     /// The `+` keeps the search on the other side's name, which is one row: all records
@@ -407,11 +412,45 @@ impl Absorption<'_> {
              FROM temp.listed l
              WHERE l.side = '{s}' AND l.record IS NULL
                 AND sync_records.doctype = :doctype AND sync_records.{o}_name = l.name
-                AND sync_records.sync_status <> 'gone'
+                AND sync_records.sync_status <> 'gone' AND NOT sync_records.is_apart
                 AND +sync_records.{s}_name IS NULL AND sync_records.cloud_modified IS NULL
                 AND NOT EXISTS (SELECT 1 FROM sync_records other
                     WHERE other.doctype = :doctype AND other.{s}_name = l.name
                         AND other.sync_status <> 'gone')",
+        );
+        self.run(&sql)
+    }
+
+    /// One document under two names: the sites are copies of one another, and it was renamed on
+    /// one of them before anything was in step. Documents that were imported together may
+    /// share a `creation`: it proves something only where no second one has it on either side,
+    /// in the listing or in the state.
+    fn join_cloned(&self, side: Side) -> StateResult<()> {
+        let sql = for_side(
+            side,
+            "UPDATE sync_records INDEXED BY idx_{o}_identity
+             SET {s}_name = l.name, {s}_creation = l.creation, {s}_seen = l.modified,
+                is_proven = TRUE, sync_status = 'pending', reason = NULL, next_retry = NULL,
+                updated_at = :now
+             FROM temp.listed l
+             WHERE l.side = '{s}' AND l.record IS NULL AND l.creation <> ''
+                AND sync_records.doctype = :doctype AND sync_records.{o}_creation = l.creation
+                AND sync_records.sync_status <> 'gone' AND NOT sync_records.is_apart
+                AND NOT sync_records.is_syncing
+                AND +sync_records.{s}_name IS NULL AND sync_records.cloud_modified IS NULL
+                AND 2 = (SELECT count(*) FROM temp.listed same
+                    WHERE same.side IN ('cloud', 'local') AND same.creation = l.creation)
+                AND EXISTS (SELECT 1 FROM temp.listed there
+                    WHERE there.side = '{o}' AND there.name = sync_records.{o}_name
+                        AND there.creation = l.creation)
+                AND NOT EXISTS (SELECT 1 FROM sync_records other
+                    WHERE other.doctype = :doctype AND other.{s}_name = l.name
+                        AND other.sync_status <> 'gone')
+                AND NOT EXISTS (SELECT 1 FROM sync_records other
+                    WHERE other.doctype = :doctype AND other.id <> sync_records.id
+                        AND other.sync_status <> 'gone'
+                        AND (other.cloud_creation = l.creation
+                            OR other.local_creation = l.creation))",
         );
         self.run(&sql)
     }

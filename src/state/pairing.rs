@@ -1,8 +1,8 @@
 //! Which record holds which documents: what turns out to be one document comes into one
 //! record, what turns out to be two into two.
 //!
-//! The rule kept here: a document that was ever in step stays where it is; only documents
-//! without a base change places.
+//! The rule kept here: a document that was ever in step stays where it is, and so does one of
+//! which a person said that it is its own; only other documents without a base change places.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -92,7 +92,7 @@ fn held(
         side,
         &format!(
             "SELECT id, {{s}}_name, {{o}}_name IS NOT NULL, cloud_base IS NOT NULL,
-                cloud_base IS NOT NULL OR is_syncing
+                cloud_base IS NOT NULL OR is_syncing OR is_apart
              FROM sync_records WHERE {condition} AND sync_status <> 'gone'"
         ),
     );

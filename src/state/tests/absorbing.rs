@@ -40,6 +40,55 @@ fn a_document_taken_up_locally_is_joined_by_a_cloud_one_that_is_not() {
     assert_eq!(names(&all(&state)[0]), (Some("A"), Some("A")));
 }
 
+/// Copied sites: the `creation` says it, where nothing else has it on either side.
+#[test]
+fn one_document_under_two_names_is_told_by_its_creation() {
+    for swap in [false, true] {
+        let here = [
+            listed("ACME", "c1", "m1"),
+            listed("Namesake", "c2", "m1"),
+            listed("Import 1", "c3", "m1"),
+            listed("Stampless", "", "m1"),
+            not_taken_up("Out", "c5", "m1"),
+        ];
+        let there = [
+            listed("ACME Ltd", "c1", "m2"),
+            listed("Namesake", "c9", "m1"),
+            listed("Other", "c2", "m1"),
+            listed("Import 2", "c3", "m1"),
+            listed("Import 3", "c3", "m1"),
+            listed("No stamp", "", "m1"),
+            listed("Out renamed", "c5", "m1"),
+        ];
+        let mut state = State::in_memory().unwrap();
+        let (cloud, local) = if swap { (&there[..], &here[..]) } else { (&here[..], &there[..]) };
+        absorb(&mut state, cloud, local);
+        let mut pairs: Vec<(String, String, bool)> = Vec::new();
+        for record in all(&state) {
+            let (cloud, local) = names(&record);
+            let (here, there) = if swap { (local, cloud) } else { (cloud, local) };
+            let text = |name: Option<&str>| name.unwrap_or("-").to_owned();
+            pairs.push((text(here), text(there), record.is_proven));
+        }
+        pairs.sort();
+        let pairs: Vec<_> = pairs.iter().map(|(a, b, proven)| (&**a, &**b, *proven)).collect();
+        assert_eq!(
+            pairs,
+            [
+                ("-", "Import 2", false),
+                ("-", "Import 3", false),
+                ("-", "No stamp", false),
+                ("-", "Other", false),
+                ("ACME", "ACME Ltd", true),
+                ("Import 1", "-", false),
+                ("Namesake", "Namesake", false),
+                ("Out", "Out renamed", true),
+                ("Stampless", "-", false),
+            ]
+        );
+    }
+}
+
 #[test]
 fn a_lone_document_is_joined_later_but_not_one_that_has_its_counterpart() {
     let mut state = State::in_memory().unwrap();

@@ -60,6 +60,28 @@ fn two_documents_of_one_record_are_told_apart() {
     assert_eq!(all(&state).len(), 3);
 }
 
+/// Neither a namesake that turns up later nor what a stranger is taken for gets into the record
+/// of a document that a person called one of its own.
+#[test]
+fn a_document_of_its_own_takes_nobody_in() {
+    let mut state = State::in_memory().unwrap();
+    absorb(&mut state, &[listed("A", "c1", "m1"), listed("B", "c2", "m1")], &[]);
+    let a = record_named(&state, "A").id;
+    state.tell_apart(a, None, at(1)).unwrap();
+    let cloud = [listed("A", "c1", "m1"), listed("B", "c2", "m1")];
+    absorb(&mut state, &cloud, &[listed("A", "c9", "m1"), listed("L", "c8", "m1")]);
+    assert_eq!(names(&record_named(&state, "A")), (Some("A"), None));
+    assert_eq!(names(&one(&state, Side::Local, "A")), (None, Some("A")));
+    let stranger = one(&state, Side::Local, "L").id;
+    for (keep, side, other) in [
+        (stranger, Side::Cloud, listed("A", "c1", "m1")),
+        (a, Side::Local, listed("L", "c8", "m1")),
+    ] {
+        assert_eq!(state.unite(keep, side, &other, at(2)).unwrap(), None);
+    }
+    assert_eq!(names(&record_named(&state, "A")), (Some("A"), None));
+}
+
 /// A link stands as the linked document's own id: never as that of another one that was first
 /// seen under the same name.
 #[test]

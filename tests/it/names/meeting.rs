@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{SERIES, counting, named, quiet, series, titles};
-use crate::bench::{Bench, SYNC_USER};
+use crate::bench::{Bench, SYNC_USER, USER};
 
 const MAP: &str =
     "SELECT group_concat(pair, ' ') FROM (SELECT cloud_name || '=' || local_name AS pair
@@ -31,6 +31,45 @@ fn crossed(values: impl Fn(&str) -> Value) -> Bench {
     bench.sync().expect(0);
     assert_eq!(bench.query(MAP), "NS-2026-0001=NS-2026-0006 NS-2026-0006=NS-2026-0001");
     bench
+}
+
+/// Copied sites, and a document that was renamed on one of them before the first sync.
+#[test]
+fn a_document_renamed_before_the_first_sync_is_not_made_twice() {
+    for side in Side::BOTH {
+        let bench = Bench::default();
+        bench.configure(
+            "[sync]\ndoctypes = [\"Item\", \"Customer\"]\nconflict_resolution = \"cloud_wins\"\n",
+        );
+        let born = Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(1)).unwrap();
+        let item = json!({"item_code": "BOLT", "item_group": "Products", "stock_uom": "Nos"});
+        for at in Side::BOTH {
+            bench.insert_at(at, "Customer", &json!({"customer_name": "ACME"}), born);
+            bench.insert_at(at, "Item", &item, born);
+        }
+        // A copied site has the other's stamps to the letter.
+        for (doctype, name) in [("Customer", "ACME"), ("Item", "BOLT")] {
+            let stamp = bench.doc(Side::Cloud, doctype, name).unwrap()["creation"].clone();
+            bench.site(Side::Local).poke(doctype, name, "creation", &stamp).unwrap();
+        }
+        for (doctype, old, new) in [("Customer", "ACME", "ACME Ltd"), ("Item", "BOLT", "BOLT 2")] {
+            bench.site(side).rename_as(USER, doctype, old, new, Timestamp::now()).unwrap();
+        }
+        bench.sync().expect(0);
+        for at in Side::BOTH {
+            let is_renamed = at == side;
+            let names = |doctype| bench.site(at).names(doctype);
+            assert_eq!(names("Customer"), [if is_renamed { "ACME Ltd" } else { "ACME" }]);
+            assert_eq!(names("Item"), [if is_renamed { "BOLT 2" } else { "BOLT" }]);
+        }
+        quiet(&bench);
+        let name = bench.site(Side::Cloud).names("Item")[0].clone();
+        bench.edit(Side::Cloud, "Item", &name, &json!({"description": "galvanized"}));
+        bench.sync().expect(0);
+        let local = bench.site(Side::Local).all_docs("Item");
+        assert_eq!(local[0]["description"], "galvanized");
+        quiet(&bench);
+    }
 }
 
 /// A lost state: rows carry the `creation` of the document that they were copied from, and
@@ -192,7 +231,7 @@ fn what_was_there_before_is_not_born_of_our_write() {
     let bench = counting();
     for (side, title) in [(Side::Cloud, "of the cloud"), (Side::Local, "of the local site")] {
         bench.site(side).set_series("NS-2026-", 0);
-        let user = if side == Side::Local { SYNC_USER } else { crate::bench::USER };
+        let user = if side == Side::Local { SYNC_USER } else { USER };
         let at = Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(1)).unwrap();
         bench.site(side).insert_as(user, "N Series", &series(title), at).unwrap();
     }
