@@ -138,26 +138,28 @@ impl Pass<'_> {
             doctype.shape.identity_form(doc, &|linked, name| links.id(side, linked, name))
         };
         let forms = (&form(Side::Cloud, cloud), &form(Side::Local, local));
-        match meeting(natural, (cloud, local), forms) {
-            Meeting::TwoDocuments => self.unless_born_of_ours(Sides::new(cloud, local)),
-            meeting => Ok(meeting),
+        let met = meeting(natural, (cloud, local), forms);
+        if forms.0 == forms.1 || cloud.creation() == local.creation() {
+            return Ok(met);
         }
+        Ok(self.born_of_ours(Sides::new(cloud, local))?.unwrap_or(met))
     }
 
-    /// Two documents of one name, unless one is what a site made by itself while it carried
-    /// out a request of ours, as it makes a Contact with some documents.
-    fn unless_born_of_ours(&self, docs: Sides<&Doc>) -> anyhow::Result<Meeting> {
+    /// Whether one of two different documents of one name is what a site made by itself while
+    /// it carried out a request of ours, as it makes a Contact with some documents. Then it
+    /// holds no word of a person, whatever its name proves.
+    fn born_of_ours(&self, docs: Sides<&Doc>) -> anyhow::Result<Option<Meeting>> {
         let ours = docs.map(|side, doc| doc.text("owner") == Some(self.users[side].as_str()));
         for side in Side::BOTH {
             if ours[side] && !ours[side.opposite()] {
                 let longest = self.config.sides[side].timeout;
                 let stamps = self.state.answer_stamps(side)?;
                 if stamps.iter().any(|stamp| is_during(docs[side].creation(), stamp, longest)) {
-                    return Ok(Meeting::BornOn(side));
+                    return Ok(Some(Meeting::BornOn(side)));
                 }
             }
         }
-        Ok(Meeting::TwoDocuments)
+        Ok(None)
     }
 
     /// Two documents that a listing took for one by their name, one of which was renamed

@@ -152,7 +152,7 @@ impl State {
         Ok(former)
     }
 
-    /// Makes candidates of the documents in step whose base holds one of these names of a side:
+    /// Makes candidates of the documents whose base holds one of these names of a side:
     /// what links to a document that is gone may link to another one now without having been
     /// saved. Gives their doctypes and records. Reads every base once.
     pub fn mark_referrers(
@@ -165,7 +165,7 @@ impl State {
             let sql = for_side(
                 side,
                 "SELECT id, doctype, {s}_name, {s}_base FROM sync_records
-                 WHERE sync_status = 'synced'",
+                 WHERE sync_status NOT IN ('gone', 'pending')",
             );
             let mut referrers = Vec::new();
             let mut rows = transaction.prepare_cached(&sql)?;

@@ -325,6 +325,23 @@ fn a_merge_is_carried_with_its_links() {
     }
 }
 
+/// A conflict that waits shows what a merge made of a document, although no `modified` moved.
+#[test]
+fn a_conflict_shows_the_links_that_a_merge_rewrote() {
+    let bench = in_step(&["Merged", "Survivor"]);
+    bench.configure(&format!("{SYNC}[doctypes.Probe]\nconflict_resolution = \"manual\"\n"));
+    for (side, i) in [(Side::Cloud, 1), (Side::Local, 2)] {
+        bench.edit(side, "Probe", "Link", &json!({ "i": i }));
+    }
+    bench.sync().expect(3);
+    let shown = "SELECT json_extract(cloud_data, '$.cust') FROM conflict_records
+        WHERE docname = 'Link' AND NOT resolved";
+    assert_eq!(bench.query(shown), "Merged");
+    merge(&bench, Side::Cloud, "Merged", "Survivor");
+    bench.sync();
+    assert_eq!(bench.query(shown), "Survivor");
+}
+
 /// Both customers and the link were edited on the other side at the same time.
 #[test]
 fn a_merge_against_edits_loses_and_doubles_nothing() {

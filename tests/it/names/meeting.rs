@@ -239,3 +239,31 @@ fn what_was_there_before_is_not_born_of_our_write() {
     assert_eq!(bench.query("SELECT kind FROM conflict_records"), "collision");
     assert_eq!(bench.writes(), 0);
 }
+
+/// A new Lead makes a Contact of its own on the site that receives it, whose name is that of the
+/// person: it is the copy's side effect, and the Contact that was entered is what counts.
+#[test]
+fn what_a_lead_makes_is_never_written_over_a_persons_contact() {
+    for order in ["\"Lead\", \"Contact\"", "\"Contact\", \"Lead\""] {
+        let bench = Bench::default();
+        bench.configure(&format!(
+            "[sync]\ndoctypes = [{order}]\nconflict_resolution = \"manual\"\n\
+             exclude_fields = [\"country\", \"language\"]\n"
+        ));
+        let lead = json!({"first_name": "Quin", "lead_owner": SYNC_USER, "mobile_no": "888222",
+            "email_id": "q@example.com"});
+        bench.insert(Side::Cloud, "Lead", &lead);
+        let before = bench.site(Side::Cloud).all_docs("Contact");
+        bench.sync().expect(0);
+        let numbers = |docs: &[Value]| -> Vec<Value> {
+            let rows = docs.iter().flat_map(|doc| doc["phone_nos"].as_array().unwrap().clone());
+            rows.map(|row| row["phone"].clone()).collect()
+        };
+        for side in Side::BOTH {
+            let after = bench.site(side).all_docs("Contact");
+            assert_eq!(after.len(), 1, "{order} on {side}");
+            assert_eq!(numbers(&after), numbers(&before), "{order} on {side}");
+        }
+        quiet(&bench);
+    }
+}
