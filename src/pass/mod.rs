@@ -38,6 +38,7 @@ mod settle;
 mod summary;
 mod told;
 mod types;
+mod wanted;
 mod workers;
 mod write;
 

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use crate::config::DoctypeConfig;
 use crate::identity::LinkTable;
-use crate::model::{Action, ConflictKind, Direction, Doc, Role, Side, Translation};
-use crate::recon::{Decision, Observed, check_entered, differ_beyond, way};
+use crate::model::{Action, ConflictKind, Direction, Doc, Side};
+use crate::recon::{Decision, Observed, differ_beyond, way};
 use crate::state::{Conflict, LogStatus, Resolution};
 
 use super::apart::is_about_identity;
@@ -20,6 +20,7 @@ use super::close::agreed;
 use super::judge::restrained;
 use super::links::docs_of;
 use super::requests::winner;
+use super::wanted::{Wanted, wanted_version};
 use super::{ActionStatus, Aside, AsideReason, Doctype, Forms, Operation, Pair, Pass, Step, Write};
 
 /// What a person decided.
@@ -78,11 +79,7 @@ impl Pass<'_> {
         }
         let doctype = self.load_doctype(config)?;
         self.named.entry(conflict.doctype.clone()).or_default().push(conflict.record);
-        let pairs = self.fetch(&doctype, &[conflict.record])?;
-        let mut links = self.known_links(&doctype, docs_of(&pairs))?;
-        self.add_naming(&doctype, &pairs, &mut links)?;
-        let pair = pairs.into_iter().next().context("the conflict's document is not known")?;
-        let (forms, decision) = self.judge(&doctype, &pair, &links)?;
+        let Look { pair, links, forms, decision } = self.look(&doctype, conflict)?;
         if is_about_identity(conflict.kind)
             && decision.conflict.is_none_or(is_about_identity)
             && !is_moot(&decision)
@@ -225,13 +222,19 @@ impl Pass<'_> {
         }
     }
 
-    /// The second half of [`Pass::write_merged`].
-    fn carry_back(&mut self, doctype: &Doctype, conflict: &Conflict) -> anyhow::Result<Resolved> {
+    /// Reads the conflict's document again on both sides, and decides about it anew.
+    fn look(&mut self, doctype: &Doctype, conflict: &Conflict) -> anyhow::Result<Look> {
         let pairs = self.fetch(doctype, &[conflict.record])?;
         let mut links = self.known_links(doctype, docs_of(&pairs))?;
         self.add_naming(doctype, &pairs, &mut links)?;
         let pair = pairs.into_iter().next().context("the conflict's document is not known")?;
         let (forms, decision) = self.judge(doctype, &pair, &links)?;
+        Ok(Look { pair, links, forms, decision })
+    }
+
+    /// The second half of [`Pass::write_merged`].
+    fn carry_back(&mut self, doctype: &Doctype, conflict: &Conflict) -> anyhow::Result<Resolved> {
+        let Look { pair, links, forms, decision } = self.look(doctype, conflict)?;
         if decision.action != Action::Update || decision.conflict.is_some() {
             self.renew(conflict, pair, forms, decision)?;
             return Ok(Resolved::Refused("edited while it was being settled".to_owned()));
@@ -345,6 +348,14 @@ fn held_by(aside: &Aside) -> Option<String> {
     }
 }
 
+/// A conflict's document as it is now.
+struct Look {
+    pair: Pair,
+    links: LinkTable,
+    forms: Forms,
+    decision: Decision,
+}
+
 /// What came of a write.
 pub(super) enum Sent {
     /// Written; the other half is to follow.
@@ -359,59 +370,6 @@ pub(super) fn unsent_links(write: &Write) -> Option<String> {
     }
     let link = write.body.open.first()?;
     Some(format!("links to {} {}, which is not synced yet", link.doctype, link.name))
-}
-
-/// A version that a conflict is to end with.
-enum Wanted {
-    Side(Side),
-    /// In the cloud's names.
-    Merged(Doc),
-}
-
-/// Which version the choice asks for.
-fn wanted_version(
-    doctype: &Doctype,
-    pair: &Pair,
-    forms: &Forms,
-    links: &LinkTable,
-    choice: &Choice,
-) -> Result<Wanted, String> {
-    let (sides, values, rest) = match choice {
-        Choice::Take(side) => return Ok(Wanted::Side(*side)),
-        Choice::Both => {
-            let reason = "these are two versions of one document: take cloud or local";
-            return Err(reason.to_owned());
-        }
-        Choice::Fields { sides, values, rest } => (sides, values, rest),
-    };
-    let (Some(cloud), Some(local)) = (pair.doc(Side::Cloud), pair.doc(Side::Local)) else {
-        return Err("one side has no document".to_owned());
-    };
-    let differing = forms.now.cloud.differing(&forms.now.local);
-    check_fields(doctype, sides.keys().chain(values.keys()))?;
-    check_entered(&doctype.shape, values)?;
-    let mut version = cloud.clone();
-    for field in &differing {
-        match sides.get(field).or(rest.as_ref()) {
-            _ if values.contains_key(field) => {}
-            Some(Side::Cloud) => {}
-            Some(Side::Local) => {
-                let value = in_cloud_names(doctype, links, field, local)?;
-                version.0.insert(field.clone(), value);
-            }
-            None => return Err(format!("nothing was chosen for {field}")),
-        }
-    }
-    version.0.extend(values.clone());
-    let ids = |linked: &str, name: &str| links.id(Side::Cloud, linked, name);
-    let wanted = doctype.shape.sync_form(&version, &ids);
-    Ok(if wanted == forms.now.cloud {
-        Wanted::Side(Side::Cloud)
-    } else if wanted == forms.now.local {
-        Wanted::Side(Side::Local)
-    } else {
-        Wanted::Merged(version)
-    })
 }
 
 /// Why this version cannot settle the conflict at all.
@@ -491,50 +449,4 @@ fn against_the_rule(doctype: &Doctype, wanted: &Wanted) -> Option<String> {
     };
     writes_elsewhere
         .then(|| format!("by its rule {} is carried to {target} only", doctype.config.doctype))
-}
-
-/// Only fields that are kept in step can be chosen.
-fn check_fields<'f>(
-    doctype: &Doctype,
-    fields: impl Iterator<Item = &'f String>,
-) -> Result<(), String> {
-    for field in fields {
-        let column = doctype.shape.columns.get(field);
-        if column.is_none_or(|column| column.role != Role::Content) {
-            return Err(format!(
-                "{field} is no field of {} that is synced",
-                doctype.config.doctype
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// A field of the local document as the cloud would have it: links under their names there.
-fn in_cloud_names(
-    doctype: &Doctype,
-    links: &LinkTable,
-    field: &str,
-    local: &Doc,
-) -> Result<Value, String> {
-    let translate = |linked: &str, name: &str| links.translate(Side::Local, linked, name);
-    let known = |_: &str| crate::recon::RowNames::new();
-    let body = crate::recon::update_body(
-        &doctype.shape,
-        &[field.to_owned()],
-        local,
-        &Doc::default(),
-        &known,
-        &translate,
-    );
-    if let Some(link) = body.open.first() {
-        return Err(match links.translate(Side::Local, &link.doctype, &link.name) {
-            Translation::Unmapped(reason) => reason,
-            _ => format!("links to {} {}, which is not synced yet", link.doctype, link.name),
-        });
-    }
-    if !body.unmapped.is_empty() {
-        return Err(body.unmapped.join("; "));
-    }
-    Ok(body.fields.get(field).cloned().unwrap_or(Value::Null))
 }

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::error::{StateError, StateResult};
+use super::intents::{Closing, Intent, NewIntent, RowName};
 use super::records::{expect_record, refresh_is_syncing};
-use super::types::{Closing, Intent, NewIntent, RowName};
 use super::words::{RecordStatus, Resolution, Word};
 use super::{State, collect, conflicts, from_json, from_json_some, log, time, to_json};
 use crate::model::{Action, Doc, Side, Sides};

@@ -24,6 +24,7 @@
 mod conflicts;
 mod error;
 mod gone;
+mod intents;
 mod journal;
 mod listing;
 mod lock;
@@ -49,15 +50,15 @@ use crate::model::Side;
 
 pub use error::{StateError, StateResult};
 pub use gone::{Forgetting, Unlisted};
+pub use intents::{Closing, Intent, NewIntent, RowName, SideState};
 pub use lock::RunLock;
 pub use metadata::Metadata;
 pub use queue::{DeliveryEnd, QueueLine, QueuedDocument, Stored, Verdict};
 pub use time::stamp;
 pub use types::{
-    Absorbed, Base, CandidateQuery, Closing, Conflict, ConflictFilter, FailedDocument, Failure,
-    Intent, KnownName, Listed, ListingTimes, LogEntry, LogFilter, LogRow, NamedDocument,
-    NewConflict, NewIntent, Pair, Record, Renamed, RowName, Run, SideState, StatusChange,
-    StatusTotal, SteppedBack, United,
+    Absorbed, Base, CandidateQuery, Conflict, ConflictFilter, FailedDocument, Failure, KnownName,
+    Listed, ListingTimes, LogEntry, LogFilter, LogRow, NamedDocument, NewConflict, Pair, Record,
+    Renamed, Run, StatusChange, StatusTotal, SteppedBack, United,
 };
 pub use words::{LogStatus, RecordStatus, Resolution};
 

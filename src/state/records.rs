@@ -9,9 +9,8 @@ use jiff::Timestamp;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::error::{StateError, StateResult};
-use super::types::{
-    Base, CandidateQuery, Failure, KnownName, NamedDocument, Record, RowName, StatusChange,
-};
+use super::intents::RowName;
+use super::types::{Base, CandidateQuery, Failure, KnownName, NamedDocument, Record, StatusChange};
 use super::words::{RecordStatus, Word};
 use super::{State, collect, count, for_side, from_json_some, log, time, to_json};
 use crate::model::{ConflictKind, Side, Sides, is_counted_name};
