@@ -127,8 +127,12 @@ impl Site {
         self.hooks.run(&mut doc);
         self.store_new(&meta, &doc)?;
         self.store_rows(&meta, &doc)?;
+        if doc.doctype == "Contact" && !doc.rows("phone_nos").is_empty() {
+            self.commit_midway();
+        }
+        self.announce(ctx, &doc, &["after_insert"]);
         self.after_save(ctx, &meta, &mut doc, None)?;
-        self.announce_insert(ctx, &doc);
+        self.announce_saved_insert(ctx, &doc);
         Ok(doc)
     }
 
