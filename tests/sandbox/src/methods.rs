@@ -97,6 +97,12 @@ impl Site {
                 let has = self.hidden(ctx, &meta, &doc, &right).is_none();
                 Ok(Reply::Value(json!({ "has_permission": has })))
             }
+            "get_doc_permissions" => {
+                let doc = self
+                    .load(&text("doctype"), &text("docname"))
+                    .ok_or_else(|| Failure::not_found(&text("doctype"), &text("docname")))?;
+                Ok(Reply::Value(json!({ "permissions": self.rights(ctx, &doc) })))
+            }
             other => self.call_client_write(ctx, other, parameters),
         }
     }
