@@ -14,7 +14,7 @@ use super::sync::SyncOptions;
 use super::{Exit, tell};
 use crate::config::Config;
 use crate::model::{Side, Sides};
-use crate::pass::{ActionStatus, Guard, Options, Pass, Scope, Stop, Summary, Surroundings};
+use crate::pass::{ActionStatus, Options, Pass, Scope, Stop, Summary, Surroundings};
 use crate::report::{Progress, Report, render_actions, render_summary};
 use crate::site::Site;
 use crate::site::http::HttpSite;
@@ -208,16 +208,8 @@ impl Document {
             if let Some((side, kind)) = counts.refused {
                 report.hint(&kind.doctype_hint(side));
             }
-            match counts.guard {
-                Some(Guard::WentBack(_)) => report.hint(
-                    "find out what happened to that site; to go on with it as it is, move the \
-                     state database away and begin anew with --new-state",
-                ),
-                Some(Guard::TooManyGone(_)) => report.hint(
-                    "find out who deleted them; if they are to go on the other side as well, run \
-                     again with --allow-deletes N",
-                ),
-                None => {}
+            if let Some(guard) = &counts.guard {
+                report.hint(guard.hint());
             }
         }
         report.data(&render_summary(&self.summary, self.dry_run));

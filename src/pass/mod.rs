@@ -24,6 +24,7 @@ mod links;
 mod lost;
 mod meet;
 mod metadata;
+mod misnamed;
 mod named;
 mod options;
 mod plan;
@@ -48,6 +49,7 @@ use jiff::Timestamp;
 
 pub use apart::is_about_identity;
 pub use doctype::{Doctype, Unsyncable, render_one_sided};
+pub use misnamed::{Misnamed, misnamed};
 use options::at;
 pub use options::{Options, Scope, Stop, Surroundings, Watcher, is_about_the_doctype};
 pub use preview::Preview;

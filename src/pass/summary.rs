@@ -94,6 +94,23 @@ pub enum Guard {
     TooManyGone(String),
 }
 
+impl Guard {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::WentBack(_) => {
+                "find out what happened to that site; to go on with it as it is, move the state \
+                 database away and begin anew with --new-state"
+            }
+            Self::TooManyGone(_) => {
+                "find out who deleted them; if they are to go on the other side as well, sync with \
+                 --allow-deletes N"
+            }
+        }
+    }
+}
+
 impl fmt::Display for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
