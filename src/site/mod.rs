@@ -8,6 +8,8 @@ pub mod bulk;
 mod error;
 pub mod http;
 pub mod metadata;
+#[cfg(test)]
+mod reads;
 
 pub use error::{ErrorKind, SiteError};
 

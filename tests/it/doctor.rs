@@ -106,14 +106,10 @@ fn a_site_that_does_not_let_us_in() {
     let text = std::fs::read_to_string(bench.path("sync.toml")).unwrap();
     std::fs::write(bench.path("sync.toml"), text.replace("localfullsecret", "wrong")).unwrap();
     let ran = doctor(&bench).expect(1);
-    assert_snapshot!(shown(&bench, &ran), @"
+    let shown = shown(&bench, &ran);
+    let bad: Vec<&str> = shown.lines().filter(|line| !line.starts_with("ok ")).collect();
+    assert_snapshot!(bad.join("\n"), @r"
     exit code 1
-    ok    cloud  credentials  http://cloud.example lets us in as sync@example.com
-    ok    cloud  version      erpnext 15.104.3, frappe 15.105.0
-    ok    cloud  zone         Asia/Kolkata
-    ok    cloud  clock        agrees with ours
-    ok    cloud  rate limit   no limit on requests
-    ok    cloud  rights       may read DocType, Custom Field, Property Setter, System Settings, Deleted Document
     FAIL  local  credentials  the site refuses our API key or secret (401 AuthenticationError) -> check api_key and api_secret of [local], and that its user is enabled
     warn  both   doctypes     not checked, because a site does not let us in -> put that right first, then run erpsync doctor again
     ");

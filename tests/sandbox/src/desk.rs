@@ -263,9 +263,7 @@ impl Site {
 
     /// Makes a deleted document anew from its copy.
     fn restore(&mut self, ctx: &mut Context, name: &str) -> Outcome<Reply> {
-        let copy = self
-            .load("Deleted Document", name)
-            .ok_or_else(|| Failure::not_found("Deleted Document", name))?;
+        let copy = self.found("Deleted Document", name)?;
         let data: Value = serde_json::from_str(&copy.text("data")).unwrap_or_default();
         let Value::Object(values) = data else {
             return Err(Failure::validation("Nothing to restore"));
