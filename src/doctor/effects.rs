@@ -31,11 +31,14 @@ pub fn unread(acts: &[SiteResult<Acting>]) -> Vec<Finding> {
     if closed.is_empty() {
         return Vec::new();
     }
-    vec![Finding::warn(
-        "effects",
-        format!("whether it has any {} cannot be read", closed.join(" or ")),
-        "look on the site what happens there when a document is saved",
-    )]
+    let hint = "look on the site what happens there when a document is saved";
+    let hint = if closed == ["Server Script"] {
+        format!("give our user the role Script Manager, or {hint}")
+    } else {
+        hint.to_owned()
+    };
+    let what = format!("whether it has any {} cannot be read", closed.join(" or "));
+    vec![Finding::warn("effects", what, hint)]
 }
 
 /// What acts on the documents of a doctype, on each side that is written to.

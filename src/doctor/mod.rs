@@ -283,7 +283,9 @@ impl Ward<'_> {
 
     /// What to do about a doctype that a site does not have, where it has one of nearly that name.
     fn meant(&mut self, doctype: &str, side: Side, kind: ErrorKind) -> Option<String> {
-        if !matches!(kind, ErrorKind::NotFound | ErrorKind::NoSuchPath) {
+        // A name in another case is found and answered under its own.
+        let is_other = [ErrorKind::NotFound, ErrorKind::NoSuchPath, ErrorKind::Malformed];
+        if !is_other.contains(&kind) {
             return None;
         }
         let site = self.sites[side];

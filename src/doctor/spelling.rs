@@ -36,6 +36,7 @@ fn names(doctype: &Doctype) -> Vec<Misnamed> {
 
 /// What to do about a doctype that a site does not have, where another one was probably meant.
 pub fn doctype_hint(name: &str, on_site: &[String]) -> Option<String> {
-    let meant = closest(name, on_site.iter().map(String::as_str))?;
+    let others = on_site.iter().map(String::as_str).filter(|other| *other != name);
+    let meant = closest(name, others)?;
     Some(format!("did you mean {meant}?"))
 }

@@ -105,7 +105,7 @@ impl Guard {
             }
             Self::TooManyGone(_) => {
                 "find out who deleted them; if they are to go on the other side as well, sync with \
-                 --allow-deletes N"
+                 --allow-deletes N (what it lets go counts for the next 24 hours)"
             }
         }
     }

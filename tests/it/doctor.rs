@@ -85,8 +85,8 @@ fn two_sites_that_fit() {
     ok    local           rate limit   no limit on requests
     ok    local           rights       may read DocType, Custom Field, Property Setter, System Settings, Deleted Document
     ok    both            state        no state database yet; erpsync init makes one
-    warn  cloud           effects      whether it has any Server Script cannot be read -> look on the site what happens there when a document is saved
-    warn  local           effects      whether it has any Server Script cannot be read -> look on the site what happens there when a document is saved
+    warn  cloud           effects      whether it has any Server Script cannot be read -> give our user the role Script Manager, or look on the site what happens there when a document is saved
+    warn  local           effects      whether it has any Server Script cannot be read -> give our user the role Script Manager, or look on the site what happens there when a document is saved
     ok    cloud           rights       Brand, Customer Group: may read, create, write, delete
     ok    local           rights       Brand, Customer Group: may read, create, write, delete
     ok    Brand           names        named by field:brand: an equal name is the same document
@@ -214,6 +214,9 @@ fn doctypes_that_are_not_there_or_cannot_be_synced() {
     fail N Single/-: has only one document, which is each site's own
     ");
     assert_eq!(found(&ran, "names").len(), 1, "the others go on");
+    configure(&bench, &["item group"], "");
+    let ran = json_of(&bench).expect(1);
+    assert!(ran.out.contains("did you mean Item Group?"), "{}", ran.out);
 }
 
 #[test]

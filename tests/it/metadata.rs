@@ -249,14 +249,16 @@ fn fields_of_one_side_are_told_once_and_left_alone() {
     assert_eq!(warnings(&pass(&bench)), [""; 0], "nobody asks for an excluded field");
 }
 
-/// The requests are the same as without the mistake: what is wrong is known anyway.
+/// The requests are the same as without the mistake: what is wrong is known anyway. What `[sync]`
+/// leaves out of every doctype need not be in each.
 #[test]
 fn a_run_warns_of_names_that_mean_nothing() {
     let mut requests = Vec::new();
     for field in ["imag", "image"] {
         let bench = Bench::default();
         bench.configure(&format!(
-            "[sync]\ndoctypes = [\"Brand\"]\n[doctypes.Brand]\nexclude_fields = [\"{field}\"]"
+            "[sync]\ndoctypes = [\"Brand\", \"UOM\"]\nexclude_fields = [\"remarks\"]\n\
+             [doctypes.Brand]\nexclude_fields = [\"{field}\"]"
         ));
         bench.insert(Side::Cloud, "Brand", &json!({"brand": "One"}));
         bench.clear_logs();
