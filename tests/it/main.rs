@@ -30,3 +30,4 @@ mod scenario;
 mod second_pass;
 mod submitted;
 mod time;
+mod upheavals;
