@@ -4,6 +4,8 @@
 //!
 //! The steps of the scenario stand at the top and read as one text; what each of them does stands below.
 
+mod to_and_fro;
+
 use std::collections::BTreeSet;
 
 use erpsync::model::Side;
@@ -195,36 +197,55 @@ impl Chain {
     }
 }
 
-/// Not all is delivered, what is delivered is billed, and half of that is paid.
 fn a_delivery_an_invoice_and_a_payment_are_made_from_the_order(
     sites: &Bench,
     made_on: Side,
 ) -> Chain {
     goods_are_received_on_each_side(sites);
-    let submit = |doctype: &str, mut doc: Value| {
-        doc["docstatus"] = json!(1);
-        sites.insert(made_on, doctype, &doc)
-    };
-    let orders = sites.site(made_on).all_docs("Sales Order");
+    let order = the_order(sites, made_on);
+    let delivery = the_delivery(sites, made_on, &order);
+    let invoice = the_invoice(sites, made_on, &delivery);
+    let payment = the_payment(sites, made_on, &invoice);
+    Chain { made_on, names: [order, delivery, invoice, payment] }
+}
+
+/// The name of the customer's order.
+fn the_order(sites: &Bench, side: Side) -> String {
+    let orders = sites.site(side).all_docs("Sales Order");
     let order = orders.iter().find(|order| order["po_no"] == PURCHASE).unwrap();
-    let order = order["name"].as_str().unwrap().to_owned();
-    let mut delivery =
-        sites.site(made_on).made_from("Sales Order", &order, "Delivery Note").unwrap();
+    order["name"].as_str().unwrap().to_owned()
+}
+
+fn submit(sites: &Bench, side: Side, doctype: &str, mut values: Value) -> String {
+    values["docstatus"] = json!(1);
+    sites.insert(side, doctype, &values)
+}
+
+/// One piece of each item stays to be delivered.
+fn the_delivery(sites: &Bench, side: Side, order: &str) -> String {
+    let made = sites.site(side).made_from("Sales Order", order, "Delivery Note");
+    let mut delivery = made.unwrap();
     for row in delivery["items"].as_array_mut().unwrap() {
         row["qty"] = json!(number(&row["qty"]) - 1.0);
     }
-    let delivery = submit("Delivery Note", delivery);
-    let invoice =
-        sites.site(made_on).made_from("Delivery Note", &delivery, "Sales Invoice").unwrap();
-    let invoice = submit("Sales Invoice", invoice);
-    let mut payment = sites.site(made_on).payment_of("Sales Invoice", &invoice, Timestamp::now());
+    submit(sites, side, "Delivery Note", delivery)
+}
+
+/// What was delivered is billed.
+fn the_invoice(sites: &Bench, side: Side, delivery: &str) -> String {
+    let made = sites.site(side).made_from("Delivery Note", delivery, "Sales Invoice");
+    submit(sites, side, "Sales Invoice", made.unwrap())
+}
+
+/// Half of it is paid.
+fn the_payment(sites: &Bench, side: Side, invoice: &str) -> String {
+    let mut payment = sites.site(side).payment_of("Sales Invoice", invoice, Timestamp::now());
     let half = json!(number(&payment["paid_amount"]) / 2.0);
     for field in ["paid_amount", "received_amount"] {
         payment[field] = half.clone();
     }
     payment["references"][0]["allocated_amount"] = half;
-    let payment = submit("Payment Entry", payment);
-    Chain { made_on, names: [order, delivery, invoice, payment] }
+    submit(sites, side, "Payment Entry", payment)
 }
 
 fn number(value: &Value) -> f64 {
