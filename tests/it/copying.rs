@@ -3,17 +3,21 @@
 //!
 //! The documents are those that docs/frappe.md speaks of: trees, a customer who is reachable, an item with
 //! a rate and an opening stock, drafts and submitted ones, and whatever is made from another document.
+//! Then one of each doctype is edited on either side, and every draft is submitted.
 
-use std::collections::BTreeMap;
+mod maker;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use erpsync::model::Side;
 use frappe_sandbox::http::Options;
 use frappe_sandbox::{Flavour, sites};
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, SYNC_USER};
-use crate::mirror::assert_alike;
+use maker::Maker;
+
+use crate::bench::Bench;
+use crate::mirror::{assert_alike, assert_alike_but, pairs};
 
 const DOCTYPES: [&str; 23] = [
     "Territory",
@@ -57,6 +61,8 @@ fn all_are_copied(flavour: Flavour) {
     // What every site has from the beginning, and then what is made on either side.
     let furnished = counts(&bench, Side::Cloud);
     let mut expected = furnished.clone();
+    let names = |doctype: &&str| bench.site(Side::Cloud).names(doctype);
+    let furnished_names: BTreeSet<String> = DOCTYPES.iter().flat_map(names).collect();
     for side in Side::BOTH {
         Maker { bench: &bench, side }.make_everything();
         for (doctype, count) in counts(&bench, side) {
@@ -76,6 +82,98 @@ fn all_are_copied(flavour: Flavour) {
         // What the copy of an appointment leaves behind, one for the participant of each.
         assert_eq!(bench.site(side).count_of("Communication"), 2, "{side}");
     }
+    is_quiet(&bench);
+    all_are_edited(&bench, &furnished_names);
+    all_are_submitted(&bench);
+}
+
+/// A field and, where there are items, the quantity in a row: what is edited of each doctype.
+const EDITS: [(&str, &str, &str); 23] = [
+    ("Territory", "territory_manager", "Jane"),
+    ("Customer Group", "payment_terms", "30 days"),
+    ("Item Group", "parent_item_group", "Services"),
+    ("Supplier", "website", "https://edited.example.com"),
+    ("Customer", "customer_details", "<b>ü ☃</b>\nand more"),
+    ("Contact", "designation", "boss"),
+    ("Address", "address_line2", "back door"),
+    ("Lead", "company_name", "Lead & Co"),
+    ("Item", "description", "<p>two</p>"),
+    ("Item Price", "price_list_rate", "81.5"),
+    ("ToDo", "status", "Closed"),
+    ("Note", "content", "<p>bye</p>"),
+    ("Event", "color", "#ff0000"),
+    ("Quotation", "valid_till", "2099-12-31"),
+    ("Sales Order", "po_no", "edited"),
+    ("Purchase Order", "schedule_date", "2099-12-31"),
+    ("Purchase Receipt", "supplier_delivery_note", "edited"),
+    ("Purchase Invoice", "bill_no", "edited"),
+    ("Delivery Note", "po_no", "edited"),
+    ("Sales Invoice", "po_no", "edited"),
+    ("Stock Entry", "remarks", "edited"),
+    ("Payment Entry", "reference_no", "edited"),
+    ("Journal Entry", "cheque_no", "edited"),
+];
+
+/// A draft that is edited says when it was posted anew; its copy does not.
+const STAMPED: [(&str, &str); 5] = [
+    ("Delivery Note", "posting_time"),
+    ("Purchase Receipt", "posting_time"),
+    ("Purchase Invoice", "posting_time"),
+    ("Sales Invoice", "posting_time"),
+    ("Stock Entry", "posting_time"),
+];
+
+/// One document of each doctype is edited on the cloud, another one on the local site.
+fn all_are_edited(bench: &Bench, furnished: &BTreeSet<String>) {
+    for (doctype, field, value) in EDITS {
+        let drafts = pairs(bench, doctype).into_iter().filter(|[cloud, _]| {
+            let doc = bench.doc(Side::Cloud, doctype, cloud).unwrap();
+            doc["docstatus"] == 0 && doc["is_group"] != 1 && !furnished.contains(cloud)
+        });
+        let drafts: Vec<[String; 2]> = drafts.collect();
+        let [first, .., last] = drafts.as_slice() else { panic!("{doctype}: {drafts:?}") };
+        for (side, name) in [(Side::Cloud, &first[0]), (Side::Local, &last[1])] {
+            let mut edit = json!({ (field): value });
+            let mut rows = bench.doc(side, doctype, name).unwrap()["items"].clone();
+            if rows.is_array() {
+                rows[0]["qty"] = json!(6);
+                edit["items"] = rows;
+            }
+            bench.edit(side, doctype, name, &edit);
+        }
+    }
+    bench.sync().expect(0);
+    assert_alike_but(bench, &DOCTYPES, &STAMPED);
+    for (doctype, field, value) in EDITS {
+        for side in Side::BOTH {
+            let edited = bench.site(side).all_docs(doctype);
+            let is_edited =
+                |doc: &&Value| doc[field].to_string().contains(&value.replace('\n', "\\n"));
+            assert!(edited.iter().filter(is_edited).count() >= 2, "{doctype} on {side}");
+        }
+    }
+    is_quiet(bench);
+}
+
+/// Every draft is submitted, each on another side than the one before it.
+fn all_are_submitted(bench: &Bench) {
+    let mut sides = Side::BOTH.into_iter().cycle();
+    for doctype in DOCTYPES {
+        let is_submittable = bench.site(Side::Cloud).meta(doctype).unwrap().is_submittable;
+        for [cloud, local] in pairs(bench, doctype).into_iter().filter(|_| is_submittable) {
+            let side = sides.next().unwrap();
+            let name = if side == Side::Cloud { cloud } else { local };
+            if bench.doc(side, doctype, &name).unwrap()["docstatus"] == 0 {
+                bench.edit(side, doctype, &name, &json!({"docstatus": 1}));
+            }
+        }
+    }
+    bench.sync().expect(0);
+    assert_alike(bench, &DOCTYPES);
+    is_quiet(bench);
+}
+
+fn is_quiet(bench: &Bench) {
     bench.clear_logs();
     bench.sync().expect(0);
     bench.run(&["sync-all", "--full"]).expect(0);
@@ -84,249 +182,4 @@ fn all_are_copied(flavour: Flavour) {
 
 fn counts(bench: &Bench, side: Side) -> BTreeMap<&'static str, usize> {
     DOCTYPES.into_iter().map(|doctype| (doctype, bench.site(side).count_of(doctype))).collect()
-}
-
-/// Makes documents on a side, all of whose names say whose they are.
-struct Maker<'a> {
-    bench: &'a Bench,
-    side: Side,
-}
-
-impl Maker<'_> {
-    fn make_everything(&self) {
-        self.make_trees();
-        self.make_parties();
-        self.make_items();
-        self.make_desk_documents();
-        self.make_sales();
-        self.make_purchases();
-        self.make_entries();
-    }
-
-    /// A text of this side's own.
-    fn own(&self, text: &str) -> String {
-        format!("{text} of {}", self.side)
-    }
-
-    fn make(&self, doctype: &str, values: Value) -> String {
-        self.bench.insert(self.side, doctype, &values)
-    }
-
-    fn submit(&self, doctype: &str, mut values: Value) -> String {
-        values["docstatus"] = json!(1);
-        self.make(doctype, values)
-    }
-
-    /// A submitted document made from another one, all of it.
-    fn submit_from(&self, source: &str, name: &str, doctype: &str) -> String {
-        let values = self.bench.site(self.side).made_from(source, name, doctype).unwrap();
-        self.submit(doctype, values)
-    }
-
-    /// The site's date so many days from now.
-    fn day(&self, days: i64) -> String {
-        let then = Timestamp::now().checked_add(SignedDuration::from_hours(24 * days)).unwrap();
-        self.bench.site(self.side).local(then)[..10].to_owned()
-    }
-
-    fn make_trees(&self) {
-        for (doctype, name, parent, root) in [
-            ("Territory", "territory_name", "parent_territory", "All Territories"),
-            (
-                "Customer Group",
-                "customer_group_name",
-                "parent_customer_group",
-                "All Customer Groups",
-            ),
-            ("Item Group", "item_group_name", "parent_item_group", "All Item Groups"),
-        ] {
-            let branch = self.own(&format!("{doctype} Branch"));
-            self.make(doctype, json!({(name): branch, (parent): root, "is_group": 1}));
-            let leaf = self.own(&format!("{doctype} Leaf"));
-            self.make(doctype, json!({(name): leaf, (parent): branch}));
-        }
-    }
-
-    fn make_parties(&self) {
-        for (name, kind) in [("Steel", "Company"), ("Wood", "Individual")] {
-            self.make(
-                "Supplier",
-                json!({"supplier_name": self.own(name),
-                "supplier_group": "Local", "supplier_type": kind, "country": "India",
-                "website": "https://supplier.example.com"}),
-            );
-        }
-        let customer = |name: &str, more: Value| {
-            let mut values = json!({"customer_name": self.own(name), "customer_type": "Company",
-                "customer_group": self.own("Customer Group Leaf"),
-                "territory": self.own("Territory Leaf")});
-            let more = more.as_object().cloned().unwrap();
-            values.as_object_mut().unwrap().extend(more);
-            self.make("Customer", values)
-        };
-        customer("Plain", json!({}));
-        customer(
-            "Credit",
-            json!({"credit_limits": [
-            {"company": "Bench Co", "credit_limit": 5000.5}]}),
-        );
-        // The site makes a Contact and an Address of its own for these.
-        customer(
-            "Reachable",
-            json!({"mobile_no": "+8801712345678",
-            "email_id": format!("{}@example.com", self.side), "address_line1": "1 Road",
-            "city": "Dhaka", "country": "Bangladesh"}),
-        );
-        let link = |doctype: &str, name: &str| json!([{"link_doctype": doctype, "link_name": self.own(name)}]);
-        self.make(
-            "Address",
-            json!({"address_title": self.own("Yard"), "address_type": "Shipping",
-            "address_line1": "9 Dock", "city": "Pune", "country": "India",
-            "links": link("Customer", "Plain")}),
-        );
-        self.make(
-            "Contact",
-            json!({"first_name": "Ann", "last_name": self.own("Smith"),
-            "email_ids": [{"email_id": "ann@example.com"}, {"email_id": "b@example.com"}],
-            "phone_nos": [{"phone": "123456", "is_primary_phone": 1}],
-            "links": link("Supplier", "Steel")}),
-        );
-        for (name, mobile) in [("Lea", "99887766"), ("Leo", "")] {
-            self.make(
-                "Lead",
-                json!({"first_name": self.own(name), "mobile_no": mobile, "lead_owner": SYNC_USER,
-                "email_id": format!("{name}.{}@example.com", self.side)}),
-            );
-        }
-    }
-
-    fn make_items(&self) {
-        let item = |code: &str, more: Value| {
-            let mut values = json!({"item_code": self.own(code), "stock_uom": "Nos",
-                "item_group": self.own("Item Group Leaf"), "description": "<p>one</p>"});
-            let more = more.as_object().cloned().unwrap();
-            values.as_object_mut().unwrap().extend(more);
-            self.make("Item", values)
-        };
-        item(
-            "SAW",
-            json!({"valuation_rate": 30, "opening_stock": 100,
-            "uoms": [{"uom": "Box", "conversion_factor": 12}]}),
-        );
-        item("NAIL", json!({"valuation_rate": 2, "opening_stock": 500, "standard_rate": 3}));
-        item("SERVICE", json!({"is_stock_item": 0, "standard_rate": 60}));
-        self.make(
-            "Item Price",
-            json!({"item_code": self.own("SAW"), "price_list_rate": 75,
-            "price_list": "Standard Selling"}),
-        );
-        self.make(
-            "Item Price",
-            json!({"item_code": self.own("SAW"), "price_list_rate": 44.44,
-            "price_list": "Standard Buying", "supplier": self.own("Steel")}),
-        );
-    }
-
-    fn make_desk_documents(&self) {
-        self.make("ToDo", json!({"description": self.own("call"), "priority": "High"}));
-        self.make(
-            "ToDo",
-            json!({"description": self.own("write"), "date": self.day(3),
-            "reference_type": "Customer", "reference_name": self.own("Plain")}),
-        );
-        for title in ["first", "second"] {
-            self.make(
-                "Note",
-                json!({"title": self.own(title), "public": 1,
-                "content": "<p>hello</p>"}),
-            );
-        }
-        self.make(
-            "Event",
-            json!({"subject": self.own("meeting"), "event_type": "Public",
-            "starts_on": format!("{} 10:00:00", self.day(2)),
-            "ends_on": format!("{} 11:00:00", self.day(2)),
-            "event_participants": [{"reference_doctype": "Customer",
-                "reference_docname": self.own("Plain")}]}),
-        );
-        self.make(
-            "Event",
-            json!({"subject": self.own("holiday"), "event_type": "Public",
-            "all_day": 1, "starts_on": format!("{} 00:00:00", self.day(4))}),
-        );
-    }
-
-    /// The head of a sale and its two rows.
-    fn sale(&self) -> Value {
-        json!({"customer": self.own("Reachable"), "company": "Bench Co",
-            "delivery_date": self.day(20), "items": [
-                {"item_code": self.own("SAW"), "qty": 4, "rate": 75},
-                {"item_code": self.own("SERVICE"), "qty": 2, "rate": 55.55}],
-            "taxes": [{"charge_type": "On Net Total", "account_head": "ST 6% - BC", "rate": 6,
-                "description": "tax"}]})
-    }
-
-    fn make_sales(&self) {
-        let mut offer = self.sale();
-        offer["party_name"] = json!(self.own("Reachable"));
-        self.make("Quotation", offer.clone());
-        let offer = self.submit("Quotation", offer);
-        for doctype in ["Sales Order", "Delivery Note", "Sales Invoice"] {
-            self.make(doctype, self.sale());
-        }
-        let order = self.submit_from("Quotation", &offer, "Sales Order");
-        let delivery = self.submit_from("Sales Order", &order, "Delivery Note");
-        let invoice = self.submit_from("Delivery Note", &delivery, "Sales Invoice");
-        self.pay("Sales Invoice", &invoice, 0.5);
-        // What was sold without a delivery comes back.
-        let sold = self.submit("Sales Invoice", self.sale());
-        for (doctype, name) in [("Delivery Note", &delivery), ("Sales Invoice", &sold)] {
-            let values = self.bench.site(self.side).return_of(doctype, name).unwrap();
-            self.submit(doctype, values);
-        }
-    }
-
-    /// Pays a share of an invoice.
-    fn pay(&self, doctype: &str, invoice: &str, share: f64) {
-        let site = self.bench.site(self.side);
-        let mut values = site.payment_of(doctype, invoice, Timestamp::now());
-        drop(site);
-        let amount = values["paid_amount"].as_f64().unwrap() * share;
-        let amount = json!((amount * 100.0).round() / 100.0);
-        values["references"][0]["allocated_amount"] = amount.clone();
-        values["paid_amount"] = amount.clone();
-        values["received_amount"] = amount;
-        self.submit("Payment Entry", values);
-    }
-
-    fn purchase(&self) -> Value {
-        json!({"supplier": self.own("Steel"), "company": "Bench Co",
-            "schedule_date": self.day(15), "items": [
-                {"item_code": self.own("SAW"), "qty": 10, "rate": 30},
-                {"item_code": self.own("NAIL"), "qty": 100, "rate": 2}]})
-    }
-
-    fn make_purchases(&self) {
-        for doctype in ["Purchase Order", "Purchase Receipt", "Purchase Invoice"] {
-            self.make(doctype, self.purchase());
-        }
-        let order = self.submit("Purchase Order", self.purchase());
-        let receipt = self.submit_from("Purchase Order", &order, "Purchase Receipt");
-        let invoice = self.submit_from("Purchase Receipt", &receipt, "Purchase Invoice");
-        self.pay("Purchase Invoice", &invoice, 1.0);
-    }
-
-    fn make_entries(&self) {
-        let receipt = json!({"stock_entry_type": "Material Receipt", "company": "Bench Co",
-            "items": [{"item_code": self.own("SAW"), "qty": 20, "basic_rate": 30,
-                "t_warehouse": "Stores - BC"}]});
-        self.make("Stock Entry", receipt.clone());
-        self.submit("Stock Entry", receipt);
-        let entry = json!({"company": "Bench Co", "posting_date": self.day(-2),
-            "user_remark": self.own("entry"), "accounts": [
-                {"account": "Stock Adjustment - BC", "debit_in_account_currency": 12.34},
-                {"account": "Cash - BC", "credit_in_account_currency": 12.34}]});
-        self.make("Journal Entry", entry.clone());
-        self.submit("Journal Entry", entry);
-    }
 }

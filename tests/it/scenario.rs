@@ -1,4 +1,4 @@
-//! What erpsync is for, from end to end: two ERPNext sites of two versions and two zones, each with its own
+//! What erpsync is for, from end to end: two sites of two versions and two zones, each with its own
 //! series in use, come into step; what is made from an order on one side arrives on the other with
 //! everything that hangs on it; and both sites go on counting by themselves.
 //!
@@ -315,7 +315,7 @@ fn shares_statuses_and_ledgers_agree(sites: &Bench, chain: &Chain) {
                 "entries": entries.collect::<Vec<_>>(),
             }),
             json!({
-                "order": ["To Deliver and Bill", 66.666667, 64.285714],
+                "order": ["To Deliver and Bill", 66.666_667, 64.285_714],
                 "delivery": ["Completed", 100.0],
                 "invoice": ["Partly Paid", 225.0, 112.5],
                 "payment": ["Submitted", 0.0],

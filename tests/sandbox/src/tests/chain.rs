@@ -262,6 +262,6 @@ fn what_was_delivered_comes_back() {
         let name = name_of(&bench.post("Delivery Note", back));
         let back = bench.get("Delivery Note", &name);
         assert_eq!((&back["status"], &back["grand_total"]), (&json!("To Bill"), &json!(-200.0)));
-        assert_eq!(bench.site.stock_of("STK", "Stores - BC").0, 100.0);
+        assert_eq!(bench.site.stock_of("STK", "Stores - BC"), (100.0, 3000.0));
     }
 }
