@@ -89,7 +89,7 @@ impl Pass<'_> {
         let now = self.now();
         match verdict {
             Verdict::Happened(target) => {
-                let answer = self.as_we_left_it(doctype, &intent, target);
+                let answer = as_we_left_it(doctype, &intent, target);
                 self.take_in(&intent, &answer)?;
                 Ok(Some(done(doctype, intent, answer)))
             }
@@ -154,27 +154,6 @@ impl Pass<'_> {
         }
         self.state.void_intent(intent.id, "nobody can say whether it happened", now)?;
         Ok(None)
-    }
-
-    /// What our request left behind, of a target as it stands now. Where somebody else saved
-    /// it since, that is the target as it was with what was sent over it: what came later is
-    /// an edit, and never goes into a base (invariant 1).
-    fn as_we_left_it(&self, doctype: &Doctype, intent: &Intent, now: Doc) -> Doc {
-        if now.text("modified_by") == Some(self.users[intent.side].as_str()) {
-            return now;
-        }
-        let mut left = now;
-        let docstatus = "docstatus".to_owned();
-        for field in doctype.shape.columns.keys().chain([&docstatus]) {
-            let before = || intent.target.as_ref()?.0.get(field);
-            match intent.sent.0.get(field).or_else(before) {
-                Some(value) => drop(left.0.insert(field.clone(), value.clone())),
-                None => drop(left.0.remove(field)),
-            }
-        }
-        let stamp = intent.target_modified.clone().unwrap_or_else(|| left.creation().to_owned());
-        left.0.insert("modified".to_owned(), stamp.into());
-        left
     }
 
     fn settle_answered(
@@ -267,6 +246,47 @@ pub(super) fn holds(doctype: &Doctype, sent: &Doc, doc: &Doc) -> bool {
     let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
     // It may have gone on since: submitted by us and cancelled by a user.
     form(&wanted) == form(doc) && doc.docstatus() >= sent.docstatus()
+}
+
+/// What our request left behind, of a target as it stands now: the target as it was, with what
+/// was sent over it. What differs from that somebody has edited since, whoever `modified_by`
+/// names (people may share our login): it is an edit, and never goes into a base (invariant 1).
+/// What each site works out by itself is in no form, and stays as it is.
+fn as_we_left_it(doctype: &Doctype, intent: &Intent, now: Doc) -> Doc {
+    let is_untouched = intent.action == Action::Create && now.modified() == now.creation();
+    if is_untouched {
+        return now;
+    }
+    let ours = written_over(doctype, intent, &now);
+    let form = |doc: &Doc| doctype.shape.whole_form(doc, &|_, _| None);
+    let edited = form(&now).differing(&form(&ours));
+    if edited.is_empty() {
+        return now;
+    }
+    let mut left = now;
+    for field in edited {
+        match ours.0.get(&field) {
+            Some(value) => drop(left.0.insert(field, value.clone())),
+            None => drop(left.0.remove(&field)),
+        }
+    }
+    let stamp = intent.target_modified.clone().unwrap_or_else(|| left.creation().to_owned());
+    left.0.insert("modified".to_owned(), stamp.into());
+    left
+}
+
+/// A document with each of its fields as it was before the request, or as that has set it.
+fn written_over(doctype: &Doctype, intent: &Intent, now: &Doc) -> Doc {
+    let mut ours = now.clone();
+    let docstatus = "docstatus".to_owned();
+    for field in doctype.shape.columns.keys().chain([&docstatus]) {
+        let before = || intent.target.as_ref()?.0.get(field);
+        match intent.sent.0.get(field).or_else(before) {
+            Some(value) => drop(ours.0.insert(field.clone(), value.clone())),
+            None => drop(ours.0.remove(field)),
+        }
+    }
+    ours
 }
 
 fn read_one(
