@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::config::DoctypeConfig;
 use crate::identity::row_creations;
 use crate::model::{Action, Doc, Side, Sides};
-use crate::recon::{Decision, Fate};
+use crate::recon::Fate;
 use crate::site::{Site, SiteError, bulk};
 use crate::state::{Intent, Unlisted};
 
@@ -17,7 +17,7 @@ use super::delete::Deleted;
 use super::named::is_second_copy;
 use super::renames::Renamed;
 use super::reread::Done;
-use super::{ActionStatus, Doctype, Pass, at};
+use super::{Doctype, Pass, at};
 
 /// Why an update did not happen, as far as anybody can tell.
 const EDITED: &str = "the target was edited by somebody else";
@@ -49,6 +49,7 @@ impl Pass<'_> {
         let doctype = self.load_doctype(config.clone())?;
         let mut done: Vec<Done> = Vec::new();
         let (mut deleted, mut renamed) = (Vec::new(), Vec::new());
+        self.settled.extend(intents.iter().map(|intent| intent.record));
         for intent in intents {
             match (intent.action, intent.answer.is_some()) {
                 (Action::Delete, true) => deleted.push(Deleted::found(intent)),
@@ -107,10 +108,7 @@ impl Pass<'_> {
             Verdict::Unclear(reason) => self.give_up_on(&intent, reason).map(|()| None),
             Verdict::Open => {
                 self.waits_for_outcome(&intent);
-                for record in self.state.load_records(&[intent.record])? {
-                    let reason = "an earlier request has no answer yet; its outcome is waited for";
-                    self.report(&record, &Decision::skip(reason), ActionStatus::Skipped, None);
-                }
+                self.wait_for_outcome(intent.record)?;
                 Ok(None)
             }
         }

@@ -18,7 +18,8 @@
 //!
 //! Files: `open` and `pair` (whose database is it), `lock`, `migrations`, `listing` (what the
 //! sites list against what is known), `pairing` (which documents are one), `gone`, `records`,
-//! `journal` (intents and their closing), `conflicts`, `metadata` (a cache), `queue` (deliveries of
+//! `waiting` (what waits for an outcome or for a
+//! person), `journal` (intents and their closing), `conflicts`, `metadata` (a cache), `queue` (deliveries of
 //! webhooks), `log` (the audit trail, runs and totals).
 
 mod conflicts;
@@ -38,6 +39,7 @@ mod queue;
 mod records;
 mod time;
 mod types;
+mod waiting;
 mod words;
 
 #[cfg(test)]
@@ -60,6 +62,7 @@ pub use types::{
     Listed, ListingTimes, LogEntry, LogFilter, LogRow, NamedDocument, NewConflict, Pair, Record,
     Renamed, Run, StatusChange, StatusTotal, SteppedBack, United,
 };
+pub use waiting::{UNANSWERED, WaitingDocument, Waits};
 pub use words::{LogStatus, RecordStatus, Resolution};
 
 /// An open state database.

@@ -27,3 +27,4 @@ mod resolve;
 mod second_pass;
 mod submitted;
 mod time;
+mod waiting;
