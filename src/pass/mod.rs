@@ -10,6 +10,7 @@
 //! when an action is closed (1).
 
 mod alike;
+mod anew;
 mod apart;
 mod clocks;
 mod close;

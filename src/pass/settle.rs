@@ -13,6 +13,7 @@ use crate::recon::Fate;
 use crate::site::{Site, SiteError, bulk};
 use crate::state::{Intent, Unlisted};
 
+use super::anew::is_anew;
 use super::delete::Deleted;
 use super::named::is_second_copy;
 use super::renames::Renamed;
@@ -96,7 +97,9 @@ impl Pass<'_> {
             }
             Verdict::DidNot(why) => {
                 self.state.void_intent(intent.id, why, now)?;
-                if intent.action != Action::Create && intent.resolution.is_some()
+                if is_anew(intent.action, intent.side, intent.resolution) {
+                    self.keep_in_conflict(intent.record)?;
+                } else if intent.action != Action::Create && intent.resolution.is_some()
                     || intent.action == Action::Resolve
                 {
                     // What was to be settled is looked at anew, and may be another conflict
@@ -104,6 +107,11 @@ impl Pass<'_> {
                     self.state.supersede_conflict(intent.record, now)?;
                 }
                 Ok(None)
+            }
+            // The version that the conflict keeps is not to be shown over.
+            Verdict::Unclear(reason) if is_anew(intent.action, intent.side, intent.resolution) => {
+                self.state.void_intent(intent.id, &reason, now)?;
+                self.keep_in_conflict(intent.record).map(|()| None)
             }
             Verdict::Unclear(reason) => self.give_up_on(&intent, reason).map(|()| None),
             Verdict::Open => {

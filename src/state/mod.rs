@@ -6,7 +6,8 @@
 //!
 //! - 1, *a base never holds an edit that was not carried*: bases are written by
 //!   [`State::close`] alone, both sides in one transaction with the log row and the end of
-//!   the intent. Every other method may move `seen` and the status, and never a base.
+//!   the intent. Every other method may move `seen` and the status, and never a base; only
+//!   [`State::begin_anew`] takes both away, of a document that neither side has any more.
 //! - 4, *identity is the document*: a name and a `creation` on each side; a living record is
 //!   unique by its name on either side, and [`State::absorb_listing`] compares both.
 //! - 5, *both versions are stored before one is overwritten*: [`State::begin_intents`] stores
@@ -51,7 +52,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::model::Side;
 
 pub use error::{StateError, StateResult};
-pub use gone::{Forgetting, Unlisted};
+pub use gone::{Anew, Forgetting, Unlisted};
 pub use intents::{Closing, Intent, NewIntent, RowName, SideState};
 pub use lock::RunLock;
 pub use metadata::Metadata;
