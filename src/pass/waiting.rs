@@ -4,13 +4,13 @@
 //! not failed. It uses up none of its tries, every run takes it up again, and it says what it
 //! waits for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{ConflictKind, OpenLink, Side};
 use crate::recon::Decision;
 use crate::state::{LogStatus, Record, RecordStatus, UNANSWERED};
 
-use super::{ActionStatus, Aside, AsideReason, Doctype, Pass, Waiting};
+use super::{ActionStatus, Aside, AsideReason, Candidate, Doctype, OpenLinks, Pass, Waiting};
 
 /// What holds up every document that needs another one.
 pub(super) struct Cause {
@@ -21,6 +21,31 @@ pub(super) struct Cause {
 }
 
 impl Pass<'_> {
+    /// Takes up what was left waiting because of these records, whose conflicts are settled.
+    ///
+    /// # Errors
+    /// A site that is down, or an unusable state.
+    pub fn follow_up(&mut self, settled: &[Candidate]) -> anyhow::Result<()> {
+        let mut by_doctype: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
+        for record in settled {
+            for (doctype, waiter) in self.state.waiters(*record)? {
+                by_doctype.entry(doctype).or_default().push(waiter);
+            }
+        }
+        let mut waiting = Vec::new();
+        for config in &self.config.doctypes {
+            let Some(candidates) = by_doctype.remove(&config.doctype) else { continue };
+            let config = self.effective(config);
+            self.counts(&config.doctype);
+            self.named.insert(config.doctype.clone(), candidates.clone());
+            let doctype = self.load_doctype(config.clone());
+            let Some(doctype) = self.contained(&config, doctype)? else { continue };
+            let aside = self.rounds(&doctype, candidates, OpenLinks::Wait);
+            waiting.extend(self.contained(&config, aside)?.map(|aside| (doctype, aside)));
+        }
+        self.finish(waiting)
+    }
+
     /// What still waits at the end of a run.
     pub(super) fn give_up_waiting(&mut self, mut waiting: Vec<Waiting>) -> anyhow::Result<()> {
         // Who waits for one that waits for a person waits for that person too.

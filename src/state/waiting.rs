@@ -92,6 +92,15 @@ impl State {
         })
     }
 
+    /// The documents that were left waiting because of a record, with their doctypes.
+    pub fn waiters(&self, record: i64) -> StateResult<Vec<(String, i64)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT doctype, id FROM sync_records
+             WHERE waits_for = ? AND sync_status = 'pending' ORDER BY id",
+        )?;
+        collect(&mut statement, [record], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
     /// The open conflict of a document: its number and its kind.
     pub fn open_conflict(&self, record: i64) -> StateResult<Option<(i64, ConflictKind)>> {
         let sql = "SELECT id, kind FROM conflict_records WHERE record = ? AND resolved = FALSE";

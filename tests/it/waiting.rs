@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use erpsync::model::Side;
-use frappe_sandbox::faults::{Action, Match};
+use frappe_sandbox::faults::{Action, Match, Refusal};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -171,8 +171,13 @@ fn what_needs_a_document_in_conflict_waits_and_follows() {
     );
     // Also a run over the doctype alone, in whose scope there is no conflict.
     bench.run(&["sync-doctype", "Probe"]).expect(3);
-    bench.run(&["resolve", "1", "--take", "both"]).expect(0);
+    let ran = bench.run(&["resolve", "1", "--take", "both"]).expect(0);
+    let followed =
+        "1. N Series/NS-2026-0001: settled\nProbe: 1 created on local, 1 updated on cloud\n";
+    assert_eq!(ran.out, followed);
+    bench.clear_logs();
     bench.sync().expect(0);
+    assert_eq!(bench.writes(), 0, "the resolve has taken it up");
     let other = |side: Side, title: &str| {
         let docs = bench.site(side).all_docs("N Series");
         docs.iter().find(|doc| doc["title"] == title).unwrap()["name"].clone()
@@ -180,4 +185,33 @@ fn what_needs_a_document_in_conflict_waits_and_follows() {
     assert_eq!(link(&bench, Side::Local, "New"), other(Side::Local, "of cloud"));
     assert_eq!(link(&bench, Side::Cloud, "Old"), other(Side::Cloud, "of local"));
     assert!(all(&bench).iter().all(|one| one.ends_with(" synced")), "{:?}", all(&bench));
+}
+
+/// The next run takes up what a settled conflict held, where the resolve had no time to; and who
+/// waits for one that waits says which conflict it is.
+#[test]
+fn what_waits_for_a_waiting_document_waits_for_the_same_conflict() {
+    let bench = bench();
+    let field = json!({"fieldname": "probe", "label": "Probe", "fieldtype": "Link",
+        "options": "Probe"});
+    for side in Side::BOTH {
+        bench.site(side).add_custom_field("N Prompt", &field, Timestamp::now()).unwrap();
+        bench.insert(side, "N Series", &series(&format!("of {side}")));
+    }
+    bench.configure(
+        &RULES.replace("[\"N Series\", \"Probe\"]", "[\"N Prompt\", \"Probe\", \"N Series\"]"),
+    );
+    bench.insert(Side::Cloud, "Probe", &probe("New", "NS-2026-0001"));
+    bench.insert(Side::Cloud, "N Prompt", &json!({"name": "V1", "title": "V1", "probe": "New"}));
+    let ran = bench.sync().expect(3);
+    let said = counts(&ran, "N Prompt");
+    assert_eq!((&said["waiting_for_conflict"], &said["failed"]), (&json!(1), &json!(0)), "{ran:?}");
+    let status = bench.run(&["status"]).expect(0);
+    let text = "waits for Probe New, which waits for N Series NS-2026-0001, conflict 1";
+    assert!(status.out.contains(text), "{status:?}");
+    let post = Match::on("POST", "/resource/Probe");
+    bench.site(Side::Local).faults.refuse(post, Refusal::Internal);
+    bench.run(&["resolve", "1", "--take", "both"]).expect(4);
+    bench.run(&["sync-all", "--retry-failed"]).expect(0);
+    assert_eq!(bench.doc(Side::Local, "N Prompt", "V1").unwrap()["probe"], "New");
 }
