@@ -171,6 +171,12 @@ fn what_needs_a_document_in_conflict_waits_and_follows() {
     );
     // Also a run over the doctype alone, in whose scope there is no conflict.
     bench.run(&["sync-doctype", "Probe"]).expect(3);
+    let shown = bench.run(&["conflicts", "show", "1"]).expect(0);
+    assert!(shown.out.ends_with("\nwaiting for it: 2\n  Probe/New\n  Probe/Old\n"), "{shown:?}");
+    let shown = bench.run(&["conflicts", "show", "1", "--json"]).json();
+    assert_eq!(shown["conflicts"][0]["waiting"][1]["name"], "Old");
+    let log = bench.run(&["log", "--name", "New"]).expect(0);
+    assert!(log.out.contains(&format!("conflict  sync  -  Probe/New  {text}")), "{log:?}");
     let ran = bench.run(&["resolve", "1", "--take", "both"]).expect(0);
     let followed =
         "1. N Series/NS-2026-0001: settled\nProbe: 1 created on local, 1 updated on cloud\n";
