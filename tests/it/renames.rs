@@ -336,7 +336,7 @@ fn a_doctype_that_is_refused_at_the_end_stops_no_other() {
     bench.sync().expect(0);
     merge(&bench, Side::Cloud, "Merged", "Survivor");
     bench.site(Side::Cloud).delete_as(USER, "Brand", "Acme", Timestamp::now()).unwrap();
-    let which = Match::on("POST", "\"Link\"");
+    let which = Match::on("POST", "[\"Link\"]");
     bench.site(Side::Cloud).faults.always(which, || Action::Refuse(Refusal::Forbidden));
     let ran = bench.sync().expect(4).json();
     assert!(ran["doctypes"][0]["error"].is_string(), "{ran}");

@@ -80,6 +80,43 @@ fn what_slipped_in_can_be_made_anew() {
     }
 }
 
+/// Killed before the site has it again, and after.
+#[test]
+fn a_kill_while_it_is_made_anew_loses_nothing() {
+    for has_effect in [true, false] {
+        let bench = in_step(SYNC, &["A"]);
+        delete(&bench, Side::Cloud, "Probe", "A");
+        slip_in(&bench, Match::on("DELETE", "/Probe/A"));
+        bench.sync().expect(3);
+        let post = Match::on("POST", "/resource/Probe");
+        let (sender, arrived) = channel();
+        let hold = Action::Before(Box::new(move |_, _| {
+            sender.send(()).ok();
+            std::thread::sleep(Duration::from_millis(200));
+        }));
+        bench.site(Side::Local).faults.once(post.clone(), hold);
+        if !has_effect {
+            bench.site(Side::Local).faults.once(post, Action::Cut);
+        }
+        let mut child = bench
+            .command(&["resolve", "1", "--take", "local"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        arrived.recv_timeout(Duration::from_secs(60)).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        bench.sync().expect(if has_effect { 0 } else { 3 });
+        if !has_effect {
+            is_quiet(&bench, 3);
+            bench.run(&["resolve", "1", "--take", "local"]).expect(0);
+        }
+        assert_eq!(texts(&bench, "A"), [some("just now"), some("just now")]);
+        is_quiet(&bench, 0);
+    }
+}
+
 /// Under a name that is another document's by now, nothing is made.
 #[test]
 fn what_slipped_in_is_not_made_over_another_document() {
