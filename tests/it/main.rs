@@ -31,3 +31,4 @@ mod second_pass;
 mod submitted;
 mod time;
 mod upheavals;
+mod waiting;
