@@ -43,7 +43,7 @@ impl Pass<'_> {
         let mut closings = Vec::new();
         for operation in operations {
             match operation.step.clone() {
-                Step::Agree => closings.extend(self.agree(doctype, &operation)),
+                Step::Agree => closings.extend(self.agree(doctype, &operation)?),
                 Step::Record => self.record_conflict(&operation)?,
                 Step::Skip => self.skip(doctype, &operation)?,
                 Step::Forget => self.forget(&operation)?,
@@ -68,21 +68,25 @@ impl Pass<'_> {
     }
 
     /// Both sides agree: the base is written, or only what was seen.
-    fn agree(&mut self, doctype: &Doctype, operation: &Operation) -> Option<Closing> {
+    fn agree(
+        &mut self,
+        doctype: &Doctype,
+        operation: &Operation,
+    ) -> anyhow::Result<Option<Closing>> {
         let Operation { pair, forms, decision, .. } = operation;
-        let mut closing = agreed(doctype, pair, forms)?;
+        let Some(mut closing) = agreed(doctype, pair, forms) else { return Ok(None) };
         if is_unchanged(forms, pair) {
-            if let Renaming::Keep(reason) = self.renaming(doctype, pair) {
+            if let Renaming::Keep(reason) = self.renaming(doctype, &pair.record)? {
                 let kept = Decision { action: Action::Rename, ..Decision::skip(reason) };
                 closing.log = Some(self.entry(&kept, LogStatus::Success, None));
             }
-            return Some(closing);
+            return Ok(Some(closing));
         }
         let adopted =
             Decision { action: Action::Adopt, direction: Direction::None, ..decision.clone() };
         closing.log = Some(self.entry(&adopted, LogStatus::Success, None));
         self.report(&pair.record, &adopted, ActionStatus::Success, None);
-        Some(closing)
+        Ok(Some(closing))
     }
 
     pub(super) fn record_conflict(&mut self, operation: &Operation) -> anyhow::Result<()> {
@@ -194,6 +198,11 @@ impl Pass<'_> {
                 AsideReason::Waits(link) => self.waiting_for(&link, target, place)?,
                 AsideReason::Taken(message) => format!("{place}: {message}"),
                 AsideReason::Held(message) => message,
+                AsideReason::NameTaken if target.is_none() => {
+                    let message = "its new name is still another document's on the other side";
+                    self.leave_for_next_run(&record, message);
+                    continue;
+                }
                 AsideReason::NameTaken => {
                     let message = format!("its name is still another document's on {place}");
                     if self.is_name_to_be_free(&record, target, &stuck)? {
@@ -203,7 +212,10 @@ impl Pass<'_> {
                     format!("{message}, which stays: rename one of them")
                 }
                 // Somebody is at work on it: the next run takes it up.
-                AsideReason::Moved | AsideReason::Rest | AsideReason::Last => {
+                AsideReason::Moved
+                | AsideReason::Rest
+                | AsideReason::Renamed
+                | AsideReason::Last => {
                     self.leave_for_next_run(&record, "edited while it was being synced");
                     continue;
                 }

@@ -26,6 +26,7 @@ mod meet;
 mod metadata;
 mod named;
 mod options;
+mod passage;
 mod plan;
 mod preview;
 mod renames;
@@ -289,7 +290,9 @@ impl<'a> Pass<'a> {
                 aside.extend(self.wave_of(doctype, wave, open)?);
             }
             last.extend(aside.extract_if(.., |aside| aside.reason == AsideReason::Last));
-            if aside.is_empty() || aside.len() >= before {
+            // A new name may be what others wait for.
+            let has_renamed = aside.iter().any(|aside| aside.reason == AsideReason::Renamed);
+            if aside.is_empty() || aside.len() >= before && !has_renamed {
                 aside.extend(last);
                 return Ok(aside);
             }

@@ -105,12 +105,8 @@ impl Pass<'_> {
             Action::Conflict => Ok(Step::Record),
             Action::Forget => Ok(Step::Forget),
             Action::Create if self.is_name_taken(doctype, pair, decision)? => Ok(Step::NameTaken),
-            Action::Create
-            | Action::Update
-            | Action::Submit
-            | Action::Cancel
-            | Action::Delete
-            | Action::Rename => {
+            Action::Rename => self.rename_step(doctype, pair, decision),
+            Action::Create | Action::Update | Action::Submit | Action::Cancel | Action::Delete => {
                 let target = decision.direction.target().context("a write without a target")?;
                 let new = pair.doc(target.opposite()).filter(|_| decision.action == Action::Create);
                 if let Some(reason) = new.and_then(|source| cannot_be_named(doctype, source)) {
@@ -124,7 +120,7 @@ impl Pass<'_> {
                 }
                 let write = self.write_for(doctype, pair, forms, decision, links, target)?;
                 Ok(match write.request {
-                    Request::Delete { .. } | Request::Rename { .. } => Step::Send(write),
+                    Request::Delete { .. } => Step::Send(write),
                     _ => ready(write, decision.action, open, among),
                 })
             }

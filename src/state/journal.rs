@@ -77,6 +77,17 @@ impl State {
         Ok(stamps.into_iter().flatten().collect())
     }
 
+    /// Whether a document has this name on a side only because we gave it that one on the way
+    /// to its own.
+    pub fn is_passing_name(&self, record: i64, side: Side, name: &str) -> StateResult<bool> {
+        let sql = "SELECT 1 FROM journal
+            WHERE record = ?1 AND side = ?2 AND action = ?3 AND state = 'closed'
+                AND json_extract(sent, '$.name') IS NOT json_extract(source, '$.name')
+                AND COALESCE(json_extract(answer, '$.name'), json_extract(sent, '$.name')) = ?4";
+        let params = params![record, side.as_str(), Action::Rename.as_str(), name];
+        Ok(self.connection.prepare_cached(sql)?.exists(params)?)
+    }
+
     /// Closes actions: all of them, with everything that belongs to them, or none.
     pub fn close(&mut self, closings: &[Closing], now: Timestamp) -> StateResult<()> {
         self.write(|transaction| {

@@ -1,5 +1,7 @@
 //! Renames and merges through the program, each with edits on the other side.
 
+mod exchanged;
+
 use std::time::Duration;
 
 use erpsync::model::Side;
