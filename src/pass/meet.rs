@@ -6,9 +6,7 @@
 //! there already (invariant 3).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use jiff::civil::DateTime;
 use serde_json::{Value, json};
 
 use crate::identity::{
@@ -114,7 +112,7 @@ impl Pass<'_> {
 
     /// What the documents of a pair are to each other, as far as is known by now.
     pub(super) fn meeting_of(
-        &self,
+        &mut self,
         doctype: &Doctype,
         pair: &Pair,
         links: &LinkTable,
@@ -142,24 +140,7 @@ impl Pass<'_> {
         if forms.0 == forms.1 || cloud.creation() == local.creation() {
             return Ok(met);
         }
-        Ok(self.born_of_ours(Sides::new(cloud, local))?.unwrap_or(met))
-    }
-
-    /// Whether one of two different documents of one name is what a site made by itself while
-    /// it carried out a request of ours, as it makes a Contact with some documents. Then it
-    /// holds no word of a person, whatever its name proves.
-    fn born_of_ours(&self, docs: Sides<&Doc>) -> anyhow::Result<Option<Meeting>> {
-        let ours = docs.map(|side, doc| doc.text("owner") == Some(self.users[side].as_str()));
-        for side in Side::BOTH {
-            if ours[side] && !ours[side.opposite()] {
-                let longest = self.config.sides[side].timeout;
-                let stamps = self.state.answer_stamps(side)?;
-                if stamps.iter().any(|stamp| is_during(docs[side].creation(), stamp, longest)) {
-                    return Ok(Some(Meeting::BornOn(side)));
-                }
-            }
-        }
-        Ok(None)
+        Ok(self.born_of_ours(doctype, Sides::new(cloud, local))?.unwrap_or(met))
     }
 
     /// Two documents that a listing took for one by their name, one of which was renamed
@@ -286,16 +267,6 @@ impl Pass<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a document was made while a request was carried out that took no longer than
-/// `longest`, by the stamp of its answer. Stamps of one site.
-fn is_during(creation: &str, answer: &str, longest: Duration) -> bool {
-    let (Ok(creation), Ok(answer)) = (creation.parse::<DateTime>(), answer.parse::<DateTime>())
-    else {
-        return false;
-    };
-    creation.duration_since(answer).unsigned_abs() <= longest
 }
 
 /// The new documents of some pairs whose names do not say which they are.

@@ -11,6 +11,7 @@
 
 mod alike;
 mod apart;
+mod born;
 mod clocks;
 mod close;
 mod delete;
@@ -66,7 +67,7 @@ use crate::identity::Naming;
 use crate::model::{Side, Sides};
 use crate::recon::SiteClock;
 use crate::site::Site;
-use crate::state::{RecordStatus, State};
+use crate::state::{Made, RecordStatus, State};
 
 /// A run over some doctypes.
 pub struct Pass<'a> {
@@ -93,6 +94,8 @@ pub struct Pass<'a> {
     met: BTreeSet<Candidate>,
     /// New documents that are second copies of known ones.
     copies: BTreeSet<Candidate>,
+    /// What our requests have made on each side, read when it is first needed.
+    made: Option<Sides<Vec<Made>>>,
     /// Records that turned out to be another one's other side.
     joined: BTreeSet<i64>,
     /// The records of doctypes of which only some documents were asked for.
@@ -149,6 +152,7 @@ impl<'a> Pass<'a> {
             awaited: BTreeSet::new(),
             met: BTreeSet::new(),
             copies: BTreeSet::new(),
+            made: None,
             joined: BTreeSet::new(),
             named: BTreeMap::new(),
             left: options.limit,

@@ -50,7 +50,7 @@ use crate::model::Side;
 
 pub use error::{StateError, StateResult};
 pub use gone::{Forgetting, Unlisted};
-pub use intents::{Closing, Intent, NewIntent, RowName, SideState};
+pub use intents::{Closing, Intent, Made, NewIntent, RowName, SideState};
 pub use lock::RunLock;
 pub use metadata::Metadata;
 pub use queue::{DeliveryEnd, QueueLine, QueuedDocument, Stored, Verdict};

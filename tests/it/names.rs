@@ -1,6 +1,7 @@
 //! Names that each site counts for itself: documents arrive under names of the other site's
 //! own, links follow, nothing is created twice, and no live series is ever blocked.
 
+mod born;
 mod both;
 mod creates;
 mod killed;
