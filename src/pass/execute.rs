@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -15,6 +16,7 @@ use crate::state::{
 
 use super::close::agreed;
 use super::judge::is_unchanged;
+use super::taken::cannot_be_written;
 use super::{ActionLine, ActionStatus, Aside, AsideReason, Doctype, Operation, Pair, Pass, Step};
 
 /// When a failed document is tried again, by how often it failed before; then once a day.
@@ -34,7 +36,9 @@ impl Pass<'_> {
     ) -> anyhow::Result<Vec<Aside>> {
         if self.options.dry_run {
             for operation in &operations {
-                self.report_planned(operation);
+                if !self.foreseen.note(operation) {
+                    self.report_planned(operation);
+                }
             }
             return Ok(Vec::new());
         }
@@ -179,11 +183,7 @@ impl Pass<'_> {
     }
 
     /// What still waits at the end of a run.
-    pub(super) fn give_up_waiting(
-        &mut self,
-        doctype: &Doctype,
-        waiting: Vec<Aside>,
-    ) -> anyhow::Result<()> {
+    pub(super) fn give_up_waiting(&mut self, waiting: Vec<Aside>) -> anyhow::Result<()> {
         let ids: Vec<i64> = waiting.iter().map(|aside| aside.candidate).collect();
         let records = self.state.load_records(&ids)?;
         let stuck: BTreeSet<i64> = ids.iter().copied().collect();
@@ -204,12 +204,9 @@ impl Pass<'_> {
                     continue;
                 }
                 AsideReason::NameTaken => {
-                    let message = format!("its name is still another document's on {place}");
-                    if self.is_name_to_be_free(&record, target, &stuck)? {
-                        self.leave_for_next_run(&record, &message);
-                        continue;
-                    }
-                    format!("{message}, which stays: rename one of them")
+                    let target = target.context("a name without a side")?;
+                    self.name_is_still_taken(&record, target, &stuck)?;
+                    continue;
                 }
                 // Somebody is at work on it: the next run takes it up.
                 AsideReason::Moved
@@ -220,29 +217,9 @@ impl Pass<'_> {
                     continue;
                 }
             };
-            let decision = Decision::skip(format!("{} cannot be written", doctype.config.doctype));
-            self.fail_record(&record, &decision, &message)?;
+            self.fail_record(&record, &cannot_be_written(&record), &message)?;
         }
         Ok(())
-    }
-
-    /// Whether the document that has the name of this one on a side is itself waited for: for a
-    /// person, for another try or for the next run. One that is left alone, is in step or waits
-    /// for a name as well keeps it.
-    fn is_name_to_be_free(
-        &self,
-        record: &Record,
-        target: Option<Side>,
-        stuck: &BTreeSet<i64>,
-    ) -> anyhow::Result<bool> {
-        let Some(target) = target else { return Ok(false) };
-        let Some(name) = &record.names[target.opposite()] else { return Ok(false) };
-        let holder = self.state.record_by_name(&record.doctype, target, name)?;
-        let stays = |holder: &Record| {
-            matches!(holder.status, RecordStatus::Skipped | RecordStatus::Synced)
-                || stuck.contains(&holder.id)
-        };
-        Ok(!holder.is_some_and(|holder| stays(&holder)))
     }
 
     /// What a document waits for that was not done in this run: of one that both sides have,

@@ -38,6 +38,7 @@ mod resolve_gone;
 mod scan;
 mod settle;
 mod summary;
+mod taken;
 mod told;
 mod types;
 mod wanted;
@@ -114,6 +115,8 @@ pub struct Pass<'a> {
     referrers: BTreeMap<String, BTreeSet<Candidate>>,
     /// How often a site refused to rename a document, and with what words.
     not_renamed: BTreeMap<Candidate, (u32, String)>,
+    /// What a dry run has seen so far.
+    foreseen: taken::Foreseen,
     summary: Summary,
 }
 
@@ -162,6 +165,7 @@ impl<'a> Pass<'a> {
             to_delete: BTreeSet::new(),
             referrers: BTreeMap::new(),
             not_renamed: BTreeMap::new(),
+            foreseen: taken::Foreseen::default(),
             summary: Summary::default(),
         })
     }
@@ -181,7 +185,8 @@ impl<'a> Pass<'a> {
         for scope in scopes.iter().filter(|scope| scope.is_whole()) {
             waiting.extend(self.left_behind(&scope.config)?);
         }
-        self.finish(waiting)
+        self.finish(waiting)?;
+        self.foretell_taken()
     }
 
     /// Documents of a doctype that turned out to need a look after its turn.
@@ -360,8 +365,8 @@ impl<'a> Pass<'a> {
             }
             self.until_nothing_moves(&mut waiting)?;
         }
-        for (doctype, aside) in waiting {
-            self.give_up_waiting(&doctype, aside)?;
+        for (_, aside) in waiting {
+            self.give_up_waiting(aside)?;
         }
         Ok(())
     }

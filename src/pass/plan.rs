@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 
-use crate::identity::{LinkTable, has_natural_name};
+use crate::identity::LinkTable;
 use crate::model::{Action, ConflictKind, OpenLink, Side, Translation};
 use crate::recon::Decision;
 
@@ -126,25 +126,6 @@ impl Pass<'_> {
             }
             _ => Ok(Step::Fail(format!("{} is not in this version", decision.action.as_str()))),
         }
-    }
-}
-
-impl Pass<'_> {
-    /// Whether the name that a new document is to have is still another document's: one that
-    /// is to be deleted, or that waits for a person.
-    pub(super) fn is_name_taken(
-        &self,
-        doctype: &Doctype,
-        pair: &Pair,
-        decision: &Decision,
-    ) -> anyhow::Result<bool> {
-        let target = decision.direction.target().context("a write without a target")?;
-        let source = pair.doc(target.opposite()).context("nothing to carry over")?;
-        if !has_natural_name(doctype.config.names, &doctype.naming, &[source]) {
-            return Ok(false);
-        }
-        let holder = self.state.record_by_name(&doctype.config.doctype, target, &source.name())?;
-        Ok(holder.is_some_and(|holder| holder.id != pair.record.id))
     }
 }
 
