@@ -31,6 +31,7 @@ mod lock;
 mod log;
 mod metadata;
 mod migrations;
+mod names;
 mod open;
 mod pair;
 mod pairing;
