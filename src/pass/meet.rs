@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use crate::config::DoctypeConfig;
 use crate::identity::{
     Claim, LinkTable, Proof, fold_name, has_natural_name, meeting, row_creations, settle_claims,
     telling_fields,
 };
 use crate::model::{ConflictKind, Doc, Meeting, Side, Sides};
+use crate::recon::Observed;
 use crate::state::{Listed, Record, United};
 
 use super::alike::Alike;
@@ -80,15 +82,19 @@ impl Pass<'_> {
     }
 
     /// Looks for what the new documents of a wave are on the other side, once a run.
-    fn meet(&mut self, doctype: &Doctype, pairs: &[Pair]) -> anyhow::Result<Met> {
+    fn meet<'p>(&mut self, doctype: &Doctype, pairs: &'p [Pair]) -> anyhow::Result<Met> {
         let mut met = self.part(pairs)?;
-        let mut strangers = strangers(doctype, pairs);
-        strangers.retain(|stranger| {
+        let is_new = |stranger: &Stranger<'_>| {
             let is_open = stranger.record.conflict == Some(ConflictKind::UnknownOutcome)
                 || self.is_awaited(stranger.side, stranger.doc, &doctype.config.doctype);
             !is_open && !self.met.contains(&stranger.record.id)
-        });
-        if strangers.is_empty() {
+        };
+        let mut strangers = strangers(doctype, pairs);
+        strangers.retain(is_new);
+        // A whole listing has shown already what the other side calls otherwise.
+        let mut alone = if self.is_listed(&doctype.config) { Vec::new() } else { alone(pairs) };
+        alone.retain(is_new);
+        if strangers.is_empty() && alone.is_empty() {
             return Ok(met);
         }
         let docs = strangers.iter().map(|stranger| (stranger.side, stranger.doc));
@@ -98,13 +104,17 @@ impl Pass<'_> {
         }
         let mut findings = Findings::default();
         for side in Side::BOTH {
-            let here: Vec<Stranger<'_>> =
-                strangers.iter().filter(|stranger| stranger.side == side).copied().collect();
+            let of_side = |strangers: &[Stranger<'p>]| -> Vec<Stranger<'p>> {
+                strangers.iter().filter(|stranger| stranger.side == side).copied().collect()
+            };
+            Alike::new(self, doctype, &links).clones(&of_side(&alone), &mut findings)?;
+            let here = of_side(&strangers);
             if !here.is_empty() {
                 self.look_across(doctype, side, &here, &links, &mut findings)?;
             }
         }
-        let ids: Vec<Candidate> = strangers.iter().map(|stranger| stranger.record.id).collect();
+        let ids: Vec<Candidate> =
+            strangers.iter().chain(&alone).map(|stranger| stranger.record.id).collect();
         self.unite(doctype, findings, &mut met)?;
         self.met.extend(ids);
         Ok(met)
@@ -180,9 +190,9 @@ impl Pass<'_> {
         alike.second_copies(strangers, findings)?;
         // A whole listing shows whether there is anything to be found.
         let other = side.opposite();
-        let is_listed =
-            !self.named.contains_key(&doctype.config.doctype) && doctype.config.filters.is_empty();
-        if is_listed && !self.state.has_strangers(&doctype.config.doctype, other)? {
+        if self.is_listed(&doctype.config)
+            && !self.state.has_strangers(&doctype.config.doctype, other)?
+        {
             return Ok(());
         }
         alike.copies(strangers, findings)?;
@@ -193,6 +203,11 @@ impl Pass<'_> {
             return Ok(());
         }
         alike.twins(strangers, findings)
+    }
+
+    /// Whether the state knows by a listing of this run everything that both sides have.
+    fn is_listed(&self, config: &DoctypeConfig) -> bool {
+        !self.named.contains_key(&config.doctype) && config.filters.is_empty()
     }
 
     /// What the state alone tells by the `creation` that rows carry.
@@ -267,6 +282,22 @@ impl Pass<'_> {
         }
         Ok(())
     }
+}
+
+/// The new documents of some pairs that one side alone has under this name.
+fn alone(pairs: &[Pair]) -> Vec<Stranger<'_>> {
+    let mut alone = Vec::new();
+    for Pair { record, now } in pairs {
+        let (side, doc) = match (&now.cloud, &now.local) {
+            (Observed::Present(doc), Observed::Absent) => (Side::Cloud, doc),
+            (Observed::Absent, Observed::Present(doc)) => (Side::Local, doc),
+            _ => continue,
+        };
+        if record.bases.is_none() && !record.is_syncing && !record.is_apart {
+            alone.push(Stranger { side, record, doc });
+        }
+    }
+    alone
 }
 
 /// The new documents of some pairs whose names do not say which they are.

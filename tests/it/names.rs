@@ -3,7 +3,9 @@
 
 mod born;
 mod both;
+mod copied;
 mod creates;
+mod entered;
 mod killed;
 mod links;
 mod lost;

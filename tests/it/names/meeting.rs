@@ -11,14 +11,14 @@ const MAP: &str =
     "SELECT group_concat(pair, ' ') FROM (SELECT cloud_name || '=' || local_name AS pair
      FROM sync_records WHERE cloud_base IS NOT NULL ORDER BY cloud_name)";
 
-fn forget(bench: &Bench) {
+pub fn forget(bench: &Bench) {
     for file in ["sync_state.db", "sync_state.db-wal", "sync_state.db-shm"] {
         std::fs::remove_file(bench.path(file)).ok();
     }
 }
 
 /// Two documents that have each other's name on the other side.
-fn crossed(values: impl Fn(&str) -> Value) -> Bench {
+pub fn crossed(values: impl Fn(&str) -> Value) -> Bench {
     let bench = Bench::default();
     bench.configure(SERIES);
     bench.insert(Side::Cloud, "N Series", &values("X"));
