@@ -18,7 +18,7 @@ use crate::state::{State, StateError};
 pub struct HashArgs {
     /// The doctype
     pub doctype: String,
-    /// The document, by any of its names
+    /// The document, by any of its names; cloud:X is the one that is called X there
     pub name: String,
     /// The side that is asked
     #[arg(long, value_name = "cloud|local", value_parser = side)]

@@ -16,7 +16,7 @@ pub struct LogArgs {
     /// Only this doctype
     #[arg(long)]
     pub doctype: Option<String>,
-    /// Only this document, by any of its names
+    /// Only this document, by any of its names; cloud:X is the one that is called X there
     #[arg(long)]
     pub name: Option<String>,
     /// Only this run

@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 pub use exit::Exit;
 
 use crate::config::{ConfigError, no_color};
-use crate::pass::Stop;
+use crate::pass::{Ambiguous, Stop};
 use crate::report::{Color, LogFormat, Report};
 use crate::state::StateError;
 
@@ -240,7 +240,7 @@ fn tell(report: &Report, error: &anyhow::Error) {
     let hint = match (error.downcast_ref::<StateError>(), error.downcast_ref::<Stop>()) {
         (Some(state), _) => state.hint().map(str::to_owned),
         (_, Some(Stop::Site { side, error })) => Some(error.kind.hint(*side)),
-        _ => None,
+        _ => error.downcast_ref::<Ambiguous>().map(Ambiguous::hint),
     };
     if let Some(hint) = hint {
         report.hint(&hint);

@@ -14,7 +14,7 @@ use crate::state::NamedDocument;
 pub struct NamesArgs {
     /// The doctype, e.g. "Sales Invoice"
     pub doctype: String,
-    /// Only this document, by any of its names
+    /// Only this document, by any of its names; cloud:X is the one that is called X there
     pub name: Option<String>,
 }
 

@@ -53,7 +53,8 @@ pub struct SyncOptions {
 pub struct SyncDoctypeArgs {
     /// The doctype, e.g. "Sales Invoice"
     pub doctype: String,
-    /// Only this document; may be given several times
+    /// Only this document, by any of its names (cloud:X is the one that is called X there); may be
+    /// given several times
     #[arg(long = "name", value_name = "NAME")]
     pub names: Vec<String>,
     #[command(flatten)]

@@ -28,6 +28,9 @@ const TOLD_BY_FIELDS: [(&str, &[&str]); 1] = [(
 /// Why two documents are taken for one; the strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Proof {
+    /// Both have the same `creation`, and on neither side has another one: the sites are
+    /// copies of one another.
+    Creation,
     /// The rows of the one carry the `creation` of the other: it is its copy.
     Rows,
     /// The fields that identify a document are equal, and on neither side in a second one.

@@ -24,4 +24,4 @@ pub use pyjson::dumps;
 pub use relation::{Meeting, OpenLink, ROWS, Translation, is_counted_name};
 pub use schema::{Field, FieldKind, Schema, reduced, reduction};
 pub use shape::{Column, Columns, Role, Shape, Stamped};
-pub use side::{Direction, Side, Sides};
+pub use side::{Direction, Side, Sides, named_on};

@@ -50,6 +50,13 @@ impl fmt::Display for Side {
     }
 }
 
+/// A name that a person entered with its side, as `cloud:ACME`; `None` where it says none.
+#[must_use]
+pub fn named_on(text: &str) -> Option<(Side, &str)> {
+    let (side, name) = text.split_once(':')?;
+    Some((Side::parse(side)?, name)).filter(|(_, name)| !name.is_empty())
+}
+
 /// One value for each side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sides<T> {

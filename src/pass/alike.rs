@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::identity::{LinkTable, Proof, told_by};
-use crate::model::{Doc, FieldKind, Form, Side, Translation, name_text};
+use crate::model::{Column, Doc, FieldKind, Form, Role, Side, Translation, name_text};
 use crate::site::{ListQuery, bulk};
 
 use super::meet::{Findings, Stranger, values_of};
@@ -66,6 +66,34 @@ impl<'a, 'p> Alike<'a, 'p> {
             });
             if let Some(stranger) = original {
                 findings.claim(stranger, listed_as(copy, true), Proof::Rows);
+            }
+        }
+        Ok(())
+    }
+
+    /// Documents of copied sites that one of them calls otherwise: those with the `creation` of a
+    /// stranger. Documents that were imported together may share it, so it proves something only
+    /// where each side has one. One request a side.
+    pub fn clones(
+        &self,
+        strangers: &[Stranger<'_>],
+        findings: &mut Findings,
+    ) -> anyhow::Result<()> {
+        let Some(side) = strangers.first().map(|stranger| stranger.side) else { return Ok(()) };
+        let creations: BTreeSet<&str> = strangers.iter().map(|one| one.doc.creation()).collect();
+        let creations: Vec<Value> = creations.into_iter().map(|one| json!(one)).collect();
+        let there = self.listed(side.opposite(), "creation", &creations)?;
+        if there.is_empty() {
+            return Ok(());
+        }
+        let here = self.listed(side, "creation", &creations)?;
+        for stranger in strangers {
+            let is_same = |doc: &&Doc| doc.creation() == stranger.doc.creation();
+            let others: Vec<&Doc> = there.iter().filter(is_same).collect();
+            if let [other] = others.as_slice()
+                && here.iter().filter(is_same).count() == 1
+            {
+                findings.claim(stranger, listed_as(other, true), Proof::Creation);
             }
         }
         Ok(())
@@ -162,7 +190,7 @@ impl<'a, 'p> Alike<'a, 'p> {
     /// a copy without rows, or what a site made by itself.
     pub fn twins(&self, strangers: &[Stranger<'_>], findings: &mut Findings) -> anyhow::Result<()> {
         let Some(side) = strangers.first().map(|one| one.side.opposite()) else { return Ok(()) };
-        let mut found = self.of_same_title(side, strangers)?;
+        let mut found = self.of_same_text(side, strangers)?;
         let names: Vec<String> = found.iter().map(Doc::name).collect();
         let known = self.pass.state.known_names(&self.doctype.config.doctype, side, &names)?;
         found.retain(|doc| known.get(&doc.name()).is_none_or(|known| !known.has_base));
@@ -193,7 +221,7 @@ impl<'a, 'p> Alike<'a, 'p> {
         let ours: Vec<Stranger<'_>> =
             strangers.iter().filter(|one| self.is_ours(one.side, one.doc)).copied().collect();
         let Some(side) = ours.first().map(|one| one.side) else { return Ok(()) };
-        let names: Vec<String> = self.of_same_title(side, &ours)?.iter().map(Doc::name).collect();
+        let names: Vec<String> = self.of_same_text(side, &ours)?.iter().map(Doc::name).collect();
         let known = self.pass.state.known_names(&self.doctype.config.doctype, side, &names)?;
         let mapped: Vec<i64> =
             known.values().filter(|known| known.has_base).map(|known| known.record).collect();
@@ -229,13 +257,37 @@ impl<'a, 'p> Alike<'a, 'p> {
         Ok(docs.map(form).collect())
     }
 
-    /// The documents of a side with the title of a stranger, or with the same value of the
-    /// first text that every document must have; none where there is no such field.
-    fn of_same_title(&self, side: Side, strangers: &[Stranger<'_>]) -> anyhow::Result<Vec<Doc>> {
-        let Some(field) = self.title_field() else { return Ok(Vec::new()) };
-        self.listed(side, &field, &values_of(strangers, &field))
+    /// The documents of a side that hold the text by which a stranger is looked for. One request
+    /// for each field that such a text is in.
+    fn of_same_text(&self, side: Side, strangers: &[Stranger<'_>]) -> anyhow::Result<Vec<Doc>> {
+        let title = self.title_field();
+        let mut asked: BTreeMap<&str, Vec<Stranger<'_>>> = BTreeMap::new();
+        for stranger in strangers {
+            if let Some(field) = self.looked_for_by(title.as_deref(), stranger.doc) {
+                asked.entry(field).or_default().push(*stranger);
+            }
+        }
+        let mut found = BTreeMap::new();
+        for (field, strangers) in asked {
+            let listed = self.listed(side, field, &values_of(&strangers, field))?;
+            found.extend(listed.into_iter().map(|doc| (doc.name(), doc)));
+        }
+        Ok(found.into_values().collect())
     }
 
+    /// The field by which a document is looked for: its title, or, where it has none, the one
+    /// with the longest text that a person entered.
+    fn looked_for_by<'f>(&'f self, title: Option<&'f str>, doc: &Doc) -> Option<&'f str> {
+        let length = |field: &str| doc.text(field).map_or(0, str::len);
+        let is_entered =
+            |column: &Column| column.kind == FieldKind::Text && column.role == Role::Content;
+        let columns = self.doctype.shape.columns.iter();
+        let entered = columns.filter(|(_, column)| is_entered(column)).map(|(field, _)| &**field);
+        let titled = title.filter(|title| length(title) > 0);
+        titled.or_else(|| entered.max_by_key(|field| length(field))).filter(|one| length(one) > 0)
+    }
+
+    /// The title, or the first text that every document must have.
     fn title_field(&self) -> Option<String> {
         let shape = &self.doctype.shape;
         let is_text = |field: &&String| {

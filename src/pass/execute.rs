@@ -32,7 +32,9 @@ impl Pass<'_> {
     ) -> anyhow::Result<Vec<Aside>> {
         if self.options.dry_run {
             for operation in &operations {
-                self.report_planned(operation);
+                if !self.foreseen.note(operation) {
+                    self.report_planned(operation);
+                }
             }
             return Ok(Vec::new());
         }
@@ -41,7 +43,7 @@ impl Pass<'_> {
         let mut closings = Vec::new();
         for operation in operations {
             match operation.step.clone() {
-                Step::Agree => closings.extend(self.agree(doctype, &operation)),
+                Step::Agree => closings.extend(self.agree(doctype, &operation)?),
                 Step::Record => self.record_conflict(&operation)?,
                 Step::Skip => self.skip(doctype, &operation)?,
                 Step::Forget => self.forget(&operation)?,
@@ -69,21 +71,25 @@ impl Pass<'_> {
     }
 
     /// Both sides agree: the base is written, or only what was seen.
-    fn agree(&mut self, doctype: &Doctype, operation: &Operation) -> Option<Closing> {
+    fn agree(
+        &mut self,
+        doctype: &Doctype,
+        operation: &Operation,
+    ) -> anyhow::Result<Option<Closing>> {
         let Operation { pair, forms, decision, .. } = operation;
-        let mut closing = agreed(doctype, pair, forms)?;
+        let Some(mut closing) = agreed(doctype, pair, forms) else { return Ok(None) };
         if is_unchanged(forms, pair) {
-            if let Renaming::Keep(reason) = self.renaming(doctype, pair) {
+            if let Renaming::Keep(reason) = self.renaming(doctype, &pair.record)? {
                 let kept = Decision { action: Action::Rename, ..Decision::skip(reason) };
                 closing.log = Some(self.entry(&kept, LogStatus::Success, None));
             }
-            return Some(closing);
+            return Ok(Some(closing));
         }
         let adopted =
             Decision { action: Action::Adopt, direction: Direction::None, ..decision.clone() };
         closing.log = Some(self.entry(&adopted, LogStatus::Success, None));
         self.report(&pair.record, &adopted, ActionStatus::Success, None);
-        Some(closing)
+        Ok(Some(closing))
     }
 
     pub(super) fn record_conflict(&mut self, operation: &Operation) -> anyhow::Result<()> {

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 use crate::config::DoctypeConfig;
-use crate::model::{Form, Side};
+use crate::model::{Form, Side, named_on};
 use crate::site::bulk;
 
 use super::{Pass, at};
@@ -26,11 +26,16 @@ impl Pass<'_> {
             [record] => record.names[side].clone(),
             _ => None,
         };
-        let asked = on_side.unwrap_or_else(|| name.to_owned());
-        let docs = bulk::fetch_docs(self.sites[side], &doctype.schemas[side], &[asked])
+        let told =
+            named_on(name).filter(|(told, _)| *told == side).map(|(_, name)| name.to_owned());
+        let whole = || name.to_owned();
+        let asked =
+            on_side.map_or_else(|| told.into_iter().chain([whole()]).collect(), |one| vec![one]);
+        let docs = bulk::fetch_docs(self.sites[side], &doctype.schemas[side], &asked)
             .map_err(at(side))
             .with_context(|| format!("cannot read {} {name}", config.doctype))?;
-        let Some(doc) = docs.first() else { return Ok(None) };
+        let first = asked.iter().find_map(|name| docs.iter().find(|doc| doc.name() == *name));
+        let Some(doc) = first.or(docs.first()) else { return Ok(None) };
         let links = self.known_links(&doctype, std::iter::once((side, doc)))?;
         Ok(Some(doctype.shape.sync_form(doc, &|linked, name| links.id(side, linked, name))))
     }

@@ -9,7 +9,7 @@ use crate::identity::LinkTable;
 use crate::model::{
     Action, ConflictKind, Direction, Doc, FieldKind, Meeting, Policy, Side, Sides, canonical_scalar,
 };
-use crate::recon::{Decision, Observed, Rules, SiteClock, Situation, Version, decide};
+use crate::recon::{Decision, Observed, Renaming, Rules, SiteClock, Situation, Version, decide};
 use crate::state::UNANSWERED;
 
 use super::{Doctype, Forms, Pair, Pass, WholeForms};
@@ -29,8 +29,11 @@ impl Pass<'_> {
             let reason = "may be what an earlier request made whose outcome is waited for";
             return Ok((forms, Decision::skip(reason)));
         }
-        if let Some(decision) = self.owed_rename(doctype, pair) {
-            return Ok((forms, decision));
+        let is_there = Side::BOTH.into_iter().all(|side| pair.doc(side).is_some());
+        let renaming =
+            if is_there { self.renaming(doctype, &pair.record)? } else { Renaming::None };
+        if let Renaming::Carry(target) = renaming {
+            return Ok((forms, Self::owed_rename(pair, target)));
         }
         let new_fields = self.new_fields(doctype, pair)?;
         let meeting = self.meeting_of(doctype, pair, links)?;
@@ -39,6 +42,11 @@ impl Pass<'_> {
         if decision.conflict.is_some() && doctype.config.policy == Policy::LatestTimestamp {
             let clocks = self.clocks()?;
             decision = judged(Some(&clocks));
+        }
+        if let Renaming::Keep(reason) = renaming
+            && decision.action != Action::Noop
+        {
+            decision.reason = format!("{}; {reason}", decision.reason);
         }
         let decision = if is_rewritten(doctype, pair, &decision) {
             Decision {

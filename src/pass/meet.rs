@@ -6,16 +6,16 @@
 //! there already (invariant 3).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use jiff::civil::DateTime;
 use serde_json::{Value, json};
 
+use crate::config::DoctypeConfig;
 use crate::identity::{
     Claim, LinkTable, Proof, fold_name, has_natural_name, meeting, row_creations, settle_claims,
     telling_fields,
 };
 use crate::model::{ConflictKind, Doc, Meeting, Side, Sides};
+use crate::recon::Observed;
 use crate::state::{Listed, Record, United};
 
 use super::alike::Alike;
@@ -82,15 +82,19 @@ impl Pass<'_> {
     }
 
     /// Looks for what the new documents of a wave are on the other side, once a run.
-    fn meet(&mut self, doctype: &Doctype, pairs: &[Pair]) -> anyhow::Result<Met> {
+    fn meet<'p>(&mut self, doctype: &Doctype, pairs: &'p [Pair]) -> anyhow::Result<Met> {
         let mut met = self.part(pairs)?;
-        let mut strangers = strangers(doctype, pairs);
-        strangers.retain(|stranger| {
+        let is_new = |stranger: &Stranger<'_>| {
             let is_open = stranger.record.conflict == Some(ConflictKind::UnknownOutcome)
                 || self.is_awaited(stranger.side, stranger.doc, &doctype.config.doctype);
             !is_open && !self.met.contains(&stranger.record.id)
-        });
-        if strangers.is_empty() {
+        };
+        let mut strangers = strangers(doctype, pairs);
+        strangers.retain(is_new);
+        // A whole listing has shown already what the other side calls otherwise.
+        let mut alone = if self.is_listed(&doctype.config) { Vec::new() } else { alone(pairs) };
+        alone.retain(is_new);
+        if strangers.is_empty() && alone.is_empty() {
             return Ok(met);
         }
         let docs = strangers.iter().map(|stranger| (stranger.side, stranger.doc));
@@ -100,13 +104,17 @@ impl Pass<'_> {
         }
         let mut findings = Findings::default();
         for side in Side::BOTH {
-            let here: Vec<Stranger<'_>> =
-                strangers.iter().filter(|stranger| stranger.side == side).copied().collect();
+            let of_side = |strangers: &[Stranger<'p>]| -> Vec<Stranger<'p>> {
+                strangers.iter().filter(|stranger| stranger.side == side).copied().collect()
+            };
+            Alike::new(self, doctype, &links).clones(&of_side(&alone), &mut findings)?;
+            let here = of_side(&strangers);
             if !here.is_empty() {
                 self.look_across(doctype, side, &here, &links, &mut findings)?;
             }
         }
-        let ids: Vec<Candidate> = strangers.iter().map(|stranger| stranger.record.id).collect();
+        let ids: Vec<Candidate> =
+            strangers.iter().chain(&alone).map(|stranger| stranger.record.id).collect();
         self.unite(doctype, findings, &mut met)?;
         self.met.extend(ids);
         Ok(met)
@@ -114,7 +122,7 @@ impl Pass<'_> {
 
     /// What the documents of a pair are to each other, as far as is known by now.
     pub(super) fn meeting_of(
-        &self,
+        &mut self,
         doctype: &Doctype,
         pair: &Pair,
         links: &LinkTable,
@@ -142,24 +150,7 @@ impl Pass<'_> {
         if forms.0 == forms.1 || cloud.creation() == local.creation() {
             return Ok(met);
         }
-        Ok(self.born_of_ours(Sides::new(cloud, local))?.unwrap_or(met))
-    }
-
-    /// Whether one of two different documents of one name is what a site made by itself while
-    /// it carried out a request of ours, as it makes a Contact with some documents. Then it
-    /// holds no word of a person, whatever its name proves.
-    fn born_of_ours(&self, docs: Sides<&Doc>) -> anyhow::Result<Option<Meeting>> {
-        let ours = docs.map(|side, doc| doc.text("owner") == Some(self.users[side].as_str()));
-        for side in Side::BOTH {
-            if ours[side] && !ours[side.opposite()] {
-                let longest = self.config.sides[side].timeout;
-                let stamps = self.state.answer_stamps(side)?;
-                if stamps.iter().any(|stamp| is_during(docs[side].creation(), stamp, longest)) {
-                    return Ok(Some(Meeting::BornOn(side)));
-                }
-            }
-        }
-        Ok(None)
+        Ok(self.born_of_ours(doctype, Sides::new(cloud, local))?.unwrap_or(met))
     }
 
     /// Two documents that a listing took for one by their name, one of which was renamed
@@ -199,9 +190,9 @@ impl Pass<'_> {
         alike.second_copies(strangers, findings)?;
         // A whole listing shows whether there is anything to be found.
         let other = side.opposite();
-        let is_listed =
-            !self.named.contains_key(&doctype.config.doctype) && doctype.config.filters.is_empty();
-        if is_listed && !self.state.has_strangers(&doctype.config.doctype, other)? {
+        if self.is_listed(&doctype.config)
+            && !self.state.has_strangers(&doctype.config.doctype, other)?
+        {
             return Ok(());
         }
         alike.copies(strangers, findings)?;
@@ -212,6 +203,11 @@ impl Pass<'_> {
             return Ok(());
         }
         alike.twins(strangers, findings)
+    }
+
+    /// Whether the state knows by a listing of this run everything that both sides have.
+    fn is_listed(&self, config: &DoctypeConfig) -> bool {
+        !self.named.contains_key(&config.doctype) && config.filters.is_empty()
     }
 
     /// What the state alone tells by the `creation` that rows carry.
@@ -288,14 +284,20 @@ impl Pass<'_> {
     }
 }
 
-/// Whether a document was made while a request was carried out that took no longer than
-/// `longest`, by the stamp of its answer. Stamps of one site.
-fn is_during(creation: &str, answer: &str, longest: Duration) -> bool {
-    let (Ok(creation), Ok(answer)) = (creation.parse::<DateTime>(), answer.parse::<DateTime>())
-    else {
-        return false;
-    };
-    creation.duration_since(answer).unsigned_abs() <= longest
+/// The new documents of some pairs that one side alone has under this name.
+fn alone(pairs: &[Pair]) -> Vec<Stranger<'_>> {
+    let mut alone = Vec::new();
+    for Pair { record, now } in pairs {
+        let (side, doc) = match (&now.cloud, &now.local) {
+            (Observed::Present(doc), Observed::Absent) => (Side::Cloud, doc),
+            (Observed::Absent, Observed::Present(doc)) => (Side::Local, doc),
+            _ => continue,
+        };
+        if record.bases.is_none() && !record.is_syncing && !record.is_apart {
+            alone.push(Stranger { side, record, doc });
+        }
+    }
+    alone
 }
 
 /// The new documents of some pairs whose names do not say which they are.

@@ -12,6 +12,7 @@
 mod alike;
 mod anew;
 mod apart;
+mod born;
 mod clocks;
 mod close;
 mod delete;
@@ -28,6 +29,7 @@ mod metadata;
 mod misnamed;
 mod named;
 mod options;
+mod passage;
 mod plan;
 mod preview;
 mod renames;
@@ -38,6 +40,7 @@ mod resolve_gone;
 mod scan;
 mod settle;
 mod summary;
+mod taken;
 mod told;
 mod types;
 mod waiting;
@@ -69,7 +72,7 @@ use crate::identity::Naming;
 use crate::model::{Side, Sides};
 use crate::recon::SiteClock;
 use crate::site::Site;
-use crate::state::{RecordStatus, State};
+use crate::state::{Made, RecordStatus, State};
 
 /// A run over some doctypes.
 pub struct Pass<'a> {
@@ -99,6 +102,8 @@ pub struct Pass<'a> {
     met: BTreeSet<Candidate>,
     /// New documents that are second copies of known ones.
     copies: BTreeSet<Candidate>,
+    /// What our requests have made on each side, read when it is first needed.
+    made: Option<Sides<Vec<Made>>>,
     /// Records that turned out to be another one's other side.
     joined: BTreeSet<i64>,
     /// The records of doctypes of which only some documents were asked for.
@@ -119,6 +124,8 @@ pub struct Pass<'a> {
     referrers: BTreeMap<String, BTreeSet<Candidate>>,
     /// How often a site refused to rename a document, and with what words.
     not_renamed: BTreeMap<Candidate, (u32, String)>,
+    /// What a dry run has seen so far.
+    foreseen: taken::Foreseen,
     summary: Summary,
 }
 
@@ -158,6 +165,7 @@ impl<'a> Pass<'a> {
             settled: BTreeSet::new(),
             met: BTreeSet::new(),
             copies: BTreeSet::new(),
+            made: None,
             joined: BTreeSet::new(),
             named: BTreeMap::new(),
             left: options.limit,
@@ -168,6 +176,7 @@ impl<'a> Pass<'a> {
             not_deleted: BTreeSet::new(),
             referrers: BTreeMap::new(),
             not_renamed: BTreeMap::new(),
+            foreseen: taken::Foreseen::default(),
             summary: Summary::default(),
         })
     }
@@ -189,7 +198,8 @@ impl<'a> Pass<'a> {
             let left_behind = self.left_behind(&config);
             waiting.extend(self.contained(&config, left_behind)?.flatten());
         }
-        self.finish(waiting)
+        self.finish(waiting)?;
+        self.foretell_taken()
     }
 
     /// Documents of a doctype that turned out to need a look after its turn.
@@ -320,7 +330,9 @@ impl<'a> Pass<'a> {
                 aside.extend(self.wave_of(doctype, wave, open)?);
             }
             last.extend(aside.extract_if(.., |aside| aside.reason == AsideReason::Last));
-            if aside.is_empty() || aside.len() >= before {
+            // A new name may be what others wait for.
+            let has_renamed = aside.iter().any(|aside| aside.reason == AsideReason::Renamed);
+            if aside.is_empty() || aside.len() >= before && !has_renamed {
                 aside.extend(last);
                 return Ok(aside);
             }

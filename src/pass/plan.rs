@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 
-use crate::identity::{LinkTable, has_natural_name};
+use crate::identity::LinkTable;
 use crate::model::{Action, ConflictKind, OpenLink, Side, Translation};
 use crate::recon::Decision;
 
@@ -105,12 +105,8 @@ impl Pass<'_> {
             Action::Conflict => Ok(Step::Record),
             Action::Forget => Ok(Step::Forget),
             Action::Create if self.is_name_taken(doctype, pair, decision)? => Ok(Step::NameTaken),
-            Action::Create
-            | Action::Update
-            | Action::Submit
-            | Action::Cancel
-            | Action::Delete
-            | Action::Rename => {
+            Action::Rename => self.rename_step(doctype, pair, decision),
+            Action::Create | Action::Update | Action::Submit | Action::Cancel | Action::Delete => {
                 let target = decision.direction.target().context("a write without a target")?;
                 let new = pair.doc(target.opposite()).filter(|_| decision.action == Action::Create);
                 if let Some(reason) = new.and_then(|source| cannot_be_named(doctype, source)) {
@@ -124,31 +120,12 @@ impl Pass<'_> {
                 }
                 let write = self.write_for(doctype, pair, forms, decision, links, target)?;
                 Ok(match write.request {
-                    Request::Delete { .. } | Request::Rename { .. } => Step::Send(write),
+                    Request::Delete { .. } => Step::Send(write),
                     _ => ready(write, decision.action, open, among),
                 })
             }
             _ => Ok(Step::Fail(format!("{} is not in this version", decision.action.as_str()))),
         }
-    }
-}
-
-impl Pass<'_> {
-    /// Whether the name that a new document is to have is still another document's: one that
-    /// is to be deleted, or that waits for a person.
-    pub(super) fn is_name_taken(
-        &self,
-        doctype: &Doctype,
-        pair: &Pair,
-        decision: &Decision,
-    ) -> anyhow::Result<bool> {
-        let target = decision.direction.target().context("a write without a target")?;
-        let source = pair.doc(target.opposite()).context("nothing to carry over")?;
-        if !has_natural_name(doctype.config.names, &doctype.naming, &[source]) {
-            return Ok(false);
-        }
-        let holder = self.state.record_by_name(&doctype.config.doctype, target, &source.name())?;
-        Ok(holder.is_some_and(|holder| holder.id != pair.record.id))
     }
 }
 

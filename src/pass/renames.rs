@@ -4,8 +4,6 @@
 //! both sides hold alike after it belongs to their bases; an edit that only one of them holds
 //! stays an edit (invariant 1).
 
-use std::collections::VecDeque;
-
 use serde_json::{Map, Value};
 
 use crate::identity::{LinkTable, has_natural_name};
@@ -17,6 +15,7 @@ use crate::state::{Closing, Intent, LogStatus, Record, RecordStatus, SideState};
 use super::close::hash_of;
 use super::fetch::is_same;
 use super::links::docs_of;
+use super::requests::sent_fields;
 use super::{
     ActionStatus, Aside, AsideReason, Doctype, Operation, Outcome, Pair, Pass, Request, Write,
 };
@@ -32,6 +31,8 @@ pub(super) struct Renamed {
     pub intent: i64,
     pub side: Side,
     pub new: String,
+    /// Whether that name is one on the way to another.
+    pub is_passing: bool,
     pub reason: String,
 }
 
@@ -42,6 +43,7 @@ impl Renamed {
             intent,
             side: write.side,
             new: answer.name(),
+            is_passing: is_on_the_way(&sent_fields(write), &write.carried),
             reason: operation.decision.reason.clone(),
         }
     }
@@ -52,7 +54,8 @@ impl Renamed {
             record: intent.record,
             intent: intent.id,
             side: intent.side,
-            new: intent.sent.name(),
+            new: intent.answer.as_ref().unwrap_or(&intent.sent).name(),
+            is_passing: is_on_the_way(&intent.sent, &intent.source),
             reason: format!("{} (found to have happened)", intent.reason),
         }
     }
@@ -79,15 +82,16 @@ pub(super) fn rename_one(site: &dyn Site, doctype: &str, doc: &Doc, new: &str) -
     }
 }
 
-/// The request that gives a document its name of the other side.
-pub(super) fn rename(pair: &Pair, target: Side) -> Option<Write> {
+/// The request that gives a document another name: that of the other side, or one on the way
+/// to it.
+pub(super) fn rename(pair: &Pair, target: Side, new: String) -> Option<Write> {
     let source = pair.doc(target.opposite())?;
     let doc = pair.doc(target)?.clone();
     Some(Write {
         side: target,
         body: Body::default(),
         carried: source.clone(),
-        request: Request::Rename { doc, new: source.name() },
+        request: Request::Rename { doc, new },
         resolution: None,
         log_as: Action::Rename,
         owed: Map::new(),
@@ -95,42 +99,57 @@ pub(super) fn rename(pair: &Pair, target: Side) -> Option<Write> {
 }
 
 impl Pass<'_> {
-    /// What is to be done about the names of a document that was in step.
-    pub(super) fn renaming(&self, doctype: &Doctype, pair: &Pair) -> Renaming {
-        let (Some(cloud), Some(local)) = (pair.doc(Side::Cloud), pair.doc(Side::Local)) else {
-            return Renaming::None;
+    /// The same as far as the document alone tells.
+    pub(super) fn renaming_alone(
+        &self,
+        doctype: &Doctype,
+        record: &Record,
+    ) -> anyhow::Result<Renaming> {
+        let (Some(cloud), Some(local)) = (&record.names.cloud, &record.names.local) else {
+            return Ok(Renaming::None);
         };
-        let Some(bases) = &pair.record.bases else { return Renaming::None };
+        let Some(bases) = &record.bases else { return Ok(Renaming::None) };
         let base = Sides::from_fn(|side| bases[side].content.name());
-        let now = Sides::new(cloud.name(), local.name());
         let old: Vec<&Doc> = bases.iter().map(|(_, base)| &base.content).collect();
+        let mut passing = None;
+        for side in Side::BOTH {
+            if record.names[side].as_ref() != Some(&base[side]) && self.is_passing(record, side)? {
+                passing = Some(side);
+            }
+        }
         let found = renaming(&Names {
             base: Sides::new(&base.cloud, &base.local),
-            now: Sides::new(&now.cloud, &now.local),
+            now: Sides::new(cloud, local),
             is_natural: has_natural_name(doctype.config.names, &doctype.naming, &old),
             may_rename: Sides::from_fn(|side| doctype.schemas[side].allow_rename),
             direction: doctype.config.direction,
+            passing,
         });
-        match (found, self.not_renamed.get(&pair.record.id)) {
-            (Renaming::Carry(side), Some((tries, message))) if *tries >= MAX_TRIES => {
+        Ok(match (found, self.refused_for_good(record.id)) {
+            (Renaming::Carry(side), Some(message)) if passing.is_none() => {
                 Renaming::Keep(format!("{side}: {message}"))
             }
             (found, _) => found,
-        }
+        })
     }
 
-    /// The decision to carry a rename, where there is one to carry.
-    pub(super) fn owed_rename(&self, doctype: &Doctype, pair: &Pair) -> Option<Decision> {
-        let Renaming::Carry(target) = self.renaming(doctype, pair) else { return None };
+    /// Why a site does not rename a document, where it was asked often enough.
+    pub(super) fn refused_for_good(&self, record: i64) -> Option<String> {
+        let (tries, message) = self.not_renamed.get(&record)?;
+        (*tries >= MAX_TRIES).then(|| message.clone())
+    }
+
+    /// The decision to carry a document's new name to a side.
+    pub(super) fn owed_rename(pair: &Pair, target: Side) -> Decision {
         let source = target.opposite();
         let new = pair.doc(source).map(Doc::name).unwrap_or_default();
-        Some(Decision {
+        Decision {
             action: Action::Rename,
             direction: Direction::to(target),
             conflict: None,
             skipped: false,
             reason: format!("renamed on {source} to {new}"),
-        })
+        }
     }
 
     /// A site did not let us rename a document: it is tried once more, then each side keeps
@@ -148,18 +167,15 @@ impl Pass<'_> {
         renamed: Vec<Renamed>,
     ) -> anyhow::Result<Vec<Aside>> {
         let mut aside = Vec::new();
-        let mut open = VecDeque::from(renamed);
-        let mut put_off = 0;
-        while let Some(one) = open.pop_front() {
-            // A name that was handed on: first the document that had it lets go of it.
-            if put_off < open.len() && self.is_name_of_one(doctype, &one, &open)? {
-                open.push_back(one);
-                put_off += 1;
-                continue;
-            }
-            put_off = 0;
+        for one in renamed {
             let mut records = self.state.load_records(&[one.record])?;
             let Some(mut record) = records.pop() else { continue };
+            if self.is_known_as_another(doctype, &one)? {
+                let why = "its new name is known as another document's";
+                self.state.void_intent(one.intent, why, self.now())?;
+                self.leave_for_next_run(&record, why);
+                continue;
+            }
             record.names[one.side] = Some(one.new.clone());
             let batches = record
                 .names
@@ -189,29 +205,22 @@ impl Pass<'_> {
             };
             let at = self.now();
             self.state.close(&[closing], at)?;
-            let decision = carried(&one);
-            self.report(&pair.record, &decision, ActionStatus::Success, None);
-            aside.push(Aside { candidate: one.record, reason: AsideReason::Rest });
+            if !one.is_passing {
+                self.report(&pair.record, &carried(&one), ActionStatus::Success, None);
+            }
+            aside.push(Aside { candidate: one.record, reason: AsideReason::Renamed });
         }
         Ok(aside)
     }
 
-    /// Whether a new name is, as far as the state knows, that of one of these documents.
-    fn is_name_of_one(
-        &self,
-        doctype: &Doctype,
-        one: &Renamed,
-        others: &VecDeque<Renamed>,
-    ) -> anyhow::Result<bool> {
+    /// Whether the state knows another document under the new name.
+    fn is_known_as_another(&self, doctype: &Doctype, one: &Renamed) -> anyhow::Result<bool> {
         let holder = self.state.record_by_name(&doctype.config.doctype, one.side, &one.new)?;
-        let is_held = |holder: Record| {
-            let is_holder = |other: &Renamed| other.side == one.side && other.record == holder.id;
-            holder.id != one.record && others.iter().any(is_holder)
-        };
-        Ok(holder.is_some_and(is_held))
+        Ok(holder.is_some_and(|holder| holder.id != one.record))
     }
 
-    /// The bases under their new names, with what both sides hold alike now.
+    /// The bases under their new names, with what both sides hold alike now. A name for the time
+    /// being is nothing that both sides agree on: it does not go into the bases.
     fn renamed_closing(
         &self,
         doctype: &Doctype,
@@ -230,7 +239,9 @@ impl Pass<'_> {
         let side_state = |side: Side| {
             let mut content = bases[side].content.clone();
             let name = pair.record.names[side].clone().unwrap_or_default();
-            content.0.insert("name".to_owned(), name.clone().into());
+            if !one.is_passing {
+                content.0.insert("name".to_owned(), name.clone().into());
+            }
             if let (Some(now), Some(_)) = (pair.doc(side), pair.doc(side.opposite())) {
                 let alike = doctype.shape.columns.keys().filter(|field| !differing.contains(field));
                 for field in alike {
@@ -264,12 +275,23 @@ impl Pass<'_> {
     }
 }
 
+/// Whether a rename goes to another name than the source has.
+fn is_on_the_way(sent: &Doc, source: &Doc) -> bool {
+    sent.name() != source.name()
+}
+
 fn carried(one: &Renamed) -> Decision {
+    let Renamed { new, reason, .. } = one;
+    let reason = if one.is_passing {
+        format!("{reason}; as {new} for the time being, until that name is free")
+    } else {
+        reason.clone()
+    };
     Decision {
         action: Action::Rename,
         direction: Direction::to(one.side),
         conflict: None,
         skipped: false,
-        reason: one.reason.clone(),
+        reason,
     }
 }

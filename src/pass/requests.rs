@@ -18,7 +18,6 @@ use crate::state::{Base, Record, RecordStatus, Resolution};
 
 use super::apart::settled_by_create;
 use super::named::wanted_name;
-use super::renames::rename;
 use super::{Doctype, Forms, OpenLinks, Pair, Pass, Request, Step, Write};
 
 /// The link of an amendment to its original.
@@ -38,9 +37,6 @@ impl Pass<'_> {
         if decision.action == Action::Delete {
             let doc = pair.doc(target).context("nothing to delete")?;
             return Ok(delete(doc, decision, target));
-        }
-        if decision.action == Action::Rename {
-            return rename(pair, target).context("nothing to rename");
         }
         let from = target.opposite();
         let source = pair.doc(from).context("nothing to carry over")?;

@@ -7,10 +7,10 @@
 use serde_json::Value;
 
 use crate::config::DoctypeConfig;
-use crate::model::{Action, Direction, Doc, Side, Sides, name_text};
+use crate::model::{Action, Direction, Doc, Side, Sides, name_text, named_on};
 use crate::recon::went_back;
 use crate::site::{ListQuery, Site, SiteError, bulk};
-use crate::state::{CandidateQuery, Listed, LogEntry, LogStatus, Renamed, SteppedBack};
+use crate::state::{CandidateQuery, Listed, LogEntry, LogStatus, Record, Renamed, SteppedBack};
 
 use super::doctype::scope_digest;
 use super::{Candidate, Guard, Pass, at};
@@ -114,20 +114,7 @@ impl Pass<'_> {
             match known.as_slice() {
                 [] => candidates.extend(self.look_up(config, name)?),
                 [record] => candidates.push(record.id),
-                several => anyhow::bail!(Ambiguous {
-                    name: name.clone(),
-                    doctype: config.doctype.clone(),
-                    records: several
-                        .iter()
-                        .map(|record| {
-                            let name = |side: Side| {
-                                record.names[side].clone().unwrap_or_else(|| "-".to_owned())
-                            };
-                            format!("cloud {} / local {}", name(Side::Cloud), name(Side::Local))
-                        })
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                }),
+                several => anyhow::bail!(Ambiguous::of(name, &config.doctype, several)),
             }
         }
         candidates.sort_unstable();
@@ -139,9 +126,16 @@ impl Pass<'_> {
     /// Looks for a document that the state does not know.
     fn look_up(&mut self, config: &DoctypeConfig, name: &str) -> anyhow::Result<Vec<Candidate>> {
         let sites = self.sites;
-        let found = self
-            .workers
-            .both(|side| find_by_name(sites[side], &config.doctype, name).map_err(at(side)))?;
+        let find =
+            |side: Side, name| find_by_name(sites[side], &config.doctype, name).map_err(at(side));
+        let told = match named_on(name) {
+            Some((told, name)) => find(told, name)?.map(|found| (told, found)),
+            None => None,
+        };
+        let found = match told {
+            Some((told, found)) => Sides::from_fn(|side| (side == told).then(|| found.clone())),
+            None => self.workers.both(|side| find(side, name))?,
+        };
         if found.cloud.is_none() && found.local.is_none() {
             self.report_missing(&config.doctype, name);
             return Ok(Vec::new());
@@ -167,11 +161,33 @@ pub(super) fn looks_restored(older: &[SteppedBack]) -> Option<String> {
 
 /// A name that stands for several documents.
 #[derive(Debug, thiserror::Error)]
-#[error("{name} means several documents of {doctype}: {records}; use a name that only one has")]
+#[error("{name} means several documents of {doctype}: {records}")]
 pub struct Ambiguous {
     name: String,
     doctype: String,
     records: String,
+}
+
+impl Ambiguous {
+    fn of(name: &str, doctype: &str, records: &[Record]) -> Self {
+        let called = |record: &Record, side: Side| {
+            let name = record.names[side].as_deref().unwrap_or("-");
+            format!("{side} {name}")
+        };
+        let both = |record: &Record| Side::BOTH.map(|side| called(record, side)).join(" / ");
+        Self {
+            name: name.to_owned(),
+            doctype: doctype.to_owned(),
+            records: records.iter().map(both).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    /// What to enter instead.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let name = &self.name;
+        format!("enter cloud:{name} or local:{name}, the document that is called so on that side")
+    }
 }
 
 fn list_side(

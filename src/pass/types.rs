@@ -208,6 +208,8 @@ pub enum AsideReason {
     NameTaken,
     /// It was written without some fields, which follow.
     Rest,
+    /// It has a new name; what else there is to do follows.
+    Renamed,
     /// Its turn comes when everything else is done.
     Last,
 }

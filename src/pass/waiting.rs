@@ -10,7 +10,8 @@ use crate::model::{ConflictKind, OpenLink, Side};
 use crate::recon::Decision;
 use crate::state::{LogStatus, Record, RecordStatus, UNANSWERED};
 
-use super::{ActionStatus, Aside, AsideReason, Candidate, Doctype, OpenLinks, Pass, Waiting};
+use super::taken::cannot_be_written;
+use super::{ActionStatus, Aside, AsideReason, Candidate, OpenLinks, Pass, Waiting};
 
 /// What holds up every document that needs another one.
 pub(super) struct Cause {
@@ -50,8 +51,8 @@ impl Pass<'_> {
     pub(super) fn give_up_waiting(&mut self, mut waiting: Vec<Waiting>) -> anyhow::Result<()> {
         // Who waits for one that waits for a person waits for that person too.
         while self.leave_waiting(&mut waiting)? {}
-        for (doctype, aside) in waiting {
-            self.give_up(&doctype, aside)?;
+        for (_, aside) in waiting {
+            self.give_up(aside)?;
         }
         Ok(())
     }
@@ -148,7 +149,7 @@ impl Pass<'_> {
     }
 
     /// What waits for nobody that could be named.
-    fn give_up(&mut self, doctype: &Doctype, waiting: Vec<Aside>) -> anyhow::Result<()> {
+    fn give_up(&mut self, waiting: Vec<Aside>) -> anyhow::Result<()> {
         let ids: Vec<i64> = waiting.iter().map(|aside| aside.candidate).collect();
         let records = self.state.load_records(&ids)?;
         let stuck: BTreeSet<i64> = ids.iter().copied().collect();
@@ -160,19 +161,21 @@ impl Pass<'_> {
                 AsideReason::Taken(message) => format!("{place}: {message}"),
                 AsideReason::Held(message) => message,
                 AsideReason::NameTaken => {
-                    let message = format!("its name is still another document's on {place}");
-                    if self.is_name_to_be_free(&record, target, &stuck)? {
-                        self.leave_for_next_run(&record, &message);
-                        continue;
+                    match target {
+                        Some(target) => self.name_is_still_taken(&record, target, &stuck)?,
+                        None => self.leave_for_next_run(
+                            &record,
+                            "its new name is still another document's on the other side",
+                        ),
                     }
-                    format!("{message}, which stays: rename one of them")
+                    continue;
                 }
                 AsideReason::Moved => {
                     // Somebody is at work on it: the next run takes it up.
                     self.leave_for_next_run(&record, "edited while it was being synced");
                     continue;
                 }
-                AsideReason::Rest => {
+                AsideReason::Rest | AsideReason::Renamed => {
                     self.leave_for_next_run(&record, "some of it is still to follow");
                     continue;
                 }
@@ -181,29 +184,9 @@ impl Pass<'_> {
                     continue;
                 }
             };
-            let decision = Decision::skip(format!("{} cannot be written", doctype.config.doctype));
-            self.fail_record(&record, &decision, &message)?;
+            self.fail_record(&record, &cannot_be_written(&record), &message)?;
         }
         Ok(())
-    }
-
-    /// Whether the document that has the name of this one on a side is itself waited for: for
-    /// another try or for the next run. One that is left alone, is in step or waits for a name
-    /// as well keeps it.
-    fn is_name_to_be_free(
-        &self,
-        record: &Record,
-        target: Option<Side>,
-        stuck: &BTreeSet<i64>,
-    ) -> anyhow::Result<bool> {
-        let Some(target) = target else { return Ok(false) };
-        let Some(name) = &record.names[target.opposite()] else { return Ok(false) };
-        let holder = self.state.record_by_name(&record.doctype, target, name)?;
-        let stays = |holder: &Record| {
-            matches!(holder.status, RecordStatus::Skipped | RecordStatus::Synced)
-                || stuck.contains(&holder.id)
-        };
-        Ok(!holder.is_some_and(|holder| stays(&holder)))
     }
 
     /// What a document waits for that was not done in this run: of one that both sides have,

@@ -23,6 +23,7 @@ impl Pass<'_> {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
+        self.made = None;
         let (sent, outage) = self.send(doctype, &writes)?;
         let mut aside = Vec::new();
         let (mut done, mut deleted, mut renamed) = (Vec::new(), Vec::new(), Vec::new());

@@ -18,6 +18,8 @@ pub struct Names<'a> {
     pub may_rename: Sides<bool>,
     /// Which way changes may be carried.
     pub direction: Direction,
+    /// The side on which we gave it a name for the time being, on the way to its own.
+    pub passing: Option<Side>,
 }
 
 /// What is to be done about a document's names.
@@ -34,6 +36,9 @@ pub enum Renaming {
 /// What is to be done about a document's names.
 #[must_use]
 pub fn renaming(names: &Names<'_>) -> Renaming {
+    if let Some(side) = names.passing {
+        return Renaming::Carry(side);
+    }
     let is_renamed = |side: Side| names.base[side] != names.now[side];
     let keep = |reason: &str| Renaming::Keep(reason.to_owned());
     let source = match (is_renamed(Side::Cloud), is_renamed(Side::Local)) {
@@ -90,6 +95,7 @@ mod tests {
                 is_natural,
                 may_rename: Sides::new(may_rename.0, may_rename.1),
                 direction,
+                passing: None,
             };
             let found = match renaming(&names) {
                 Renaming::None => "none".to_owned(),
@@ -97,6 +103,22 @@ mod tests {
                 Renaming::Keep(reason) => reason,
             };
             assert!(found.contains(expected), "{names:?}: {found}");
+        }
+    }
+
+    /// Whatever became of the other side's name meanwhile.
+    #[test]
+    fn a_name_for_the_time_being_is_never_kept() {
+        for now in ["B", "A", "C"] {
+            let names = Names {
+                base: Sides::new("A", "A"),
+                now: Sides::new(now, "passing"),
+                is_natural: false,
+                may_rename: Sides::new(true, true),
+                direction: Direction::Both,
+                passing: Some(Side::Local),
+            };
+            assert_eq!(renaming(&names), Renaming::Carry(Side::Local));
         }
     }
 }

@@ -41,6 +41,17 @@ pub struct NewIntent {
     pub conflict: Option<NewConflict>,
 }
 
+/// A document that a request of ours has made on a site, or submitted there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// Its doctype.
+    pub doctype: String,
+    /// Its name there.
+    pub name: String,
+    /// When, by the site's own stamp; empty where nobody knows.
+    pub stamp: String,
+}
+
 /// A write to a site that was requested and is not closed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Intent {

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::error::{StateError, StateResult};
-use super::intents::{Closing, Intent, NewIntent, RowName};
+use super::intents::{Closing, Intent, Made, NewIntent, RowName};
 use super::records::{expect_record, refresh_is_syncing};
 use super::words::{RecordStatus, Resolution, Word};
-use super::{State, collect, conflicts, from_json, from_json_some, log, time, to_json};
+use super::{State, collect, conflicts, for_side, from_json, from_json_some, log, time, to_json};
 use crate::model::{Action, Doc, Side, Sides};
 
 impl State {
@@ -66,15 +66,31 @@ impl State {
         collect(&mut statement, [doctype], intent_from)
     }
 
-    /// The stamps that a side's last answers to our requests carried.
-    pub fn answer_stamps(&self, side: Side) -> StateResult<Vec<String>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT json_extract(answer, '$.modified') FROM journal
-             WHERE side = ? AND answer IS NOT NULL ORDER BY id DESC LIMIT 2000",
-        )?;
-        let stamps =
-            collect(&mut statement, [side.as_str()], |row| Ok(row.get::<_, Option<String>>(0)?))?;
-        Ok(stamps.into_iter().flatten().collect())
+    /// The documents that our last requests to a side have made or submitted there: while it
+    /// carries out such a request, a site may make others by itself.
+    pub fn made(&self, side: Side) -> StateResult<Vec<Made>> {
+        let mut statement = self.connection.prepare_cached(&for_side(
+            side,
+            "SELECT j.doctype, COALESCE(r.{s}_name, json_extract(j.answer, '$.name'), ''),
+                COALESCE(json_extract(j.answer, '$.modified'), r.{s}_creation, '')
+             FROM journal j JOIN sync_records r ON r.id = j.record
+             WHERE j.side = '{s}' AND j.action IN ('create', 'submit')
+                AND j.state IN ('answered', 'closed') ORDER BY j.id DESC LIMIT 2000",
+        ))?;
+        collect(&mut statement, [], |row| {
+            Ok(Made { doctype: row.get(0)?, name: row.get(1)?, stamp: row.get(2)? })
+        })
+    }
+
+    /// Whether a document has this name on a side only because we gave it that one on the way
+    /// to its own.
+    pub fn is_passing_name(&self, record: i64, side: Side, name: &str) -> StateResult<bool> {
+        let sql = "SELECT 1 FROM journal
+            WHERE record = ?1 AND side = ?2 AND action = ?3 AND state = 'closed'
+                AND json_extract(sent, '$.name') IS NOT json_extract(source, '$.name')
+                AND COALESCE(json_extract(answer, '$.name'), json_extract(sent, '$.name')) = ?4";
+        let params = params![record, side.as_str(), Action::Rename.as_str(), name];
+        Ok(self.connection.prepare_cached(sql)?.exists(params)?)
     }
 
     /// Closes actions: all of them, with everything that belongs to them, or none.

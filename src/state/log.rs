@@ -13,7 +13,7 @@ use super::records::expect_record;
 use super::types::{FailedDocument, ListingTimes, LogEntry, LogFilter, LogRow, Run, StatusTotal};
 use super::words::{LogStatus, RecordStatus, Word};
 use super::{State, collect, count, from_json_some, time, to_json};
-use crate::model::{Action, Direction, Sides};
+use crate::model::{Action, Direction, Side, Sides};
 
 impl State {
     /// Begins a run.
@@ -72,16 +72,20 @@ impl State {
             "SELECT * FROM sync_logs
              WHERE (?1 IS NULL OR doctype = ?1) AND (?2 IS NULL OR run = ?2)
                 AND (?3 IS NULL OR timestamp >= ?3)
-                AND (?4 IS NULL OR docname = ?4 OR record IN (SELECT id FROM sync_records
-                    WHERE docname = ?4 OR cloud_name = ?4 OR local_name = ?4))
+                AND (?4 IS NULL OR docname = ?4 AND ?6 IS NULL
+                    OR record IN (SELECT id FROM sync_records
+                        WHERE docname = ?4 AND ?6 IS NULL OR cloud_name = ?4 AND ?6 IS NOT 'local'
+                            OR local_name = ?4 AND ?6 IS NOT 'cloud'))
              ORDER BY timestamp DESC, id DESC LIMIT ?5",
         )?;
+        let (name, side) = self.meant(filter.doctype, filter.name)?;
         let params = params![
             filter.doctype,
             filter.run,
             filter.since.map(time::stamp),
-            filter.name,
-            limit_of(filter.limit)
+            name,
+            limit_of(filter.limit),
+            side.map(Side::as_str)
         ];
         collect(&mut statement, params, log_from)
     }

@@ -33,6 +33,7 @@ mod lock;
 mod log;
 mod metadata;
 mod migrations;
+mod names;
 mod open;
 mod pair;
 mod pairing;
@@ -53,7 +54,7 @@ use crate::model::Side;
 
 pub use error::{StateError, StateResult};
 pub use gone::{Anew, Forgetting, Unlisted};
-pub use intents::{Closing, Intent, NewIntent, RowName, SideState};
+pub use intents::{Closing, Intent, Made, NewIntent, RowName, SideState};
 pub use lock::RunLock;
 pub use metadata::Metadata;
 pub use queue::{DeliveryEnd, QueueLine, QueuedDocument, Stored, Verdict};

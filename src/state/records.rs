@@ -10,7 +10,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::error::{StateError, StateResult};
 use super::intents::RowName;
-use super::types::{Base, CandidateQuery, Failure, KnownName, NamedDocument, Record, StatusChange};
+use super::types::{Base, CandidateQuery, Failure, KnownName, Record, StatusChange};
 use super::words::{RecordStatus, Word};
 use super::{State, collect, count, for_side, from_json_some, log, time, to_json};
 use crate::model::{ConflictKind, Side, Sides, is_counted_name};
@@ -85,40 +85,6 @@ impl State {
         Ok(self.connection.prepare_cached(sql)?.exists([doctype])?)
     }
 
-    /// The living records that this name can mean: first seen under it, or called so on
-    /// either side.
-    pub fn find_records(&self, doctype: &str, name: &str) -> StateResult<Vec<Record>> {
-        let mut statement = self.select(
-            "id IN (SELECT id FROM sync_records WHERE doctype = ?1 AND docname = ?2
-                UNION SELECT id FROM sync_records
-                    WHERE doctype = ?1 AND cloud_name = ?2 AND sync_status <> 'gone'
-                UNION SELECT id FROM sync_records
-                    WHERE doctype = ?1 AND local_name = ?2 AND sync_status <> 'gone')
-             AND sync_status <> 'gone' ORDER BY id",
-        )?;
-        collect(&mut statement, [doctype, name], record_from)
-    }
-
-    /// What the documents of a doctype are called, those that are gone too; with `name` only
-    /// those that it can mean.
-    pub fn names(&self, doctype: &str, name: Option<&str>) -> StateResult<Vec<NamedDocument>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT id, docname, cloud_name, local_name, cloud_creation, local_creation,
-                sync_status FROM sync_records
-             WHERE doctype = ?1 AND (?2 IS NULL OR ?2 IN (docname, cloud_name, local_name))
-             ORDER BY docname, id",
-        )?;
-        collect(&mut statement, params![doctype, name], |row| {
-            Ok(NamedDocument {
-                record: row.get(0)?,
-                docname: row.get(1)?,
-                names: Sides::new(row.get(2)?, row.get(3)?),
-                creations: Sides::new(row.get(4)?, row.get(5)?),
-                status: RecordStatus::word(&row.get::<_, String>(6)?)?,
-            })
-        })
-    }
-
     /// The living records of this `creation` on a side.
     pub fn records_by_creation(
         &self,
@@ -139,18 +105,6 @@ impl State {
                 AND {s}_name IS NOT NULL AND sync_status <> 'gone' LIMIT 1",
         );
         Ok(self.connection.prepare_cached(&sql)?.exists([doctype])?)
-    }
-
-    /// The living record that has this name on this side.
-    pub fn record_by_name(
-        &self,
-        doctype: &str,
-        side: Side,
-        name: &str,
-    ) -> StateResult<Option<Record>> {
-        let mut statement =
-            self.select(&for_side(side, "doctype = ? AND {s}_name = ? AND sync_status <> 'gone'"))?;
-        Ok(collect(&mut statement, [doctype, name], record_from)?.into_iter().next())
     }
 
     /// What the state knows about these names of one side. A living document comes before
@@ -315,7 +269,7 @@ impl State {
         })
     }
 
-    fn select(&self, condition: &str) -> StateResult<CachedStatement<'_>> {
+    pub(super) fn select(&self, condition: &str) -> StateResult<CachedStatement<'_>> {
         let sql = format!("SELECT {COLUMNS} FROM sync_records WHERE {condition}");
         Ok(self.connection.prepare_cached(&sql)?)
     }
@@ -337,7 +291,7 @@ pub(super) fn refresh_is_syncing(connection: &Connection, record: i64) -> StateR
     Ok(())
 }
 
-fn record_from(row: &Row) -> StateResult<Record> {
+pub(super) fn record_from(row: &Row) -> StateResult<Record> {
     let base = |modified: &str, content: &str| -> StateResult<Option<Base>> {
         let modified: Option<String> = row.get(modified)?;
         let content = from_json_some(row.get(content)?)?;

@@ -1,8 +1,11 @@
 //! Names that each site counts for itself: documents arrive under names of the other site's
 //! own, links follow, nothing is created twice, and no live series is ever blocked.
 
+mod born;
 mod both;
+mod copied;
 mod creates;
+mod entered;
 mod killed;
 mod links;
 mod lost;

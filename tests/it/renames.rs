@@ -1,5 +1,6 @@
 //! Renames and merges through the program, each with edits on the other side.
 
+mod exchanged;
 mod killed;
 
 use std::time::Duration;

@@ -213,7 +213,8 @@ fn a_name_that_means_two_documents() {
         --- out
         Brand: 0 on cloud, 0 on local; nothing to do
         --- err
-        error: Acme means several documents of Brand: cloud Zenith / local Acme, cloud Acme / local -; use a name that only one has
+        error: Acme means several documents of Brand: cloud Zenith / local Acme, cloud Acme / local -
+        hint: enter cloud:Acme or local:Acme, the document that is called so on that side
         "#);
     bench.run(&["sync-doctype", "Brand", "--name", "Zenith"]).expect(0);
 }

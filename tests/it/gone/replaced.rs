@@ -1,10 +1,27 @@
 //! Another document under a known name: the old one as deleted, the new one as created.
 
+use std::collections::BTreeSet;
+
 use erpsync::model::Side;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{SYNC, delete, edit, in_step, is_quiet, probe, some, text, texts};
 use crate::bench::Bench;
+
+/// What a run says of each document: what is done with it, or why not.
+fn lines(ran: &Value) -> BTreeSet<String> {
+    let line = |line: &Value| {
+        let of = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+        let status = of("status").replace("planned", "success");
+        format!("{} {} {status}: {} {}", of("action"), of("direction"), of("reason"), of("message"))
+    };
+    ran["actions"].as_array().unwrap().iter().map(line).collect()
+}
+
+/// What a dry run says of it.
+fn foretold(bench: &Bench) -> BTreeSet<String> {
+    lines(&bench.run(&["sync-all", "--dry-run", "--json"]).expect(0).json())
+}
 
 #[test]
 fn deleted_and_made_again() {
@@ -12,7 +29,9 @@ fn deleted_and_made_again() {
         let bench = in_step(SYNC, &["A"]);
         delete(&bench, side, "Probe", "A");
         probe(&bench, side, "A", "another");
+        let planned = foretold(&bench);
         let ran = bench.sync().expect(0).json();
+        assert_eq!(planned, lines(&ran));
         assert_eq!(texts(&bench, "A"), [some("another"), some("another")], "{ran}");
         let there = side.opposite();
         assert_eq!(ran["doctypes"][0][format!("deleted_on_{there}")], 1);
@@ -31,16 +50,24 @@ fn deleted_and_made_again_while_the_old_one_was_edited() {
         delete(&bench, side, "Probe", "A");
         probe(&bench, side, "A", "another");
         edit(&bench, there, "A", "edited");
+        let planned = foretold(&bench);
         let ran = bench.sync().expect(3);
+        assert_eq!(planned, lines(&ran.json()));
         assert_eq!(text(&bench, side, "A"), some("another"), "{ran:?}");
         assert_eq!(text(&bench, there, "A"), some("edited"));
         assert!(ran.out.contains("its name is still another document's"), "{ran:?}");
+        // What is left alone says what to do, in the log as well, and there once.
+        for told in [&ran.out, &bench.run(&["log"]).out] {
+            assert!(told.contains("settle the conflict about that one"), "{told}");
+        }
         let shown = "SELECT cloud_data || local_data FROM conflict_records WHERE resolved = FALSE";
         let shown = bench.query(shown);
         assert!(shown.contains("edited") && !shown.contains("another"), "{shown}");
         bench.clear_logs();
-        bench.sync().expect(3);
+        assert_eq!(foretold(&bench), lines(&bench.sync().expect(3).json()));
         assert_eq!(bench.writes(), 0);
+        let told = "SELECT count(*) FROM sync_logs WHERE message LIKE '%settle the conflict%'";
+        assert_eq!(bench.query(told), "1");
         // The new one's edits wait with it. Then the deletion is taken.
         edit(&bench, side, "A", "another, edited");
         bench.run(&["resolve", "1", "--take", side.as_str()]).expect(0);
@@ -78,7 +105,9 @@ fn made_again_where_the_old_one_stays() {
             );
             delete(&bench, side, "Probe", "A");
             probe(&bench, side, "A", "another");
+            let planned = foretold(&bench);
             let ran = bench.sync().expect(4);
+            assert_eq!(planned, lines(&ran.json()), "{rule}");
             let told = format!("its name is still another document's on {there}");
             assert!(ran.out.contains(&told), "{rule}: {ran:?}");
             let stored = "SELECT count(*) FROM sync_records WHERE sync_status = 'error'

@@ -26,6 +26,18 @@ fn acme(bench: &Bench, side: Side) -> Value {
     bench.doc(side, "Customer", "ACME").unwrap()
 }
 
+/// A customer in step, to whom the cloud has given a new contact and a website since.
+fn acme_and_jane(doctypes: &str) -> Bench {
+    let bench = Bench::default();
+    bench.configure(&format!("[sync]\ndoctypes = [{doctypes}]\n"));
+    bench.insert(Side::Cloud, "Customer", &json!({"customer_name": "ACME"}));
+    bench.sync().expect(0);
+    let jane = contact(&bench, Side::Cloud, "Jane");
+    let edit = json!({"customer_primary_contact": jane, "website": "acme.example.com"});
+    bench.edit(Side::Cloud, "Customer", "ACME", &edit);
+    bench
+}
+
 /// Customer, Contact and Address link to each other: all arrive, one of each on either side,
 /// whatever the order in which they are configured.
 #[test]
@@ -65,13 +77,7 @@ fn a_customer_with_contact_and_address() {
 /// The link stays out and is named for as long as it is so; the other edits go over.
 #[test]
 fn a_link_that_nobody_can_carry_over_holds_nothing_else_up() {
-    let bench = Bench::default();
-    bench.configure("[sync]\ndoctypes = [\"Customer\"]\n");
-    bench.insert(Side::Cloud, "Customer", &json!({"customer_name": "ACME"}));
-    bench.sync().expect(0);
-    let jane = contact(&bench, Side::Cloud, "Jane");
-    let edit = json!({"customer_primary_contact": jane, "website": "acme.example.com"});
-    bench.edit(Side::Cloud, "Customer", "ACME", &edit);
+    let bench = acme_and_jane("\"Customer\"");
     let ran = bench.run(&["sync-all"]).expect(4);
     assert!(
         ran.err.contains("customer_primary_contact: links to Contact Jane-ACME"),
@@ -99,13 +105,7 @@ fn a_link_that_nobody_can_carry_over_holds_nothing_else_up() {
 /// The other way out: the link is taken back where it was made.
 #[test]
 fn a_link_that_is_taken_back_leaves_nothing_behind() {
-    let bench = Bench::default();
-    bench.configure("[sync]\ndoctypes = [\"Customer\"]\n");
-    bench.insert(Side::Cloud, "Customer", &json!({"customer_name": "ACME"}));
-    bench.sync().expect(0);
-    let jane = contact(&bench, Side::Cloud, "Jane");
-    let edit = json!({"customer_primary_contact": jane, "website": "acme.example.com"});
-    bench.edit(Side::Cloud, "Customer", "ACME", &edit);
+    let bench = acme_and_jane("\"Customer\"");
     bench.sync().expect(4);
     bench.edit(Side::Cloud, "Customer", "ACME", &json!({"customer_primary_contact": ""}));
     bench.sync().expect(0);
@@ -116,13 +116,7 @@ fn a_link_that_is_taken_back_leaves_nothing_behind() {
 /// A document that could not be written holds up what hangs on it, and only that.
 #[test]
 fn what_waits_for_a_failed_document_lets_the_rest_go() {
-    let bench = Bench::default();
-    bench.configure("[sync]\ndoctypes = [\"Customer\", \"Contact\"]\n");
-    bench.insert(Side::Cloud, "Customer", &json!({"customer_name": "ACME"}));
-    bench.sync().expect(0);
-    let jane = contact(&bench, Side::Cloud, "Jane");
-    let edit = json!({"customer_primary_contact": jane, "website": "acme.example.com"});
-    bench.edit(Side::Cloud, "Customer", "ACME", &edit);
+    let bench = acme_and_jane("\"Customer\", \"Contact\"");
     bench
         .site(Side::Local)
         .faults

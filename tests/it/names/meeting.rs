@@ -1,7 +1,6 @@
 //! Which new document of one side is which of the other.
 
 use erpsync::model::Side;
-use frappe_sandbox::faults::Match;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -12,14 +11,14 @@ const MAP: &str =
     "SELECT group_concat(pair, ' ') FROM (SELECT cloud_name || '=' || local_name AS pair
      FROM sync_records WHERE cloud_base IS NOT NULL ORDER BY cloud_name)";
 
-fn forget(bench: &Bench) {
+pub fn forget(bench: &Bench) {
     for file in ["sync_state.db", "sync_state.db-wal", "sync_state.db-shm"] {
         std::fs::remove_file(bench.path(file)).ok();
     }
 }
 
 /// Two documents that have each other's name on the other side.
-fn crossed(values: impl Fn(&str) -> Value) -> Bench {
+pub fn crossed(values: impl Fn(&str) -> Value) -> Bench {
     let bench = Bench::default();
     bench.configure(SERIES);
     bench.insert(Side::Cloud, "N Series", &values("X"));
@@ -198,72 +197,4 @@ fn prices_are_told_by_what_they_are_for() {
         assert!(rates.iter().all(|rate| rate.contains("rate=5")), "{side}: {rates:?}");
     }
     quiet(&bench);
-}
-
-/// What a site makes by itself while it carries out our request is the source's document.
-#[test]
-fn what_is_born_of_our_write_is_no_second_document() {
-    let bench = Bench::default();
-    bench.configure(
-        "[sync]\ndoctypes = [\"Customer\", \"Contact\"]\nconflict_resolution = \"manual\"\n",
-    );
-    bench.insert(Side::Cloud, "Customer", &json!({"customer_name": "ACME"}));
-    let links = json!([{"link_doctype": "Customer", "link_name": "ACME"}]);
-    let jane = json!({"first_name": "Jane", "designation": "CEO", "links": links});
-    bench.insert(Side::Cloud, "Contact", &jane);
-    let name = bench.site(Side::Cloud).names("Contact")[0].clone();
-    bench.site(Side::Local).faults.after(Match::on("POST", "/resource/Customer"), |site, now| {
-        let born = json!({"first_name": "Jane",
-            "links": [{"link_doctype": "Customer", "link_name": "ACME"}]});
-        site.insert_as(SYNC_USER, "Contact", &born, now).unwrap();
-    });
-    bench.sync().expect(0);
-    for side in Side::BOTH {
-        assert_eq!(bench.site(side).names("Contact"), std::slice::from_ref(&name), "{side}");
-        assert_eq!(bench.doc(side, "Contact", &name).unwrap()["designation"], "CEO", "{side}");
-    }
-    quiet(&bench);
-}
-
-/// The same long after our last request: nobody knows whose it is.
-#[test]
-fn what_was_there_before_is_not_born_of_our_write() {
-    let bench = counting();
-    for (side, title) in [(Side::Cloud, "of the cloud"), (Side::Local, "of the local site")] {
-        bench.site(side).set_series("NS-2026-", 0);
-        let user = if side == Side::Local { SYNC_USER } else { USER };
-        let at = Timestamp::now().checked_sub(jiff::SignedDuration::from_hours(1)).unwrap();
-        bench.site(side).insert_as(user, "N Series", &series(title), at).unwrap();
-    }
-    bench.sync().expect(3);
-    assert_eq!(bench.query("SELECT kind FROM conflict_records"), "collision");
-    assert_eq!(bench.writes(), 0);
-}
-
-/// A new Lead makes a Contact of its own on the site that receives it, whose name is that of the
-/// person: it is the copy's side effect, and the Contact that was entered is what counts.
-#[test]
-fn what_a_lead_makes_is_never_written_over_a_persons_contact() {
-    for order in ["\"Lead\", \"Contact\"", "\"Contact\", \"Lead\""] {
-        let bench = Bench::default();
-        bench.configure(&format!(
-            "[sync]\ndoctypes = [{order}]\nconflict_resolution = \"manual\"\n\
-             exclude_fields = [\"country\", \"language\"]\n"
-        ));
-        let lead = json!({"first_name": "Quin", "lead_owner": SYNC_USER, "mobile_no": "888222",
-            "email_id": "q@example.com"});
-        bench.insert(Side::Cloud, "Lead", &lead);
-        let before = bench.site(Side::Cloud).all_docs("Contact");
-        bench.sync().expect(0);
-        let numbers = |docs: &[Value]| -> Vec<Value> {
-            let rows = docs.iter().flat_map(|doc| doc["phone_nos"].as_array().unwrap().clone());
-            rows.map(|row| row["phone"].clone()).collect()
-        };
-        for side in Side::BOTH {
-            let after = bench.site(side).all_docs("Contact");
-            assert_eq!(after.len(), 1, "{order} on {side}");
-            assert_eq!(numbers(&after), numbers(&before), "{order} on {side}");
-        }
-        quiet(&bench);
-    }
 }

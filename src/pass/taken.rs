@@ -1,0 +1,165 @@
+//! Taken: new documents whose name another one still has on the other side.
+//!
+//! The rule kept here: such a document is never made under another name, and never passed over
+//! in silence. It comes as soon as its name is free; until then it is said what it waits for, and
+//! a dry run says the same as a run.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context as _;
+
+use crate::identity::has_natural_name;
+use crate::model::Side;
+use crate::recon::Decision;
+use crate::state::{LogStatus, Record, RecordStatus, StatusChange};
+
+use super::{ActionStatus, Candidate, Doctype, Operation, Pair, Pass, Request, Step, Write};
+
+/// What becomes of the document that has the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    /// It goes, or gets another name, in this run.
+    Leaves,
+    /// A person decides about it.
+    Waits,
+    /// It was to go, and that was not done yet.
+    IsLate,
+    /// It keeps the name.
+    Stays,
+}
+
+/// What a dry run has seen so far.
+#[derive(Debug, Default)]
+pub(super) struct Foreseen {
+    holders: BTreeMap<Candidate, Holder>,
+    /// New documents whose names are taken, with what would be done with them.
+    taken: Vec<(Record, Decision)>,
+}
+
+impl Foreseen {
+    /// Takes note of what would be done. `true` where that depends on another document.
+    pub fn note(&mut self, operation: &Operation) -> bool {
+        let record = &operation.pair.record;
+        self.holders.insert(record.id, holder_by_step(&operation.step));
+        let is_taken = matches!(operation.step, Step::NameTaken);
+        if is_taken {
+            self.taken.push((record.clone(), operation.decision.clone()));
+        }
+        is_taken
+    }
+}
+
+impl Pass<'_> {
+    /// Whether the name that a new document is to have is still another document's: one that
+    /// is to be deleted, or that waits for a person.
+    pub(super) fn is_name_taken(
+        &self,
+        doctype: &Doctype,
+        pair: &Pair,
+        decision: &Decision,
+    ) -> anyhow::Result<bool> {
+        let target = decision.direction.target().context("a write without a target")?;
+        let source = pair.doc(target.opposite()).context("nothing to carry over")?;
+        if !has_natural_name(doctype.config.names, &doctype.naming, &[source]) {
+            return Ok(false);
+        }
+        Ok(self.holder_of_name(&pair.record, target)?.is_some())
+    }
+
+    /// The other document that has a record's name on a side where the record has none.
+    fn holder_of_name(&self, record: &Record, target: Side) -> anyhow::Result<Option<Record>> {
+        let Some(name) = &record.names[target.opposite()] else { return Ok(None) };
+        let holder = self.state.record_by_name(&record.doctype, target, name)?;
+        Ok(holder.filter(|holder| holder.id != record.id))
+    }
+
+    /// At the end of a run: the name is still taken. `stuck` is what else was not written.
+    pub(super) fn name_is_still_taken(
+        &mut self,
+        record: &Record,
+        target: Side,
+        stuck: &BTreeSet<Candidate>,
+    ) -> anyhow::Result<()> {
+        let holder = self.holder_of_name(record, target)?.map_or(Holder::IsLate, |holder| {
+            if stuck.contains(&holder.id) { Holder::Stays } else { holder_by_status(&holder) }
+        });
+        let message = still_taken(target, holder);
+        if holder == Holder::Stays {
+            return self.fail_record(record, &cannot_be_written(record), &message);
+        }
+        let left = Decision::skip(message.clone());
+        let is_news = record.reason.as_ref() != Some(&message);
+        let change = StatusChange {
+            record: record.id,
+            status: RecordStatus::Pending,
+            reason: &message,
+            scope_digest: None,
+            log: is_news.then(|| self.entry(&left, LogStatus::Success, None)),
+        };
+        let now = self.now();
+        self.state.set_status(&[change], now)?;
+        self.leave_for_next_run(record, &message);
+        Ok(())
+    }
+
+    /// At the end of a dry run: what would become of the documents whose names are taken.
+    pub(super) fn foretell_taken(&mut self) -> anyhow::Result<()> {
+        let Foreseen { holders, taken } = std::mem::take(&mut self.foreseen);
+        for (record, decision) in taken {
+            let target = decision.direction.target().context("a write without a target")?;
+            let holder = self.holder_of_name(&record, target)?;
+            let foreseen = |holder: Record| {
+                holders.get(&holder.id).copied().unwrap_or_else(|| holder_by_status(&holder))
+            };
+            let holder = holder.map_or(Holder::Leaves, foreseen);
+            let message = still_taken(target, holder);
+            match holder {
+                Holder::Leaves => self.report(&record, &decision, ActionStatus::Planned, None),
+                Holder::Waits | Holder::IsLate => self.leave_for_next_run(&record, &message),
+                Holder::Stays => {
+                    self.counts(&record.doctype).failed += 1;
+                    let decision = cannot_be_written(&record);
+                    self.report(&record, &decision, ActionStatus::Failed, Some(&message));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is said of a document that cannot be written at all for now.
+pub(super) fn cannot_be_written(record: &Record) -> Decision {
+    Decision::skip(format!("{} cannot be written", record.doctype))
+}
+
+fn holder_by_status(holder: &Record) -> Holder {
+    match holder.status {
+        RecordStatus::Conflict => Holder::Waits,
+        RecordStatus::Skipped | RecordStatus::Synced => Holder::Stays,
+        _ => Holder::IsLate,
+    }
+}
+
+fn holder_by_step(step: &Step) -> Holder {
+    match step {
+        Step::Forget
+        | Step::Send(Write { request: Request::Delete { .. } | Request::Rename { .. }, .. }) => {
+            Holder::Leaves
+        }
+        Step::Record => Holder::Waits,
+        Step::Fail(_) | Step::Wait(_) | Step::Last => Holder::IsLate,
+        Step::Agree | Step::Skip | Step::NameTaken | Step::Send(_) => Holder::Stays,
+    }
+}
+
+/// What a document waits for, and what a person can do about it.
+fn still_taken(place: Side, holder: Holder) -> String {
+    let then = match holder {
+        Holder::Waits => ": settle the conflict about that one, or rename one of the two",
+        Holder::Stays => ", which stays: rename one of them",
+        Holder::Leaves | Holder::IsLate => {
+            ", which is still to be deleted or renamed: the next run looks again"
+        }
+    };
+    format!("its name is still another document's on {place}{then}")
+}
