@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::config::DoctypeConfig;
 use crate::identity::LinkTable;
-use crate::model::{Action, ConflictKind, Direction, Doc, Side};
+use crate::model::{Action, ConflictKind, DOCSTATUS, Direction, Doc, Side};
 use crate::recon::{Decision, Observed, differ_beyond, way};
 use crate::state::{Conflict, LogStatus, Resolution};
 
@@ -19,8 +19,8 @@ use super::apart::is_about_identity;
 use super::close::agreed;
 use super::judge::restrained;
 use super::links::docs_of;
-use super::requests::winner;
-use super::wanted::{Wanted, wanted_version};
+use super::requests::{fields_to_send, winner};
+use super::wanted::{CANCELLED, Wanted, is_last_edit, wanted_version, written_last};
 use super::{ActionStatus, Aside, AsideReason, Doctype, Forms, Operation, Pair, Pass, Step, Write};
 
 /// What a person decided.
@@ -112,14 +112,13 @@ impl Pass<'_> {
         if let Some(reason) = against_docstatus(&pair, &forms, &decision, &wanted) {
             return Ok(Resolved::Refused(reason));
         }
-        if let Some(reason) = against_the_rule(&doctype, &wanted) {
+        if let Some(reason) = against_the_rule(&doctype, &pair, &wanted) {
             return Ok(Resolved::Refused(reason));
         }
+        let look = Look { pair, links, forms, decision };
         match wanted {
-            Wanted::Side(side) => self.take(&doctype, conflict, &pair, forms, &links, side),
-            Wanted::Merged(version) => {
-                self.write_merged(&doctype, conflict, &pair, forms, &links, &version)
-            }
+            Wanted::Side(side) => self.take(&doctype, conflict, look, side),
+            Wanted::Merged(version) => self.write_merged(&doctype, conflict, look, &version),
         }
     }
 
@@ -178,48 +177,44 @@ impl Pass<'_> {
         &mut self,
         doctype: &Doctype,
         conflict: &Conflict,
-        pair: &Pair,
-        forms: Forms,
-        links: &LinkTable,
+        look: Look,
         side: Side,
     ) -> anyhow::Result<Resolved> {
-        let source = pair.doc(side).context("nothing to take")?.clone();
+        let Look { pair, links, forms, .. } = &look;
+        let source = pair.doc(side).context("nothing to take")?;
         let fields = forms.differing();
-        let mut write = self.update_for(doctype, pair, &source, &fields, links, side.opposite())?;
-        write.resolution = Some(winner(side));
-        write.log_as = Action::Resolve;
+        let write = self.update_for(doctype, pair, source, &fields, links, side.opposite())?;
         let reason = format!("a person took {side}'s version");
-        self.send_whole(doctype, conflict, pair, forms, write, &reason)
+        self.send_steps(doctype, conflict, look, write, winner(side), &reason)
     }
 
-    /// A version that neither side has: written to the local site first, then carried to the
-    /// cloud like any edit made there.
+    /// A version that neither side has: written to the one site first, then carried to the
+    /// other like any edit made there. A cancelled document takes nothing any more.
     fn write_merged(
         &mut self,
         doctype: &Doctype,
         conflict: &Conflict,
-        pair: &Pair,
-        forms: Forms,
-        links: &LinkTable,
+        look: Look,
         version: &Doc,
     ) -> anyhow::Result<Resolved> {
-        let ids = |linked: &str, name: &str| links.id(Side::Cloud, linked, name);
+        let Look { pair, links, forms, .. } = &look;
+        let from = written_last(pair);
+        let target = from.opposite();
+        let ids = |linked: &str, name: &str| links.id(from, linked, name);
         let wanted = doctype.shape.sync_form(version, &ids);
-        let for_local = wanted.differing(&forms.now.local);
-        let for_cloud = wanted.differing(&forms.now.cloud);
-        let cloud = pair.doc(Side::Cloud).context("nothing on cloud")?.clone();
-        let mut write = self.update_for(doctype, pair, version, &for_local, links, Side::Local)?;
-        write.carried = cloud.clone();
-        write.log_as = Action::Resolve;
-        write.owed = for_cloud
-            .iter()
-            .map(|field| (field.clone(), cloud.0.get(field).cloned().unwrap_or(Value::Null)))
-            .collect();
-        let reason = "a person put the versions together";
-        match self.send_resolution(doctype, conflict, pair, forms, write, reason)? {
-            Sent::Half => self.carry_back(doctype, conflict),
-            Sent::Done(resolved) => Ok(resolved),
+        let for_target = wanted.differing(&forms.now[target]);
+        let source = pair.doc(from).context("nothing to merge with")?;
+        let mut write = self.update_for(doctype, pair, version, &for_target, links, target)?;
+        let stage = write.carried.docstatus();
+        write.carried = source.clone();
+        write.carried.0.insert(DOCSTATUS.to_owned(), stage.into());
+        if source.docstatus() != CANCELLED {
+            let value = |field: &String| source.0.get(field).cloned().unwrap_or(Value::Null);
+            let for_source = wanted.differing(&forms.now[from]).into_iter();
+            write.owed = for_source.map(|field| (field.clone(), value(&field))).collect();
         }
+        let reason = "a person put the versions together";
+        self.send_steps(doctype, conflict, look, write, Resolution::Merge, reason)
     }
 
     /// Reads the conflict's document again on both sides, and decides about it anew.
@@ -232,45 +227,60 @@ impl Pass<'_> {
         Ok(Look { pair, links, forms, decision })
     }
 
-    /// The second half of [`Pass::write_merged`].
-    fn carry_back(&mut self, doctype: &Doctype, conflict: &Conflict) -> anyhow::Result<Resolved> {
-        let Look { pair, links, forms, decision } = self.look(doctype, conflict)?;
-        if decision.action != Action::Update || decision.conflict.is_some() {
-            self.renew(conflict, pair, forms, decision)?;
-            return Ok(Resolved::Refused("edited while it was being settled".to_owned()));
-        }
-        let target = decision.direction.target().context("an update without a target")?;
-        let source = pair.doc(target.opposite()).context("nothing to carry over")?.clone();
-        let fields = forms.now[target.opposite()].differing(&forms.now[target]);
-        let mut write = self.update_for(doctype, &pair, &source, &fields, &links, target)?;
-        write.resolution = Some(Resolution::Merge);
-        write.log_as = Action::Resolve;
-        let reason = "a person put the versions together";
-        self.send_whole(doctype, conflict, &pair, forms, write, reason)
-    }
-
-    /// Sends the write that settles the conflict.
-    fn send_whole(
+    /// Sends the write that settles the conflict, and what follows on it: the other half of a
+    /// version put together, a submission, a cancellation. Only the last one settles it.
+    fn send_steps(
         &mut self,
         doctype: &Doctype,
         conflict: &Conflict,
-        pair: &Pair,
-        forms: Forms,
-        write: Write,
+        mut look: Look,
+        mut write: Write,
+        resolution: Resolution,
         reason: &str,
     ) -> anyhow::Result<Resolved> {
-        Ok(match self.send_resolution(doctype, conflict, pair, forms, write, reason)? {
-            Sent::Done(resolved) => resolved,
-            Sent::Half => Resolved::Refused("only half of it was written; look again".to_owned()),
-        })
+        for step in 0..STEPS {
+            let shown = (step == 0).then_some(conflict.kind);
+            write.resolution = (!write.is_half()).then_some(resolution);
+            let Look { pair, forms, .. } = look;
+            match self.send_resolution(doctype, conflict, shown, pair, forms, write, reason)? {
+                Sent::Done(resolved) => return Ok(resolved),
+                Sent::Half => {}
+            }
+            look = self.look(doctype, conflict)?;
+            write = match self.next_step(doctype, &look)? {
+                Some(next) => next,
+                None => {
+                    self.renew(conflict, look.pair, look.forms, look.decision)?;
+                    return Ok(Resolved::Refused("edited while it was being settled".to_owned()));
+                }
+            };
+        }
+        Ok(Resolved::Refused("only half of it was written; look again".to_owned()))
     }
 
-    /// Sends the write under journal and lock.
+    /// What is to follow on one half of a settlement, where nobody has edited since.
+    fn next_step(&self, doctype: &Doctype, look: &Look) -> anyhow::Result<Option<Write>> {
+        let Look { pair, links, forms, decision } = look;
+        let Some(target) = decision.direction.target() else { return Ok(None) };
+        let fields = match decision.action {
+            _ if decision.conflict.is_some() => return Ok(None),
+            Action::Update => forms.now.cloud.differing(&forms.now.local),
+            Action::Submit | Action::Cancel => fields_to_send(forms, decision, target),
+            _ => return Ok(None),
+        };
+        let source = pair.doc(target.opposite()).context("nothing to carry over")?;
+        self.update_for(doctype, pair, source, &fields, links, target).map(Some)
+    }
+
+    /// Sends the write under journal and lock. `shown` is the conflict whose versions are
+    /// recorded with it: what the person saw, not what a first half has written.
+    #[allow(clippy::too_many_arguments, reason = "a write, and all that is stored with it")]
     fn send_resolution(
         &mut self,
         doctype: &Doctype,
         conflict: &Conflict,
-        pair: &Pair,
+        shown: Option<ConflictKind>,
+        pair: Pair,
         forms: Forms,
         write: Write,
         reason: &str,
@@ -278,18 +288,16 @@ impl Pass<'_> {
         if let Some(reason) = unsent_links(&write) {
             return Ok(Sent::Done(Resolved::Refused(reason)));
         }
-        let is_half = !write.owed.is_empty();
-        // The second half shows what the first has written: what the person saw is recorded.
-        let is_second_half = write.resolution == Some(Resolution::Merge);
         let decision = Decision {
-            action: if is_half { Action::Resolve } else { Action::Update },
+            action: if write.is_half() { Action::Resolve } else { Action::Update },
             direction: Direction::to(write.side),
-            conflict: (!is_second_half).then_some(conflict.kind),
+            conflict: shown,
             skipped: false,
             reason: reason.to_owned(),
         };
+        let write = Write { log_as: Action::Resolve, ..write };
         let step = Step::Send(write.clone());
-        let operation = Operation { pair: pair.clone(), forms, decision, step };
+        let operation = Operation { pair, forms, decision, step };
         self.send_decided(doctype, conflict, operation, write)
     }
 
@@ -302,7 +310,7 @@ impl Pass<'_> {
         write: Write,
     ) -> anyhow::Result<Sent> {
         let pair = operation.pair.clone();
-        let is_half = !write.owed.is_empty();
+        let is_half = write.is_half();
         let aside = self.write(doctype, vec![(operation, write)])?;
         if let Some(message) = aside.iter().find_map(held_by) {
             return Ok(Sent::Done(Resolved::Failed(message)));
@@ -372,6 +380,9 @@ pub(super) fn unsent_links(write: &Write) -> Option<String> {
     Some(format!("links to {} {}, which is not synced yet", link.doctype, link.name))
 }
 
+/// How many requests a settlement takes at the most: a draft is edited, submitted, cancelled.
+const STEPS: usize = 3;
+
 /// Why this version cannot settle the conflict at all.
 fn cannot(pair: &Pair, decision: &Decision) -> Option<String> {
     for (side, now) in pair.now.iter() {
@@ -433,7 +444,7 @@ fn against_docstatus(
              its version, or cancel there and amend",
             side.opposite()
         )),
-        Wanted::Merged(_) if stage(Side::Cloud) != stage(Side::Local) => {
+        Wanted::Merged(_) if stage(Side::Cloud) != stage(Side::Local) && !is_last_edit(pair) => {
             Some("one side is further on than the other: take one version as a whole".to_owned())
         }
         _ => None,
@@ -441,11 +452,11 @@ fn against_docstatus(
 }
 
 /// Why a one-way rule forbids what was chosen.
-fn against_the_rule(doctype: &Doctype, wanted: &Wanted) -> Option<String> {
+fn against_the_rule(doctype: &Doctype, pair: &Pair, wanted: &Wanted) -> Option<String> {
     let target = doctype.config.direction.target()?;
     let writes_elsewhere = match wanted {
         Wanted::Side(side) => side.opposite() != target,
-        Wanted::Merged(_) => true,
+        Wanted::Merged(_) => !is_last_edit(pair) || written_last(pair) == target,
     };
     writes_elsewhere
         .then(|| format!("by its rule {} is carried to {target} only", doctype.config.doctype))

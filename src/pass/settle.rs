@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::config::DoctypeConfig;
 use crate::identity::row_creations;
-use crate::model::{Action, Doc, Side, Sides};
+use crate::model::{Action, DOCSTATUS, Doc, Side, Sides};
 use crate::recon::{Decision, Fate};
 use crate::site::{Site, SiteError, bulk};
 use crate::state::{Intent, Unlisted};
@@ -164,11 +164,10 @@ impl Pass<'_> {
             return now;
         }
         let mut left = now;
-        let docstatus = "docstatus".to_owned();
-        for field in doctype.shape.columns.keys().chain([&docstatus]) {
+        for field in doctype.shape.columns.keys().map(String::as_str).chain([DOCSTATUS]) {
             let before = || intent.target.as_ref()?.0.get(field);
             match intent.sent.0.get(field).or_else(before) {
-                Some(value) => drop(left.0.insert(field.clone(), value.clone())),
+                Some(value) => drop(left.0.insert(field.to_owned(), value.clone())),
                 None => drop(left.0.remove(field)),
             }
         }
@@ -280,12 +279,14 @@ fn read_one(
 }
 
 fn done(doctype: &Doctype, intent: Intent, answer: Doc) -> Done {
-    // Of one half of a settlement, the fields left out are owed to the source.
+    // Of one half of a settlement, the fields left out are owed to the source; a submission or
+    // a cancellation follows from there.
     let is_half = intent.action == Action::Resolve;
     let left_out = |field: &String| {
         (field.clone(), intent.source.0.get(field).cloned().unwrap_or(Value::Null))
     };
-    let owed = if is_half { intent.omitted.iter().map(left_out).collect() } else { Map::new() };
+    let fields = intent.omitted.iter().filter(|field| is_half && *field != DOCSTATUS);
+    let owed: Map<String, Value> = fields.map(left_out).collect();
     Done {
         record: intent.record,
         intent: intent.id,

@@ -6,16 +6,34 @@
 use serde_json::Value;
 
 use crate::identity::LinkTable;
-use crate::model::{Doc, Role, Side, Translation};
+use crate::model::{DOCSTATUS, Doc, Role, Side, Translation};
 use crate::recon::check_entered;
 
 use super::{Choice, Doctype, Forms, Pair};
 
+/// The docstatus of a document that nothing can be written to any more.
+pub(super) const CANCELLED: i64 = 2;
+
 /// A version that a conflict is to end with.
 pub(super) enum Wanted {
     Side(Side),
-    /// In the cloud's names.
+    /// In the names of the side that is written last.
     Merged(Doc),
+}
+
+/// The side to which a version put together goes last, from the other one: the cloud, or the
+/// one that has cancelled the document and takes nothing.
+pub(super) fn written_last(pair: &Pair) -> Side {
+    let is_cancelled = |side| pair.doc(side).is_some_and(|doc| doc.docstatus() == CANCELLED);
+    if is_cancelled(Side::Local) && !is_cancelled(Side::Cloud) { Side::Local } else { Side::Cloud }
+}
+
+/// Whether a version put together is the last one that a submitted document takes, before it
+/// is cancelled like the other side's.
+pub(super) fn is_last_edit(pair: &Pair) -> bool {
+    let stage = |side| pair.doc(side).map(Doc::docstatus);
+    let last = written_last(pair);
+    (stage(last.opposite()), stage(last)) == (Some(1), Some(CANCELLED))
 }
 
 /// Which version the choice asks for.
@@ -34,26 +52,28 @@ pub(super) fn wanted_version(
         }
         Choice::Fields { sides, values, rest } => (sides, values, rest),
     };
-    let (Some(cloud), Some(local)) = (pair.doc(Side::Cloud), pair.doc(Side::Local)) else {
+    let from = written_last(pair);
+    let other = from.opposite();
+    let (Some(source), Some(target)) = (pair.doc(from), pair.doc(other)) else {
         return Err("one side has no document".to_owned());
     };
     let differing = forms.now.cloud.differing(&forms.now.local);
     check_fields(doctype, sides.keys().chain(values.keys()))?;
     check_entered(&doctype.shape, values)?;
-    let mut version = cloud.clone();
-    for field in &differing {
+    let mut version = source.clone();
+    for field in differing.iter().filter(|field| *field != DOCSTATUS) {
         match sides.get(field).or(rest.as_ref()) {
             _ if values.contains_key(field) => {}
-            Some(Side::Cloud) => {}
-            Some(Side::Local) => {
-                let value = in_cloud_names(doctype, links, field, local)?;
+            Some(side) if *side == from => {}
+            Some(_) => {
+                let value = in_names_of(from, doctype, links, field, target)?;
                 version.0.insert(field.clone(), value);
             }
             None => return Err(format!("nothing was chosen for {field}")),
         }
     }
     version.0.extend(values.clone());
-    let ids = |linked: &str, name: &str| links.id(Side::Cloud, linked, name);
+    let ids = |linked: &str, name: &str| links.id(from, linked, name);
     let wanted = doctype.shape.sync_form(&version, &ids);
     Ok(if wanted == forms.now.cloud {
         Wanted::Side(Side::Cloud)
@@ -81,25 +101,27 @@ fn check_fields<'f>(
     Ok(())
 }
 
-/// A field of the local document as the cloud would have it: links under their names there.
-fn in_cloud_names(
+/// A field of the other side's document as this one would have it: links under their names
+/// there.
+fn in_names_of(
+    side: Side,
     doctype: &Doctype,
     links: &LinkTable,
     field: &str,
-    local: &Doc,
+    other: &Doc,
 ) -> Result<Value, String> {
-    let translate = |linked: &str, name: &str| links.translate(Side::Local, linked, name);
+    let translate = |linked: &str, name: &str| links.translate(side.opposite(), linked, name);
     let known = |_: &str| crate::recon::RowNames::new();
     let body = crate::recon::update_body(
         &doctype.shape,
         &[field.to_owned()],
-        local,
+        other,
         &Doc::default(),
         &known,
         &translate,
     );
     if let Some(link) = body.open.first() {
-        return Err(match links.translate(Side::Local, &link.doctype, &link.name) {
+        return Err(match translate(&link.doctype, &link.name) {
             Translation::Unmapped(reason) => reason,
             _ => format!("links to {} {}, which is not synced yet", link.doctype, link.name),
         });

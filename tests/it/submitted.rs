@@ -2,6 +2,7 @@
 //! taken back by a rule, and what no update can carry waits for a person.
 
 mod chains;
+mod edited_then_cancelled;
 mod erpnext;
 mod faults;
 mod people;
