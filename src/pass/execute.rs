@@ -138,6 +138,10 @@ impl Pass<'_> {
         let unknown = pair.now.iter().filter(|(_, now)| matches!(now, Observed::Unknown(_)));
         let unknown: Vec<(i64, Side)> = unknown.map(|(side, _)| (record.id, side)).collect();
         self.state.clear_seen(&unknown, now)?;
+        // What is left alone is nothing that waits for a person any more.
+        if unknown.is_empty() {
+            self.state.supersede_conflict(record.id, now)?;
+        }
         self.report(record, decision, ActionStatus::Skipped, None);
         Ok(())
     }
@@ -193,7 +197,7 @@ impl Pass<'_> {
             let message = match aside.reason {
                 AsideReason::Waits(link) => self.waiting_for(&link, target, place)?,
                 AsideReason::Taken(message) => format!("{place}: {message}"),
-                AsideReason::Held(message) => message,
+                AsideReason::Held(message) => self.held_by_a_merge(&record, message),
                 AsideReason::NameTaken => {
                     let message = format!("its name is still another document's on {place}");
                     if self.is_name_to_be_free(&record, target, &stuck)? {

@@ -23,11 +23,13 @@ mod judge;
 mod links;
 mod lost;
 mod meet;
+mod merges;
 mod metadata;
 mod named;
 mod options;
 mod plan;
 mod preview;
+mod refusals;
 mod renames;
 mod requests;
 mod reread;
@@ -51,6 +53,7 @@ pub use doctype::{Doctype, Unsyncable, render_one_sided};
 use options::at;
 pub use options::{Options, Scope, Stop, Surroundings, Watcher, is_about_the_doctype};
 pub use preview::Preview;
+pub use refusals::Refusal;
 pub use resolve::{Choice, Resolved};
 pub use scan::Ambiguous;
 pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Guard, Summary, Told};
@@ -108,6 +111,8 @@ pub struct Pass<'a> {
     to_delete: BTreeSet<Candidate>,
     /// Documents of doctypes that the run has left behind, which link to what is gone.
     referrers: BTreeMap<String, BTreeSet<Candidate>>,
+    /// Documents that were merged into others on one side, to which submitted ones link.
+    merges: merges::Merges,
     /// How often a site refused to rename a document, and with what words.
     not_renamed: BTreeMap<Candidate, (u32, String)>,
     summary: Summary,
@@ -156,6 +161,7 @@ impl<'a> Pass<'a> {
             deletes_left: BTreeMap::new(),
             to_delete: BTreeSet::new(),
             referrers: BTreeMap::new(),
+            merges: merges::Merges::new(),
             not_renamed: BTreeMap::new(),
             summary: Summary::default(),
         })

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::identity::{LinkTable, Naming};
 use crate::model::side_effects::follow;
-use crate::model::{Action, DOCSTATUS, Doc, OpenLink, Side, Sides};
+use crate::model::{Action, DOCSTATUS, Doc, OpenLink, Side, Sides, Submitted};
 use crate::recon::{
     Body, Decision, RowNames, before_cancelling, changed_fields, create_body, submit_body,
     update_body, way,
@@ -104,6 +104,27 @@ impl Pass<'_> {
         Ok(waits.filter(|bases| bases[target].content.docstatus() != 2).map(|_| OpenLink {
             doctype: doctype.config.doctype.clone(),
             name: source.text(AMENDED_FROM).unwrap_or_default().to_owned(),
+        }))
+    }
+
+    /// An amendment is left alone with its original: the other side has not cancelled that, and
+    /// refuses the amendment until then.
+    pub(super) fn beside_its_original(
+        &self,
+        doctype: &Doctype,
+        pair: &Pair,
+        decision: Decision,
+    ) -> anyhow::Result<Decision> {
+        let target = decision.direction.target().filter(|_| decision.action == Action::Create);
+        let Some(target) = target.filter(|_| doctype.config.submitted == Submitted::Skip) else {
+            return Ok(decision);
+        };
+        let original = self.uncancelled_original(doctype, pair, target)?;
+        Ok(original.map_or(decision, |original| {
+            Decision::skip(format!(
+                "amends {}, and submitted documents are left alone by the rule",
+                original.name
+            ))
         }))
     }
 

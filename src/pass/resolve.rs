@@ -12,16 +12,20 @@ use serde_json::{Map, Value};
 use crate::config::DoctypeConfig;
 use crate::identity::LinkTable;
 use crate::model::{Action, ConflictKind, DOCSTATUS, Direction, Doc, Side};
-use crate::recon::{Decision, Observed, differ_beyond, way};
-use crate::state::{Conflict, LogStatus, Resolution};
+use crate::recon::{Decision, Observed};
+use crate::state::{Conflict, LogStatus, RecordStatus, Resolution};
 
 use super::apart::is_about_identity;
 use super::close::agreed;
-use super::judge::restrained;
 use super::links::docs_of;
+use super::refusals::{
+    against_docstatus, against_the_rule, changed_side, leaves_both, unsent_links,
+};
 use super::requests::{fields_to_send, winner};
-use super::wanted::{CANCELLED, Wanted, is_last_edit, wanted_version, written_last};
-use super::{ActionStatus, Aside, AsideReason, Doctype, Forms, Operation, Pair, Pass, Step, Write};
+use super::wanted::{CANCELLED, Wanted, wanted_version, written_last};
+use super::{
+    ActionStatus, Aside, AsideReason, Doctype, Forms, Operation, Pair, Pass, Refusal, Step, Write,
+};
 
 /// What a person decided.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,8 +53,8 @@ pub enum Resolved {
     Settled,
     /// It had settled itself.
     Superseded,
-    /// Not settled, for this reason. Nothing was written.
-    Refused(String),
+    /// Not settled. Nothing was written.
+    Refused(Refusal),
     /// A write failed, for this reason.
     Failed(String),
 }
@@ -71,11 +75,9 @@ impl Pass<'_> {
         self.counts(&config.doctype);
         self.settle(&config)?;
         if self.state.conflict(conflict.id)?.is_some_and(|now| now.resolution.is_some()) {
-            return Ok(Resolved::Refused(
-                "an earlier request about it came to nothing, and it is looked at anew: sync, then \
-                 look again"
-                    .to_owned(),
-            ));
+            let reason = "an earlier request about it came to nothing, and it is looked at anew";
+            let hint = "erpsync sync-all, then erpsync conflicts";
+            return Ok(Resolved::Refused(Refusal::new(reason, hint)));
         }
         let doctype = self.load_doctype(config)?;
         self.named.entry(conflict.doctype.clone()).or_default().push(conflict.record);
@@ -92,28 +94,28 @@ impl Pass<'_> {
         if is_gone && is_against_deletion && !decision.skipped {
             return self.resolve_gone(&doctype, conflict, &pair, forms, &links, choice);
         }
-        if let Some(reason) = cannot(&pair, &decision) {
-            return Ok(Resolved::Refused(reason));
+        if let Some(refusal) = self.cannot(conflict, &pair, &decision)? {
+            return Ok(Resolved::Refused(refusal));
         }
         if decision.conflict.is_none() {
             return self.moot(&doctype, &pair, &forms, &decision);
         }
         if let Some(side) = changed_side(&doctype, conflict, &pair) {
             self.refresh(pair, forms, decision)?;
-            return Ok(Resolved::Refused(format!(
-                "{side}'s document is no longer what the conflict shows; it is shown as it is now, \
-                 nothing was written"
-            )));
+            return Ok(Resolved::Refused(Refusal::changed(conflict, side)));
         }
         let wanted = match wanted_version(&doctype, &pair, &forms, &links, choice) {
-            Err(reason) => return Ok(Resolved::Refused(reason)),
+            Err(refusal) => return Ok(Resolved::Refused(refusal)),
             Ok(wanted) => wanted,
         };
-        if let Some(reason) = against_docstatus(&pair, &forms, &decision, &wanted) {
-            return Ok(Resolved::Refused(reason));
+        if let Some(refusal) = against_docstatus(&pair, &forms, &decision, &wanted) {
+            return Ok(Resolved::Refused(refusal));
         }
-        if let Some(reason) = against_the_rule(&doctype, &pair, &wanted) {
-            return Ok(Resolved::Refused(reason));
+        if let Some(side) = leaves_both(&doctype, &pair, &wanted) {
+            return self.leave_both(&doctype, &pair, &forms, side);
+        }
+        if let Some(refusal) = against_the_rule(&doctype, &pair, &wanted) {
+            return Ok(Resolved::Refused(refusal));
         }
         let look = Look { pair, links, forms, decision };
         match wanted {
@@ -132,10 +134,10 @@ impl Pass<'_> {
         decision: &Decision,
     ) -> anyhow::Result<Resolved> {
         if !is_moot(decision) {
-            return Ok(Resolved::Refused(format!(
+            return Ok(Resolved::Refused(Refusal::by_the_next_sync(format!(
                 "there is no conflict any more: {}; the next sync carries it over",
                 decision.reason
-            )));
+            ))));
         }
         let now = self.now();
         let mut closing = agreed(doctype, pair, forms).context("nothing to agree on")?;
@@ -143,6 +145,28 @@ impl Pass<'_> {
         self.state.close(&[closing], now)?;
         self.report(&pair.record, decision, ActionStatus::Success, None);
         Ok(Resolved::Superseded)
+    }
+
+    /// By a one-way rule nothing is written to the one side, and nothing can be to the other,
+    /// which is further on: both stand as they are, until one of them changes again.
+    fn leave_both(
+        &mut self,
+        doctype: &Doctype,
+        pair: &Pair,
+        forms: &Forms,
+        side: Side,
+    ) -> anyhow::Result<Resolved> {
+        let now = self.now();
+        let reason = format!("a person left both as they are: {side} is further on");
+        let decision = Decision { action: Action::Resolve, ..Decision::skip(reason) };
+        let mut closing = agreed(doctype, pair, forms).context("nothing to leave")?;
+        closing.status = RecordStatus::Skipped;
+        closing.reason = Some(decision.reason.clone());
+        closing.resolution = Some(winner(side));
+        closing.log = Some(self.entry(&decision, LogStatus::Success, None));
+        self.state.close(&[closing], now)?;
+        self.report(&pair.record, &decision, ActionStatus::Skipped, None);
+        Ok(Resolved::Settled)
     }
 
     /// A new conflict in place of one that has been settled by half: both versions that the
@@ -251,11 +275,11 @@ impl Pass<'_> {
                 Some(next) => next,
                 None => {
                     self.renew(conflict, look.pair, look.forms, look.decision)?;
-                    return Ok(Resolved::Refused("edited while it was being settled".to_owned()));
+                    return Ok(Resolved::Refused(edited_meanwhile(conflict)));
                 }
             };
         }
-        Ok(Resolved::Refused("only half of it was written; look again".to_owned()))
+        Ok(Resolved::Refused(Refusal::by_the_next_sync("only half of it was written")))
     }
 
     /// What is to follow on one half of a settlement, where nobody has edited since.
@@ -285,8 +309,8 @@ impl Pass<'_> {
         write: Write,
         reason: &str,
     ) -> anyhow::Result<Sent> {
-        if let Some(reason) = unsent_links(&write) {
-            return Ok(Sent::Done(Resolved::Refused(reason)));
+        if let Some(refusal) = unsent_links(&write) {
+            return Ok(Sent::Done(Resolved::Refused(refusal)));
         }
         let decision = Decision {
             action: if write.is_half() { Action::Resolve } else { Action::Update },
@@ -322,10 +346,7 @@ impl Pass<'_> {
         Ok(match self.failure_of(&pair) {
             Some(message) => Sent::Done(Resolved::Failed(message)),
             None if is_half && aside.is_empty() => Sent::Half,
-            None => {
-                let reason = "edited while it was being settled; look again";
-                Sent::Done(Resolved::Refused(reason.to_owned()))
-            }
+            None => Sent::Done(Resolved::Refused(edited_meanwhile(conflict))),
         })
     }
 
@@ -341,6 +362,11 @@ impl Pass<'_> {
             None => message.clone(),
         })
     }
+}
+
+/// Somebody wrote between our look and our request.
+fn edited_meanwhile(conflict: &Conflict) -> Refusal {
+    Refusal::look_again(conflict, "edited while it was being settled")
 }
 
 /// Whether nothing is left to be settled.
@@ -371,93 +397,5 @@ pub(super) enum Sent {
     Done(Resolved),
 }
 
-/// Links that keep a write from being sent.
-pub(super) fn unsent_links(write: &Write) -> Option<String> {
-    if !write.body.unmapped.is_empty() {
-        return Some(write.body.unmapped.join("; "));
-    }
-    let link = write.body.open.first()?;
-    Some(format!("links to {} {}, which is not synced yet", link.doctype, link.name))
-}
-
 /// How many requests a settlement takes at the most: a draft is edited, submitted, cancelled.
 const STEPS: usize = 3;
-
-/// Why this version cannot settle the conflict at all.
-fn cannot(pair: &Pair, decision: &Decision) -> Option<String> {
-    for (side, now) in pair.now.iter() {
-        match now {
-            Observed::Present(_) => {}
-            Observed::Unknown(reason) => return Some(format!("{side}: {reason}")),
-            Observed::Absent => return Some(format!("{side} does not have the document any more")),
-        }
-    }
-    if decision.conflict == Some(ConflictKind::Collision) {
-        return Some("these are two documents of one name by now; look again".to_owned());
-    }
-    let restrained = restrained(pair, decision.clone());
-    (restrained.skipped).then_some(restrained.reason)
-}
-
-/// The side whose document is no longer what the conflict shows.
-fn changed_side(doctype: &Doctype, conflict: &Conflict, pair: &Pair) -> Option<Side> {
-    Side::BOTH.into_iter().find(|side| !is_as_shown(doctype, conflict, pair, *side))
-}
-
-/// Whether a side's document is what the conflict shows.
-pub(super) fn is_as_shown(doctype: &Doctype, conflict: &Conflict, pair: &Pair, side: Side) -> bool {
-    let shown = conflict.data[side].as_object().map(|doc| Doc(doc.clone()));
-    let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
-    match (shown, pair.doc(side)) {
-        (Some(shown), Some(now)) => {
-            form(&shown) == form(now)
-                && shown.creation() == now.creation()
-                && shown.docstatus() == now.docstatus()
-        }
-        _ => false,
-    }
-}
-
-/// Why a submitted or cancelled document cannot take what was chosen.
-fn against_docstatus(
-    pair: &Pair,
-    forms: &Forms,
-    decision: &Decision,
-    wanted: &Wanted,
-) -> Option<String> {
-    let stage = |side| pair.doc(side).map_or(0, Doc::docstatus);
-    if decision.conflict == Some(ConflictKind::CannotMirror) {
-        return Some(decision.reason.clone());
-    }
-    let are_submitted = Side::BOTH.into_iter().all(|side| stage(side) == 1);
-    let whole = forms.whole.as_ref().filter(|_| are_submitted && pair.record.bases.is_none());
-    if whole.is_some_and(|whole| differ_beyond(whole.now.as_ref(), forms.now.as_ref())) {
-        return Some(
-            "both are submitted and differ where no update reaches: make them alike by hand, or \
-             cancel one and amend it"
-                .to_owned(),
-        );
-    }
-    match wanted {
-        Wanted::Side(side) if way(stage(side.opposite()), stage(*side)).is_none() => Some(format!(
-            "{} is further on than {side}: no document goes back from submitted or cancelled; take \
-             its version, or cancel there and amend",
-            side.opposite()
-        )),
-        Wanted::Merged(_) if stage(Side::Cloud) != stage(Side::Local) && !is_last_edit(pair) => {
-            Some("one side is further on than the other: take one version as a whole".to_owned())
-        }
-        _ => None,
-    }
-}
-
-/// Why a one-way rule forbids what was chosen.
-fn against_the_rule(doctype: &Doctype, pair: &Pair, wanted: &Wanted) -> Option<String> {
-    let target = doctype.config.direction.target()?;
-    let writes_elsewhere = match wanted {
-        Wanted::Side(side) => side.opposite() != target,
-        Wanted::Merged(_) => !is_last_edit(pair) || written_last(pair) == target,
-    };
-    writes_elsewhere
-        .then(|| format!("by its rule {} is carried to {target} only", doctype.config.doctype))
-}

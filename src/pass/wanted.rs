@@ -9,7 +9,7 @@ use crate::identity::LinkTable;
 use crate::model::{DOCSTATUS, Doc, Role, Side, Translation};
 use crate::recon::check_entered;
 
-use super::{Choice, Doctype, Forms, Pair};
+use super::{Choice, Doctype, Forms, Pair, Refusal};
 
 /// The docstatus of a document that nothing can be written to any more.
 pub(super) const CANCELLED: i64 = 2;
@@ -43,23 +43,25 @@ pub(super) fn wanted_version(
     forms: &Forms,
     links: &LinkTable,
     choice: &Choice,
-) -> Result<Wanted, String> {
+) -> Result<Wanted, Refusal> {
     let (sides, values, rest) = match choice {
         Choice::Take(side) => return Ok(Wanted::Side(*side)),
         Choice::Both => {
-            let reason = "these are two versions of one document: take cloud or local";
-            return Err(reason.to_owned());
+            let reason = "these are two versions of one document";
+            return Err(Refusal::new(reason, "--take cloud or --take local"));
         }
         Choice::Fields { sides, values, rest } => (sides, values, rest),
     };
     let from = written_last(pair);
     let other = from.opposite();
     let (Some(source), Some(target)) = (pair.doc(from), pair.doc(other)) else {
-        return Err("one side has no document".to_owned());
+        let hint = "--take cloud or --take local: one side's version whole";
+        return Err(Refusal::new("one side has no document", hint));
     };
     let differing = forms.now.cloud.differing(&forms.now.local);
     check_fields(doctype, sides.keys().chain(values.keys()))?;
-    check_entered(&doctype.shape, values)?;
+    check_entered(&doctype.shape, values)
+        .map_err(|reason| Refusal::new(reason, "mend the file named by --with"))?;
     let mut version = source.clone();
     for field in differing.iter().filter(|field| *field != DOCSTATUS) {
         match sides.get(field).or(rest.as_ref()) {
@@ -69,7 +71,11 @@ pub(super) fn wanted_version(
                 let value = in_names_of(from, doctype, links, field, target)?;
                 version.0.insert(field.clone(), value);
             }
-            None => return Err(format!("nothing was chosen for {field}")),
+            None => {
+                let hint =
+                    format!("--field {field}=SIDE, or --take SIDE for all that is not named");
+                return Err(Refusal::new(format!("nothing was chosen for {field}"), hint));
+            }
         }
     }
     version.0.extend(values.clone());
@@ -88,13 +94,14 @@ pub(super) fn wanted_version(
 fn check_fields<'f>(
     doctype: &Doctype,
     fields: impl Iterator<Item = &'f String>,
-) -> Result<(), String> {
+) -> Result<(), Refusal> {
     for field in fields {
         let column = doctype.shape.columns.get(field);
         if column.is_none_or(|column| column.role != Role::Content) {
-            return Err(format!(
-                "{field} is no field of {} that is synced",
-                doctype.config.doctype
+            let name = &doctype.config.doctype;
+            return Err(Refusal::new(
+                format!("{field} is no field of {name} that is synced"),
+                "erpsync conflicts show lists the fields that differ",
             ));
         }
     }
@@ -109,7 +116,7 @@ fn in_names_of(
     links: &LinkTable,
     field: &str,
     other: &Doc,
-) -> Result<Value, String> {
+) -> Result<Value, Refusal> {
     let translate = |linked: &str, name: &str| links.translate(side.opposite(), linked, name);
     let known = |_: &str| crate::recon::RowNames::new();
     let body = crate::recon::update_body(
@@ -121,13 +128,15 @@ fn in_names_of(
         &translate,
     );
     if let Some(link) = body.open.first() {
-        return Err(match translate(&link.doctype, &link.name) {
+        let reason = match translate(&link.doctype, &link.name) {
             Translation::Unmapped(reason) => reason,
             _ => format!("links to {} {}, which is not synced yet", link.doctype, link.name),
-        });
+        };
+        return Err(Refusal::new(reason, format!("erpsync sync-doctype \"{}\"", link.doctype)));
     }
     if !body.unmapped.is_empty() {
-        return Err(body.unmapped.join("; "));
+        let hint = "do as it says, or choose the other side's value";
+        return Err(Refusal::new(body.unmapped.join("; "), hint));
     }
     Ok(body.fields.get(field).cloned().unwrap_or(Value::Null))
 }

@@ -93,7 +93,7 @@ fn both_there(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<De
             Some(Decision::new(action, Direction::None, "cancelled on both sides"))
         }
         (SUBMITTED, SUBMITTED) => {
-            out_of_reach(&changes, versions, is_first).or_else(|| caught_up(situation, versions))
+            out_of_reach(situation, &changes, versions).or_else(|| caught_up(situation, versions))
         }
         (cloud, local) if cloud == local => None,
         _ if is_first => Some(Decision::recorded(
@@ -109,23 +109,31 @@ fn both_there(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<De
 
 /// What differs between two submitted documents and can be edited in neither.
 fn out_of_reach(
+    situation: &Situation<'_>,
     changes: &Sides<BTreeSet<Place>>,
     versions: Sides<&Version>,
-    is_first: bool,
 ) -> Option<Decision> {
     let closed = closed_places(versions);
-    let changed: Vec<String> = changes
+    let closed: Sides<Vec<&Place>> = Sides::from_fn(|side| {
+        changes[side].iter().filter(|place| is_closed(&closed, place)).collect()
+    });
+    let changed: Vec<String> = closed
         .iter()
-        .map(|(side, places)| {
-            (side, places.iter().filter(|place| is_closed(&closed, place)).collect::<Vec<_>>())
-        })
         .filter(|(_, places)| !places.is_empty())
-        .map(|(side, places)| format!("{side} changed {}", shortened(&places)))
+        .map(|(side, places)| format!("{side} changed {}", shortened(places)))
         .collect();
     if changed.is_empty() {
         return None;
     }
-    if is_first {
+    if let (Some(target), Some(base)) = (situation.rules.direction.target(), situation.base) {
+        let source = target.opposite();
+        if closed[source].is_empty() && base[source].docstatus() == SUBMITTED {
+            // The target's own change is left alone; what the source changed goes over.
+            let reason = format!("{}, and {target} is never carried over", changed.join("; "));
+            return changes[source].is_empty().then(|| Decision::skip(reason));
+        }
+    }
+    if situation.base.is_none() {
         let reason = "first meeting, submitted on both sides, different where no update reaches";
         return Some(Decision::recorded(ConflictKind::FirstMeeting, reason));
     }

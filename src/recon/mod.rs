@@ -16,7 +16,7 @@ mod rename;
 mod rows;
 
 pub use absence::{Asked, Fate, Lookalike, Single, fate};
-pub use changes::{agree, differ_beyond, field_of, unshared};
+pub use changes::{agree, differ_beyond, field_of, replaced, unshared};
 pub use clock::{Moment, Newest, SiteClock, Skew, earliest_stamp, newest};
 pub use decide::{Change, Decision, Observed, Rules, Situation, Version, classify, decide};
 pub use differences::{
