@@ -180,12 +180,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 
 /// A command line that makes no sense, although each of its words does.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UsageError(String);
+#[error("{message}")]
+pub struct UsageError {
+    message: String,
+    hint: Option<String>,
+}
 
 impl UsageError {
     fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self { message: message.into(), hint: None }
+    }
+
+    fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
     }
 }
 
@@ -240,7 +247,10 @@ fn tell(report: &Report, error: &anyhow::Error) {
     let hint = match (error.downcast_ref::<StateError>(), error.downcast_ref::<Stop>()) {
         (Some(state), _) => state.hint().map(str::to_owned),
         (_, Some(Stop::Site { side, error })) => Some(error.kind.hint(*side)),
-        _ => error.downcast_ref::<Ambiguous>().map(Ambiguous::hint),
+        _ => error
+            .downcast_ref::<Ambiguous>()
+            .map(Ambiguous::hint)
+            .or_else(|| error.downcast_ref::<UsageError>().and_then(|usage| usage.hint.clone())),
     };
     if let Some(hint) = hint {
         report.hint(&hint);

@@ -17,8 +17,10 @@ use super::session::{load_config, open_state};
 use super::sync::SyncOptions;
 use super::{Exit, Global, UsageError};
 use crate::config::Config;
-use crate::model::Side;
-use crate::pass::{Choice, Resolved, Stop, Summary, is_about_identity, is_about_the_doctype};
+use crate::model::{DOCSTATUS, Side};
+use crate::pass::{
+    Choice, Refusal, Resolved, Stop, Summary, is_about_identity, is_about_the_doctype,
+};
 use crate::report::dialogue::{self, Answer};
 use crate::report::{Report, escape, render_summary};
 use crate::state::{Conflict, ConflictFilter, State};
@@ -84,6 +86,7 @@ pub(super) fn cmd_resolve(
         return Err(UsageError::new(
             "say which version is kept: --take cloud, --take local, --field or --with",
         )
+        .with_hint("erpsync conflicts show ID compares the two; on a terminal you are asked")
         .into());
     }
     let conflicts = chosen(&open_state(&config)?, args)?;
@@ -97,7 +100,7 @@ pub(super) fn cmd_resolve(
                 outcomes.push((conflict, resolved));
             }
             Ok(None) => {
-                outcomes.push((conflict, Resolved::Refused("left open".to_owned())));
+                outcomes.push((conflict, Resolved::Refused(left_by_choice(conflict, "left open"))));
                 break;
             }
             Err(error) => {
@@ -151,7 +154,11 @@ fn next(
         Wish::Choice(choice.clone())
     } else {
         let rendered = rendered(&run.state, conflict, report.page)?;
-        let ask = if is_about_identity(conflict.kind) { ask_both } else { ask };
+        let ask = match conflict.kind {
+            kind if is_about_identity(kind) => ask_both,
+            _ if is_taken_whole(conflict) => ask_whole,
+            _ => ask,
+        };
         ask(conflict, &rendered, &|| run.is_interrupted())?
     };
     if run.is_interrupted() {
@@ -159,7 +166,7 @@ fn next(
     }
     match wish {
         Wish::Quit => Ok(None),
-        Wish::Skip => Ok(Some(Resolved::Refused("skipped".to_owned()))),
+        Wish::Skip => Ok(Some(Resolved::Refused(left_by_choice(conflict, "skipped")))),
         Wish::Choice(choice) => settle(run, config, conflict, &choice).map(Some),
     }
 }
@@ -168,7 +175,9 @@ fn next(
 fn choice_of(args: &ResolveArgs) -> anyhow::Result<Option<Choice>> {
     let is_one = args.ids.len() == 1;
     if !is_one && (!args.fields.is_empty() || args.with.is_some()) {
-        return Err(UsageError::new("--field and --with are for one conflict at a time").into());
+        return Err(UsageError::new("--field and --with are for one conflict at a time")
+            .with_hint("name one ID; --take cloud or --take local settles several")
+            .into());
     }
     if args.fields.is_empty() && args.with.is_none() {
         return Ok(args.take.map(|take| match take {
@@ -178,7 +187,9 @@ fn choice_of(args: &ResolveArgs) -> anyhow::Result<Option<Choice>> {
     }
     let rest = match args.take {
         Some(Take::Both) => {
-            return Err(UsageError::new("--field and --with do not go with --take both").into());
+            return Err(UsageError::new("--field and --with do not go with --take both")
+                .with_hint("two documents stay as they are; for one, --take cloud or --take local")
+                .into());
         }
         Some(Take::Side(side)) => Some(side),
         None => None,
@@ -187,16 +198,22 @@ fn choice_of(args: &ResolveArgs) -> anyhow::Result<Option<Choice>> {
         None => Map::new(),
         Some(path) => {
             let text = std::fs::read_to_string(path)
-                .map_err(|error| UsageError::new(format!("{}: {error}", path.display())))?;
+                .map_err(|error| UsageError::new(format!("{}: {error}", path.display())))
+                .map_err(|error| {
+                    error.with_hint("--with names a file with a JSON object of fields")
+                })?;
             serde_json::from_str(&text).map_err(|error| {
                 UsageError::new(format!("{}: no JSON object of fields: {error}", path.display()))
+                    .with_hint("such as {\"city\": \"Pune\"}")
             })?
         }
     };
     let mut sides: BTreeMap<String, Side> = BTreeMap::new();
     for (field, side) in &args.fields {
         if sides.insert(field.clone(), *side).is_some_and(|before| before != *side) {
-            return Err(UsageError::new(format!("--field {field} is given for both sides")).into());
+            return Err(UsageError::new(format!("--field {field} is given for both sides"))
+                .with_hint(format!("give --field {field}=SIDE once"))
+                .into());
         }
     }
     Ok(Some(Choice::Fields { sides, values, rest }))
@@ -211,7 +228,10 @@ fn chosen(state: &State, args: &ResolveArgs) -> anyhow::Result<Vec<Conflict>> {
     let mut conflicts = Vec::new();
     for id in &args.ids {
         let found = state.conflict(*id)?;
-        conflicts.push(found.ok_or_else(|| UsageError::new(format!("there is no conflict {id}")))?);
+        conflicts.push(found.ok_or_else(|| {
+            UsageError::new(format!("there is no conflict {id}"))
+                .with_hint("erpsync conflicts lists those that are open")
+        })?);
     }
     Ok(conflicts)
 }
@@ -276,17 +296,20 @@ fn tell_outcome(report: &Report, conflict: &Conflict, resolved: &Resolved) {
     match resolved {
         Resolved::Settled => report.data(&format!("{name}: settled\n")),
         Resolved::Superseded => report.data(&format!("{name}: was settled already\n")),
-        Resolved::Refused(reason) => report.error(&format!("{name}: not settled: {reason}")),
+        Resolved::Refused(Refusal { reason, hint }) => {
+            report.error(&format!("{name}: not settled: {reason}"));
+            report.hint(hint);
+        }
         Resolved::Failed(reason) => report.error(&format!("{name}: {reason}")),
     }
 }
 
 fn row(conflict: &Conflict, resolved: &Resolved) -> Value {
-    let (outcome, message) = match resolved {
-        Resolved::Settled => ("settled", None),
-        Resolved::Superseded => ("superseded", None),
-        Resolved::Refused(reason) => ("open", Some(reason)),
-        Resolved::Failed(reason) => ("failed", Some(reason)),
+    let (outcome, message, hint) = match resolved {
+        Resolved::Settled => ("settled", None, None),
+        Resolved::Superseded => ("superseded", None, None),
+        Resolved::Refused(Refusal { reason, hint }) => ("open", Some(reason), Some(hint)),
+        Resolved::Failed(reason) => ("failed", Some(reason), None),
     };
     json!({
         "id": conflict.id,
@@ -294,7 +317,13 @@ fn row(conflict: &Conflict, resolved: &Resolved) -> Value {
         "docname": conflict.docname,
         "outcome": outcome,
         "message": message,
+        "hint": hint,
     })
+}
+
+/// What a person chose to leave as it is.
+fn left_by_choice(conflict: &Conflict, how: &str) -> Refusal {
+    Refusal::new(how, format!("erpsync resolve {} asks again", conflict.id))
 }
 
 /// What a person answered.
@@ -313,6 +342,47 @@ fn ask_both(
     dialogue::show(rendered);
     let wanted = dialogue::confirm("Create each on the other side too?", is_interrupted)?;
     Ok(if wanted { Wish::Choice(Choice::Both) } else { Wish::Skip })
+}
+
+/// Whether the versions cannot be put together: there is only one, or they are not equally far
+/// on from draft to cancelled.
+fn is_taken_whole(conflict: &Conflict) -> bool {
+    let stage = |side: Side| conflict.data[side].get(DOCSTATUS).and_then(Value::as_i64);
+    let is_one = Side::BOTH.into_iter().any(|side| conflict.data[side].is_null());
+    is_one || stage(Side::Cloud) != stage(Side::Local)
+}
+
+/// Asks which of two versions is kept.
+fn ask_whole(
+    conflict: &Conflict,
+    rendered: &str,
+    is_interrupted: &dyn Fn() -> bool,
+) -> anyhow::Result<Wish> {
+    dialogue::show(rendered);
+    dialogue::say("\nWhich one is kept?");
+    for side in Side::BOTH {
+        let other = side.opposite();
+        let version = match conflict.data[side].get(DOCSTATUS).and_then(Value::as_i64) {
+            _ if conflict.data[side].is_null() => {
+                format!("the deletion: it is deleted on {other} too")
+            }
+            _ if conflict.data[other].is_null() => {
+                format!("the edited document: it is made anew on {other}")
+            }
+            Some(2) => "the cancelled document".to_owned(),
+            Some(1) => "the submitted document".to_owned(),
+            _ => "the draft".to_owned(),
+        };
+        dialogue::say(&format!("  {side:5}  {version}"));
+    }
+    let side = match dialogue::choose(true, is_interrupted)? {
+        Answer::Cloud => Side::Cloud,
+        Answer::Local => Side::Local,
+        Answer::Text(_) | Answer::Skip => return Ok(Wish::Skip),
+        Answer::Quit => return Ok(Wish::Quit),
+    };
+    let wanted = dialogue::confirm(&format!("Keep {side}'s?"), is_interrupted)?;
+    Ok(if wanted { Wish::Choice(Choice::Take(side)) } else { Wish::Skip })
 }
 
 /// Asks field by field, shows the result, and asks once more before anything is written.

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 pub const SYSTEM_FIELDS: [&str; 7] =
     ["name", "modified", "modified_by", "creation", "owner", "idx", "doctype"];
 
+/// 0 draft, 1 submitted, 2 cancelled: never content, but sent all the same.
+pub const DOCSTATUS: &str = "docstatus";
+
 /// Which document: a doctype and a name on one side.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DocKey {
@@ -58,7 +61,7 @@ impl Doc {
     /// 0 draft, 1 submitted, 2 cancelled.
     #[must_use]
     pub fn docstatus(&self) -> i64 {
-        self.get("docstatus").and_then(Value::as_i64).unwrap_or(0)
+        self.get(DOCSTATUS).and_then(Value::as_i64).unwrap_or(0)
     }
 
     /// The rows of a child table, in their order; none where the field is no table.

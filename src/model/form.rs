@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use md5::{Digest, Md5};
 use serde_json::{Map, Value};
 
-use super::doc::{Doc, name_text};
+use super::doc::{DOCSTATUS, Doc, name_text};
 use super::pyjson;
 use super::relation::ROWS;
 use super::schema::FieldKind;
@@ -41,7 +41,7 @@ impl Form {
     /// 0 draft, 1 submitted, 2 cancelled.
     #[must_use]
     pub fn docstatus(&self) -> i64 {
-        self.0.get("docstatus").and_then(Value::as_i64).unwrap_or(0)
+        self.0.get(DOCSTATUS).and_then(Value::as_i64).unwrap_or(0)
     }
 
     /// The fields in which this form and another differ, in order.
@@ -104,7 +104,7 @@ impl Shape {
         let counts = |column: &Column| column.role == Role::Content && is_open(column);
         let mut form = form_of(&self.columns, &doc.0, &counts, links);
         if doc.docstatus() != 0 {
-            form.insert("docstatus".to_owned(), doc.docstatus().into());
+            form.insert(DOCSTATUS.to_owned(), doc.docstatus().into());
         }
         Form(form)
     }
@@ -164,7 +164,7 @@ fn form_of(
 /// Whether the site sets the field of this document or row by itself.
 fn is_stamped(column: &Column, doc: &Map<String, Value>) -> bool {
     let is_set = |flag: &str| doc.get(flag).and_then(number) == Some(1.0);
-    let is_draft = || doc.get("docstatus").and_then(number).unwrap_or(0.0) == 0.0;
+    let is_draft = || doc.get(DOCSTATUS).and_then(number).unwrap_or(0.0) == 0.0;
     match &column.stamped {
         None => false,
         Some(Stamped::WhileLinked(link)) => doc

@@ -17,7 +17,7 @@ pub mod side_effects;
 pub(crate) mod words;
 
 pub use action::{Action, ConflictKind};
-pub use doc::{Doc, DocKey, SYSTEM_FIELDS, name_text};
+pub use doc::{DOCSTATUS, Doc, DocKey, SYSTEM_FIELDS, name_text};
 pub use form::{Form, LinkIds, canonical_scalar, md5_hex};
 pub use policy::{Deletes, FirstMeeting, MaxDeletes, NamesRule, Policy, Submitted};
 pub use pyjson::dumps;

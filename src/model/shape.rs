@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::doc::SYSTEM_FIELDS;
+use super::doc::{DOCSTATUS, SYSTEM_FIELDS};
 use super::form::md5_hex;
 use super::schema::{Field, FieldKind, Schema};
 use super::side::Sides;
@@ -166,7 +166,7 @@ fn columns_of(
 fn is_private(name: &str, is_tree: bool) -> bool {
     SYSTEM_FIELDS.contains(&name)
         || name.starts_with('_')
-        || name == "docstatus"
+        || name == DOCSTATUS
         || ["parent", "parenttype", "parentfield"].contains(&name)
         || (is_tree && ["lft", "rgt", "old_parent"].contains(&name))
 }

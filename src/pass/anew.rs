@@ -12,9 +12,9 @@ use crate::model::{Action, Direction, Doc, Side, Translation};
 use crate::recon::{Decision, create_body};
 use crate::state::{Anew, Conflict, LogStatus, RecordStatus, Resolution, StatusChange};
 
+use super::refusals::{Refusal, unsent_links};
 use super::requests::{insert, winner};
 use super::reread::Done;
-use super::resolve::unsent_links;
 use super::{
     ActionStatus, Aside, AsideReason, Doctype, Forms, OpenLinks, Operation, Pair, Pass, Resolved,
     Step,
@@ -36,14 +36,15 @@ impl Pass<'_> {
         side: Side,
     ) -> anyhow::Result<Resolved> {
         if doctype.config.direction.target() == Some(side) {
-            return Ok(Resolved::Refused(format!(
-                "by its rule {} is carried to {side} only: enter it anew on {} from the record \
-                 (erpsync conflicts show {} --json), then take {}",
-                doctype.config.doctype,
-                side.opposite(),
-                conflict.id,
-                side.opposite()
-            )));
+            let other = side.opposite();
+            let reason =
+                format!("by its rule {} is carried to {side} only", doctype.config.doctype);
+            let hint = format!(
+                "enter it anew on {other} from the record (erpsync conflicts show {} --json), then \
+                 --take {other}",
+                conflict.id
+            );
+            return Ok(Resolved::Refused(Refusal::new(reason, hint)));
         }
         if let Some(not_sent) = self.send_kept(doctype, conflict, pair, side)? {
             return Ok(not_sent);
@@ -56,10 +57,9 @@ impl Pass<'_> {
             Resolved::Settled
         } else {
             let other = side.opposite();
-            Resolved::Refused(format!(
-                "it is on {side} again; what it waits for on {other} is not there yet, the next \
-                 sync creates it"
-            ))
+            Resolved::Refused(Refusal::by_the_next_sync(format!(
+                "it is on {side} again; what it waits for on {other} is not there yet"
+            )))
         })
     }
 

@@ -10,7 +10,7 @@ use crate::model::{ConflictKind, Doc, Side};
 use crate::state::{Conflict, Record, Resolution};
 
 use super::requests::winner;
-use super::{Choice, Doctype, OpenLinks, Pair, Pass, Resolved};
+use super::{Choice, Doctype, OpenLinks, Pair, Pass, Refusal, Resolved};
 
 /// Whether a conflict is about which document is which, not about versions of one.
 #[must_use]
@@ -27,8 +27,13 @@ impl Pass<'_> {
         pair: &Pair,
         choice: &Choice,
     ) -> anyhow::Result<Resolved> {
-        if let Some(reason) = not_to_be_told_apart(doctype, conflict, pair, choice) {
-            return Ok(Resolved::Refused(reason));
+        if let Some(refusal) = not_to_be_told_apart(doctype, conflict, pair, choice) {
+            return Ok(Resolved::Refused(refusal));
+        }
+        let is_shown = |side: Side| conflict.data[side].is_object();
+        let missing = |side: &Side| is_shown(*side) && pair.doc(*side).is_none();
+        if let Some(side) = Side::BOTH.into_iter().find(missing) {
+            return Ok(Resolved::Refused(self.missing(conflict, pair, side)?));
         }
         let now = self.now();
         let both = Side::BOTH.into_iter().all(|side| pair.doc(side).is_some());
@@ -49,7 +54,7 @@ impl Pass<'_> {
         } else {
             let reason = "each is a document of its own now; what one of them waits for is not \
                  there yet, the next sync creates it";
-            Resolved::Refused(reason.to_owned())
+            Resolved::Refused(Refusal::by_the_next_sync(reason))
         })
     }
 }
@@ -60,7 +65,7 @@ fn not_to_be_told_apart(
     conflict: &Conflict,
     pair: &Pair,
     choice: &Choice,
-) -> Option<String> {
+) -> Option<Refusal> {
     let docs: Vec<(Side, &Doc)> =
         Side::BOTH.into_iter().filter_map(|side| Some((side, pair.doc(side)?))).collect();
     let here = docs.first().map_or(Side::Cloud, |(side, _)| *side);
@@ -68,35 +73,40 @@ fn not_to_be_told_apart(
     match (conflict.kind, choice) {
         (ConflictKind::UnknownOutcome, Choice::Take(side)) if *side == here => {}
         (ConflictKind::UnknownOutcome, _) => {
-            return Some(format!(
-                "look on {other} whether the document is there. Where it is, delete it; then \
-                 --take {here} creates it anew"
+            return Some(Refusal::new(
+                format!("nobody knows whether an earlier request has made it on {other}"),
+                format!(
+                    "look on {other} whether the document is there. Where it is, delete it; then \
+                     --take {here} creates it anew"
+                ),
             ));
         }
         (_, Choice::Both) => {}
         (ConflictKind::Duplicate, _) => {
-            return Some(format!(
-                "{here} has this document twice: delete the copy there, or --take both keeps both \
-                 and creates it on {other} too"
+            return Some(Refusal::new(
+                format!("{here} has this document twice"),
+                format!(
+                    "delete the copy there, or --take both keeps both and creates it on {other} too"
+                ),
             ));
         }
         _ => {
-            return Some(
-                "these are two documents of one name, and neither may overwrite the other: --take \
-                 both creates each on the other side. If they are one after all, make them equal \
-                 on both sites"
-                    .to_owned(),
-            );
+            return Some(Refusal::new(
+                "these are two documents of one name, and neither may overwrite the other",
+                "--take both creates each on the other side; if they are one after all, make them \
+                 equal on both sites",
+            ));
         }
     }
     let all: Vec<&Doc> = docs.iter().map(|(_, doc)| *doc).collect();
-    if all.len() == 2 && has_natural_name(doctype.config.names, &doctype.naming, &all) {
-        return Some("the name is the document's own: rename one of the two".to_owned());
-    }
-    let gone = Side::BOTH
-        .into_iter()
-        .find(|side| conflict.data[*side].is_object() && pair.doc(*side).is_none());
-    gone.map(|side| format!("{side} does not have the document any more"))
+    let is_its_own =
+        all.len() == 2 && has_natural_name(doctype.config.names, &doctype.naming, &all);
+    is_its_own.then(|| {
+        Refusal::new(
+            "the name is the document's own, and no site has two of one name",
+            "rename one of the two, then erpsync sync-all",
+        )
+    })
 }
 
 /// How the creation of a document of its own settles the conflict that it was in.

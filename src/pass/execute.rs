@@ -147,6 +147,10 @@ impl Pass<'_> {
         let unknown = pair.now.iter().filter(|(_, now)| matches!(now, Observed::Unknown(_)));
         let unknown: Vec<(i64, Side)> = unknown.map(|(side, _)| (record.id, side)).collect();
         self.state.clear_seen(&unknown, now)?;
+        // What is left alone is nothing that waits for a person any more.
+        if unknown.is_empty() {
+            self.state.supersede_conflict(record.id, now)?;
+        }
         self.report(record, decision, ActionStatus::Skipped, None);
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::model::{
 use crate::recon::{Decision, Observed, Renaming, Rules, SiteClock, Situation, Version, decide};
 use crate::state::UNANSWERED;
 
+use super::merges::is_unsaved;
 use super::{Doctype, Forms, Pair, Pass, WholeForms};
 
 impl Pass<'_> {
@@ -48,6 +49,7 @@ impl Pass<'_> {
         {
             decision.reason = format!("{}; {reason}", decision.reason);
         }
+        let decision = self.told_of_merges(doctype, pair, &forms, decision)?;
         let decision = if is_rewritten(doctype, pair, &decision) {
             Decision {
                 action: Action::Conflict,
@@ -176,13 +178,10 @@ const REWRITTEN: &str = "both changed, one without being saved, as links are whe
 /// Whether an edit stands against what the other site itself has rewritten: a document that was
 /// changed and not saved since both sides agreed. Neither may overwrite the other.
 fn is_rewritten(doctype: &Doctype, pair: &Pair, decision: &Decision) -> bool {
-    let Some(bases) = &pair.record.bases else { return false };
-    let is_unsaved =
-        |side: Side| pair.doc(side).is_some_and(|doc| doc.modified() == bases[side].modified);
     decision.conflict == Some(ConflictKind::EditEdit)
         && decision.action == Action::Update
         && doctype.config.direction == Direction::Both
-        && Side::BOTH.into_iter().any(is_unsaved)
+        && Side::BOTH.into_iter().any(|side| is_unsaved(pair, side))
 }
 
 /// What is never done, whatever was decided: a submitted document is not deleted.

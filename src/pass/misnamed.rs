@@ -10,7 +10,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::config::{DoctypeConfig, closest};
-use crate::model::{SYSTEM_FIELDS, Schema, Side, Sides};
+use crate::model::{DOCSTATUS, SYSTEM_FIELDS, Schema, Side, Sides};
 
 /// What a listing can be filtered by besides a doctype's own fields.
 const COLUMNS: [&str; 12] = [
@@ -19,7 +19,7 @@ const COLUMNS: [&str; 12] = [
     "_liked_by",
     "_user_tags",
     "creation",
-    "docstatus",
+    DOCSTATUS,
     "idx",
     "modified",
     "modified_by",

@@ -25,6 +25,7 @@ mod judge;
 mod links;
 mod lost;
 mod meet;
+mod merges;
 mod metadata;
 mod misnamed;
 mod named;
@@ -32,6 +33,7 @@ mod options;
 mod passage;
 mod plan;
 mod preview;
+mod refusals;
 mod renames;
 mod requests;
 mod reread;
@@ -58,6 +60,7 @@ pub use misnamed::{Misnamed, misnamed};
 use options::at;
 pub use options::{Options, Scope, Stop, Surroundings, Watcher, is_about_the_doctype};
 pub use preview::Preview;
+pub use refusals::Refusal;
 pub use resolve::{Choice, Resolved};
 pub use scan::Ambiguous;
 pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Guard, Summary, Told};
@@ -122,6 +125,8 @@ pub struct Pass<'a> {
     not_deleted: BTreeSet<Candidate>,
     /// Documents of doctypes that the run has left behind, which link to what is gone.
     referrers: BTreeMap<String, BTreeSet<Candidate>>,
+    /// Documents that were merged into others on one side, to which submitted ones link.
+    merges: merges::Merges,
     /// How often a site refused to rename a document, and with what words.
     not_renamed: BTreeMap<Candidate, (u32, String)>,
     /// What a dry run has seen so far.
@@ -175,6 +180,7 @@ impl<'a> Pass<'a> {
             to_delete: BTreeSet::new(),
             not_deleted: BTreeSet::new(),
             referrers: BTreeMap::new(),
+            merges: merges::Merges::new(),
             not_renamed: BTreeMap::new(),
             foreseen: taken::Foreseen::default(),
             summary: Summary::default(),

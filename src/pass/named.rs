@@ -4,7 +4,7 @@
 //! The rule kept here: of one document no second copy stays behind (invariant 3).
 
 use crate::identity::{fold_name, has_natural_name};
-use crate::model::{Doc, NamesRule, Side};
+use crate::model::{Action, Doc, NamesRule, Side};
 use crate::recon::Decision;
 use crate::site::ErrorKind;
 
@@ -40,7 +40,7 @@ impl Pass<'_> {
             answer,
             sent: sent_fields(write),
             form_digest: doctype.shape.digest().to_owned(),
-            has_more: !write.body.omitted.is_empty(),
+            has_more: decision.action != Action::Resolve && !write.body.omitted.is_empty(),
             resolution: write.resolution,
             log_as: write.log_as,
             owed: write.owed.clone(),

@@ -45,7 +45,7 @@ impl Pass<'_> {
         };
         let mut operations = Vec::with_capacity(pairs.len());
         for (pair, (forms, decision)) in pairs.into_iter().zip(judged) {
-            let decision = restrained(&pair, decision);
+            let decision = self.beside_its_original(doctype, &pair, restrained(&pair, decision))?;
             let step = self.step(doctype, &pair, &forms, &decision, &links, open, &among)?;
             if let Step::Send(Write { request: Request::Delete { .. }, side, .. }) = &step
                 && !self.may_delete(&doctype.config, pair.record.id, *side)?

@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::identity::{LinkTable, Naming};
 use crate::model::side_effects::follow;
-use crate::model::{Action, Doc, OpenLink, Side, Sides};
+use crate::model::{Action, DOCSTATUS, Doc, OpenLink, Side, Sides, Submitted};
 use crate::recon::{
-    Body, Decision, RowNames, cancel_body, changed_fields, create_body, submit_body, update_body,
-    way,
+    Body, Decision, RowNames, before_cancelling, changed_fields, create_body, submit_body,
+    update_body, way,
 };
 use crate::state::{Base, Record, RecordStatus, Resolution};
 
@@ -103,8 +103,30 @@ impl Pass<'_> {
         }))
     }
 
+    /// An amendment is left alone with its original: the other side has not cancelled that, and
+    /// refuses the amendment until then.
+    pub(super) fn beside_its_original(
+        &self,
+        doctype: &Doctype,
+        pair: &Pair,
+        decision: Decision,
+    ) -> anyhow::Result<Decision> {
+        let target = decision.direction.target().filter(|_| decision.action == Action::Create);
+        let Some(target) = target.filter(|_| doctype.config.submitted == Submitted::Skip) else {
+            return Ok(decision);
+        };
+        let original = self.uncancelled_original(doctype, pair, target)?;
+        Ok(original.map_or(decision, |original| {
+            Decision::skip(format!(
+                "amends {}, and submitted documents are left alone by the rule",
+                original.name
+            ))
+        }))
+    }
+
     /// The update that brings some fields of the target to the values of `source`, a document
-    /// of the other side, and the target to its docstatus.
+    /// of the other side, and the target to its docstatus. What was edited goes before a
+    /// cancellation, which then follows.
     pub(super) fn update_for(
         &self,
         doctype: &Doctype,
@@ -125,18 +147,28 @@ impl Pass<'_> {
                 .collect()
         };
         let shape = &doctype.shape;
-        let log_as = way(on_target.docstatus(), source.docstatus())
+        let way = way(on_target.docstatus(), source.docstatus())
             .context("a document never goes back to an earlier docstatus")?;
-        let body = match log_as {
+        let patch =
+            || whole_tables(update_body(shape, fields, source, on_target, &known, &translate));
+        let body = match way {
             Action::Submit => submit_body(shape, fields, source, on_target, &known, &translate),
-            Action::Cancel => cancel_body(),
-            _ => whole_tables(update_body(shape, fields, source, on_target, &known, &translate)),
+            Action::Cancel => before_cancelling(patch()),
+            _ => patch(),
         };
+        let mut carried = as_carried(source, pair.record.bases.as_ref(), from, &body.omitted);
+        let moves = body.fields.get(DOCSTATUS);
+        if body.omitted.contains(DOCSTATUS) {
+            // It follows: until then the source counts as what the target is.
+            let stage = moves.cloned().unwrap_or_else(|| on_target.docstatus().into());
+            carried.0.insert(DOCSTATUS.to_owned(), stage);
+        }
+        let log_as = if moves.is_some() { way } else { Action::Update };
         let request =
             Request::Update { name: on_target.name(), modified: on_target.modified().to_owned() };
         Ok(Write {
             side: target,
-            carried: as_carried(source, pair.record.bases.as_ref(), from, &body.omitted),
+            carried,
             body,
             request,
             resolution: None,
@@ -155,8 +187,11 @@ pub(super) fn winner(side: Side) -> Resolution {
 }
 
 /// What the decision sends to the target. A conflict is settled for one side as a whole; with
-/// a submission goes what a submitted document no longer takes.
-fn fields_to_send(forms: &Forms, decision: &Decision, target: Side) -> Vec<String> {
+/// a submission goes what a submitted document no longer takes; with a cancellation nothing.
+pub(super) fn fields_to_send(forms: &Forms, decision: &Decision, target: Side) -> Vec<String> {
+    if decision.action == Action::Cancel {
+        return Vec::new();
+    }
     let whole = forms.whole.as_ref().filter(|_| decision.action == Action::Submit);
     let (now, base) = match whole {
         Some(whole) => (&whole.now, &whole.base),

@@ -116,7 +116,8 @@ impl Pass<'_> {
             None => side_state(&done.answer, hash(done.side, &done.answer), None),
         };
         let rewritten = rewritten(doctype, &done.sent, &target.content);
-        let target = less_owed(doctype, links, done, target);
+        let is_half = done.action == Action::Resolve;
+        let target = if is_half { less_owed(doctype, links, done, target) } else { target };
         let seen = Some(done.source.modified().to_owned());
         let source = side_state(&done.source, hash(from, &done.source), seen);
         let message = (!rewritten.is_empty())
@@ -130,7 +131,7 @@ impl Pass<'_> {
             // through the form again at the next look.
             sides = sides.map(|_, side| SideState { hash: String::new(), ..side });
         }
-        let status = if !done.owed.is_empty() {
+        let status = if is_half {
             RecordStatus::Conflict
         } else if done.has_more || ours.is_none() {
             RecordStatus::Pending
@@ -189,18 +190,17 @@ impl Pass<'_> {
 }
 
 /// The target's side of a closing, less what is still to be carried back to the source: of
-/// those fields its base holds other values, so that they count as changed (invariant 1).
+/// those fields its base holds other values, so that they count as changed (invariant 1), and
+/// the next run looks at it whatever becomes of this one.
 fn less_owed(
     doctype: &Doctype,
     links: &LinkTable,
     done: &Done,
     mut target: SideState,
 ) -> SideState {
-    if !done.owed.is_empty() {
-        target.content.0.extend(done.owed.clone());
-        target.hash = hash_of(doctype, links, done.side, &target.content);
-        target.seen = None;
-    }
+    target.content.0.extend(done.owed.clone());
+    target.hash = hash_of(doctype, links, done.side, &target.content);
+    target.seen = None;
     target
 }
 

@@ -11,17 +11,21 @@ use serde_json::{Map, Value};
 
 use crate::config::DoctypeConfig;
 use crate::identity::LinkTable;
-use crate::model::{Action, ConflictKind, Direction, Doc, Side};
-use crate::recon::{Decision, Observed, differ_beyond, way};
-use crate::state::{Conflict, LogStatus, Resolution};
+use crate::model::{Action, ConflictKind, DOCSTATUS, Direction, Doc, Side};
+use crate::recon::{Decision, Observed};
+use crate::state::{Conflict, LogStatus, RecordStatus, Resolution};
 
 use super::apart::is_about_identity;
 use super::close::agreed;
-use super::judge::restrained;
 use super::links::docs_of;
-use super::requests::winner;
-use super::wanted::{Wanted, wanted_version};
-use super::{ActionStatus, Aside, AsideReason, Doctype, Forms, Operation, Pair, Pass, Step, Write};
+use super::refusals::{
+    against_docstatus, against_the_rule, changed_side, leaves_both, unsent_links,
+};
+use super::requests::{fields_to_send, winner};
+use super::wanted::{CANCELLED, Wanted, wanted_version, written_last};
+use super::{
+    ActionStatus, Aside, AsideReason, Doctype, Forms, Operation, Pair, Pass, Refusal, Step, Write,
+};
 
 /// What a person decided.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,8 +53,8 @@ pub enum Resolved {
     Settled,
     /// It had settled itself.
     Superseded,
-    /// Not settled, for this reason. Nothing was written.
-    Refused(String),
+    /// Not settled. Nothing was written.
+    Refused(Refusal),
     /// A write failed, for this reason.
     Failed(String),
 }
@@ -71,11 +75,9 @@ impl Pass<'_> {
         self.counts(&config.doctype);
         self.settle(&config)?;
         if self.state.conflict(conflict.id)?.is_some_and(|now| now.resolution.is_some()) {
-            return Ok(Resolved::Refused(
-                "an earlier request about it came to nothing, and it is looked at anew: sync, then \
-                 look again"
-                    .to_owned(),
-            ));
+            let reason = "an earlier request about it came to nothing, and it is looked at anew";
+            let hint = "erpsync sync-all, then erpsync conflicts";
+            return Ok(Resolved::Refused(Refusal::new(reason, hint)));
         }
         let doctype = self.load_doctype(config)?;
         self.named.entry(conflict.doctype.clone()).or_default().push(conflict.record);
@@ -92,34 +94,33 @@ impl Pass<'_> {
         if is_gone && is_against_deletion && !decision.skipped {
             return self.resolve_gone(&doctype, conflict, &pair, forms, &links, choice);
         }
-        if let Some(reason) = cannot(&pair, &decision) {
-            return Ok(Resolved::Refused(reason));
+        if let Some(refusal) = self.cannot(conflict, &pair, &decision)? {
+            return Ok(Resolved::Refused(refusal));
         }
         if decision.conflict.is_none() {
             return self.moot(&doctype, &pair, &forms, &decision);
         }
         if let Some(side) = changed_side(&doctype, conflict, &pair) {
             self.refresh(pair, forms, decision)?;
-            return Ok(Resolved::Refused(format!(
-                "{side}'s document is no longer what the conflict shows; it is shown as it is now, \
-                 nothing was written"
-            )));
+            return Ok(Resolved::Refused(Refusal::changed(conflict, side)));
         }
         let wanted = match wanted_version(&doctype, &pair, &forms, &links, choice) {
-            Err(reason) => return Ok(Resolved::Refused(reason)),
+            Err(refusal) => return Ok(Resolved::Refused(refusal)),
             Ok(wanted) => wanted,
         };
-        if let Some(reason) = against_docstatus(&pair, &forms, &decision, &wanted) {
-            return Ok(Resolved::Refused(reason));
+        if let Some(refusal) = against_docstatus(&pair, &forms, &decision, &wanted) {
+            return Ok(Resolved::Refused(refusal));
         }
-        if let Some(reason) = against_the_rule(&doctype, &wanted) {
-            return Ok(Resolved::Refused(reason));
+        if let Some(side) = leaves_both(&doctype, &pair, &wanted) {
+            return self.leave_both(&doctype, &pair, &forms, side);
         }
+        if let Some(refusal) = against_the_rule(&doctype, &pair, &wanted) {
+            return Ok(Resolved::Refused(refusal));
+        }
+        let look = Look { pair, links, forms, decision };
         match wanted {
-            Wanted::Side(side) => self.take(&doctype, conflict, &pair, forms, &links, side),
-            Wanted::Merged(version) => {
-                self.write_merged(&doctype, conflict, &pair, forms, &links, &version)
-            }
+            Wanted::Side(side) => self.take(&doctype, conflict, look, side),
+            Wanted::Merged(version) => self.write_merged(&doctype, conflict, look, &version),
         }
     }
 
@@ -133,10 +134,10 @@ impl Pass<'_> {
         decision: &Decision,
     ) -> anyhow::Result<Resolved> {
         if !is_moot(decision) {
-            return Ok(Resolved::Refused(format!(
+            return Ok(Resolved::Refused(Refusal::by_the_next_sync(format!(
                 "there is no conflict any more: {}; the next sync carries it over",
                 decision.reason
-            )));
+            ))));
         }
         let now = self.now();
         let mut closing = agreed(doctype, pair, forms).context("nothing to agree on")?;
@@ -144,6 +145,28 @@ impl Pass<'_> {
         self.state.close(&[closing], now)?;
         self.report(&pair.record, decision, ActionStatus::Success, None);
         Ok(Resolved::Superseded)
+    }
+
+    /// By a one-way rule nothing is written to the one side, and nothing can be to the other,
+    /// which is further on: both stand as they are, until one of them changes again.
+    fn leave_both(
+        &mut self,
+        doctype: &Doctype,
+        pair: &Pair,
+        forms: &Forms,
+        side: Side,
+    ) -> anyhow::Result<Resolved> {
+        let now = self.now();
+        let reason = format!("a person left both as they are: {side} is further on");
+        let decision = Decision { action: Action::Resolve, ..Decision::skip(reason) };
+        let mut closing = agreed(doctype, pair, forms).context("nothing to leave")?;
+        closing.status = RecordStatus::Skipped;
+        closing.reason = Some(decision.reason.clone());
+        closing.resolution = Some(winner(side));
+        closing.log = Some(self.entry(&decision, LogStatus::Success, None));
+        self.state.close(&[closing], now)?;
+        self.report(&pair.record, &decision, ActionStatus::Skipped, None);
+        Ok(Resolved::Settled)
     }
 
     /// A new conflict in place of one that has been settled by half: both versions that the
@@ -178,48 +201,44 @@ impl Pass<'_> {
         &mut self,
         doctype: &Doctype,
         conflict: &Conflict,
-        pair: &Pair,
-        forms: Forms,
-        links: &LinkTable,
+        look: Look,
         side: Side,
     ) -> anyhow::Result<Resolved> {
-        let source = pair.doc(side).context("nothing to take")?.clone();
+        let Look { pair, links, forms, .. } = &look;
+        let source = pair.doc(side).context("nothing to take")?;
         let fields = forms.differing();
-        let mut write = self.update_for(doctype, pair, &source, &fields, links, side.opposite())?;
-        write.resolution = Some(winner(side));
-        write.log_as = Action::Resolve;
+        let write = self.update_for(doctype, pair, source, &fields, links, side.opposite())?;
         let reason = format!("a person took {side}'s version");
-        self.send_whole(doctype, conflict, pair, forms, write, &reason)
+        self.send_steps(doctype, conflict, look, write, winner(side), &reason)
     }
 
-    /// A version that neither side has: written to the local site first, then carried to the
-    /// cloud like any edit made there.
+    /// A version that neither side has: written to the one site first, then carried to the
+    /// other like any edit made there. A cancelled document takes nothing any more.
     fn write_merged(
         &mut self,
         doctype: &Doctype,
         conflict: &Conflict,
-        pair: &Pair,
-        forms: Forms,
-        links: &LinkTable,
+        look: Look,
         version: &Doc,
     ) -> anyhow::Result<Resolved> {
-        let ids = |linked: &str, name: &str| links.id(Side::Cloud, linked, name);
+        let Look { pair, links, forms, .. } = &look;
+        let from = written_last(pair);
+        let target = from.opposite();
+        let ids = |linked: &str, name: &str| links.id(from, linked, name);
         let wanted = doctype.shape.sync_form(version, &ids);
-        let for_local = wanted.differing(&forms.now.local);
-        let for_cloud = wanted.differing(&forms.now.cloud);
-        let cloud = pair.doc(Side::Cloud).context("nothing on cloud")?.clone();
-        let mut write = self.update_for(doctype, pair, version, &for_local, links, Side::Local)?;
-        write.carried = cloud.clone();
-        write.log_as = Action::Resolve;
-        write.owed = for_cloud
-            .iter()
-            .map(|field| (field.clone(), cloud.0.get(field).cloned().unwrap_or(Value::Null)))
-            .collect();
-        let reason = "a person put the versions together";
-        match self.send_resolution(doctype, conflict, pair, forms, write, reason)? {
-            Sent::Half => self.carry_back(doctype, conflict),
-            Sent::Done(resolved) => Ok(resolved),
+        let for_target = wanted.differing(&forms.now[target]);
+        let source = pair.doc(from).context("nothing to merge with")?;
+        let mut write = self.update_for(doctype, pair, version, &for_target, links, target)?;
+        let stage = write.carried.docstatus();
+        write.carried = source.clone();
+        write.carried.0.insert(DOCSTATUS.to_owned(), stage.into());
+        if source.docstatus() != CANCELLED {
+            let value = |field: &String| source.0.get(field).cloned().unwrap_or(Value::Null);
+            let for_source = wanted.differing(&forms.now[from]).into_iter();
+            write.owed = for_source.map(|field| (field.clone(), value(&field))).collect();
         }
+        let reason = "a person put the versions together";
+        self.send_steps(doctype, conflict, look, write, Resolution::Merge, reason)
     }
 
     /// Reads the conflict's document again on both sides, and decides about it anew.
@@ -232,64 +251,77 @@ impl Pass<'_> {
         Ok(Look { pair, links, forms, decision })
     }
 
-    /// The second half of [`Pass::write_merged`].
-    fn carry_back(&mut self, doctype: &Doctype, conflict: &Conflict) -> anyhow::Result<Resolved> {
-        let Look { pair, links, forms, decision } = self.look(doctype, conflict)?;
-        if decision.action != Action::Update || decision.conflict.is_some() {
-            self.renew(conflict, pair, forms, decision)?;
-            return Ok(Resolved::Refused("edited while it was being settled".to_owned()));
-        }
-        let target = decision.direction.target().context("an update without a target")?;
-        let source = pair.doc(target.opposite()).context("nothing to carry over")?.clone();
-        let fields = forms.now[target.opposite()].differing(&forms.now[target]);
-        let mut write = self.update_for(doctype, &pair, &source, &fields, &links, target)?;
-        write.resolution = Some(Resolution::Merge);
-        write.log_as = Action::Resolve;
-        let reason = "a person put the versions together";
-        self.send_whole(doctype, conflict, &pair, forms, write, reason)
-    }
-
-    /// Sends the write that settles the conflict.
-    fn send_whole(
+    /// Sends the write that settles the conflict, and what follows on it: the other half of a
+    /// version put together, a submission, a cancellation. Only the last one settles it.
+    fn send_steps(
         &mut self,
         doctype: &Doctype,
         conflict: &Conflict,
-        pair: &Pair,
-        forms: Forms,
-        write: Write,
+        mut look: Look,
+        mut write: Write,
+        resolution: Resolution,
         reason: &str,
     ) -> anyhow::Result<Resolved> {
-        Ok(match self.send_resolution(doctype, conflict, pair, forms, write, reason)? {
-            Sent::Done(resolved) => resolved,
-            Sent::Half => Resolved::Refused("only half of it was written; look again".to_owned()),
-        })
+        for step in 0..STEPS {
+            let shown = (step == 0).then_some(conflict.kind);
+            write.resolution = (!write.is_half()).then_some(resolution);
+            let Look { pair, forms, .. } = look;
+            match self.send_resolution(doctype, conflict, shown, pair, forms, write, reason)? {
+                Sent::Done(resolved) => return Ok(resolved),
+                Sent::Half => {}
+            }
+            look = self.look(doctype, conflict)?;
+            write = match self.next_step(doctype, &look)? {
+                Some(next) => next,
+                None => {
+                    self.renew(conflict, look.pair, look.forms, look.decision)?;
+                    return Ok(Resolved::Refused(edited_meanwhile(conflict)));
+                }
+            };
+        }
+        Ok(Resolved::Refused(Refusal::by_the_next_sync("only half of it was written")))
     }
 
-    /// Sends the write under journal and lock.
+    /// What is to follow on one half of a settlement, where nobody has edited since.
+    fn next_step(&self, doctype: &Doctype, look: &Look) -> anyhow::Result<Option<Write>> {
+        let Look { pair, links, forms, decision } = look;
+        let Some(target) = decision.direction.target() else { return Ok(None) };
+        let fields = match decision.action {
+            _ if decision.conflict.is_some() => return Ok(None),
+            Action::Update => forms.now.cloud.differing(&forms.now.local),
+            Action::Submit | Action::Cancel => fields_to_send(forms, decision, target),
+            _ => return Ok(None),
+        };
+        let source = pair.doc(target.opposite()).context("nothing to carry over")?;
+        self.update_for(doctype, pair, source, &fields, links, target).map(Some)
+    }
+
+    /// Sends the write under journal and lock. `shown` is the conflict whose versions are
+    /// recorded with it: what the person saw, not what a first half has written.
+    #[allow(clippy::too_many_arguments, reason = "a write, and all that is stored with it")]
     fn send_resolution(
         &mut self,
         doctype: &Doctype,
         conflict: &Conflict,
-        pair: &Pair,
+        shown: Option<ConflictKind>,
+        pair: Pair,
         forms: Forms,
         write: Write,
         reason: &str,
     ) -> anyhow::Result<Sent> {
-        if let Some(reason) = unsent_links(&write) {
-            return Ok(Sent::Done(Resolved::Refused(reason)));
+        if let Some(refusal) = unsent_links(&write) {
+            return Ok(Sent::Done(Resolved::Refused(refusal)));
         }
-        let is_half = !write.owed.is_empty();
-        // The second half shows what the first has written: what the person saw is recorded.
-        let is_second_half = write.resolution == Some(Resolution::Merge);
         let decision = Decision {
-            action: if is_half { Action::Resolve } else { Action::Update },
+            action: if write.is_half() { Action::Resolve } else { Action::Update },
             direction: Direction::to(write.side),
-            conflict: (!is_second_half).then_some(conflict.kind),
+            conflict: shown,
             skipped: false,
             reason: reason.to_owned(),
         };
+        let write = Write { log_as: Action::Resolve, ..write };
         let step = Step::Send(write.clone());
-        let operation = Operation { pair: pair.clone(), forms, decision, step };
+        let operation = Operation { pair, forms, decision, step };
         self.send_decided(doctype, conflict, operation, write)
     }
 
@@ -302,7 +334,7 @@ impl Pass<'_> {
         write: Write,
     ) -> anyhow::Result<Sent> {
         let pair = operation.pair.clone();
-        let is_half = !write.owed.is_empty();
+        let is_half = write.is_half();
         let aside = self.write(doctype, vec![(operation, write)])?;
         if let Some(message) = aside.iter().find_map(held_by) {
             return Ok(Sent::Done(Resolved::Failed(message)));
@@ -314,10 +346,7 @@ impl Pass<'_> {
         Ok(match self.failure_of(&pair) {
             Some(message) => Sent::Done(Resolved::Failed(message)),
             None if is_half && aside.is_empty() => Sent::Half,
-            None => {
-                let reason = "edited while it was being settled; look again";
-                Sent::Done(Resolved::Refused(reason.to_owned()))
-            }
+            None => Sent::Done(Resolved::Refused(edited_meanwhile(conflict))),
         })
     }
 
@@ -333,6 +362,11 @@ impl Pass<'_> {
             None => message.clone(),
         })
     }
+}
+
+/// Somebody wrote between our look and our request.
+fn edited_meanwhile(conflict: &Conflict) -> Refusal {
+    Refusal::look_again(conflict, "edited while it was being settled")
 }
 
 /// Whether nothing is left to be settled.
@@ -363,90 +397,5 @@ pub(super) enum Sent {
     Done(Resolved),
 }
 
-/// Links that keep a write from being sent.
-pub(super) fn unsent_links(write: &Write) -> Option<String> {
-    if !write.body.unmapped.is_empty() {
-        return Some(write.body.unmapped.join("; "));
-    }
-    let link = write.body.open.first()?;
-    Some(format!("links to {} {}, which is not synced yet", link.doctype, link.name))
-}
-
-/// Why this version cannot settle the conflict at all.
-fn cannot(pair: &Pair, decision: &Decision) -> Option<String> {
-    for (side, now) in pair.now.iter() {
-        match now {
-            Observed::Present(_) => {}
-            Observed::Unknown(reason) => return Some(format!("{side}: {reason}")),
-            Observed::Absent => return Some(format!("{side} does not have the document any more")),
-        }
-    }
-    if decision.conflict == Some(ConflictKind::Collision) {
-        return Some("these are two documents of one name by now; look again".to_owned());
-    }
-    let restrained = restrained(pair, decision.clone());
-    (restrained.skipped).then_some(restrained.reason)
-}
-
-/// The side whose document is no longer what the conflict shows.
-fn changed_side(doctype: &Doctype, conflict: &Conflict, pair: &Pair) -> Option<Side> {
-    Side::BOTH.into_iter().find(|side| !is_as_shown(doctype, conflict, pair, *side))
-}
-
-/// Whether a side's document is what the conflict shows.
-pub(super) fn is_as_shown(doctype: &Doctype, conflict: &Conflict, pair: &Pair, side: Side) -> bool {
-    let shown = conflict.data[side].as_object().map(|doc| Doc(doc.clone()));
-    let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
-    match (shown, pair.doc(side)) {
-        (Some(shown), Some(now)) => {
-            form(&shown) == form(now)
-                && shown.creation() == now.creation()
-                && shown.docstatus() == now.docstatus()
-        }
-        _ => false,
-    }
-}
-
-/// Why a submitted or cancelled document cannot take what was chosen.
-fn against_docstatus(
-    pair: &Pair,
-    forms: &Forms,
-    decision: &Decision,
-    wanted: &Wanted,
-) -> Option<String> {
-    let stage = |side| pair.doc(side).map_or(0, Doc::docstatus);
-    if decision.conflict == Some(ConflictKind::CannotMirror) {
-        return Some(decision.reason.clone());
-    }
-    let are_submitted = Side::BOTH.into_iter().all(|side| stage(side) == 1);
-    let whole = forms.whole.as_ref().filter(|_| are_submitted && pair.record.bases.is_none());
-    if whole.is_some_and(|whole| differ_beyond(whole.now.as_ref(), forms.now.as_ref())) {
-        return Some(
-            "both are submitted and differ where no update reaches: make them alike by hand, or \
-             cancel one and amend it"
-                .to_owned(),
-        );
-    }
-    match wanted {
-        Wanted::Side(side) if way(stage(side.opposite()), stage(*side)).is_none() => Some(format!(
-            "{} is further on than {side}: no document goes back from submitted or cancelled; take \
-             its version, or cancel there and amend",
-            side.opposite()
-        )),
-        Wanted::Merged(_) if stage(Side::Cloud) != stage(Side::Local) => {
-            Some("one side is further on than the other: take one version as a whole".to_owned())
-        }
-        _ => None,
-    }
-}
-
-/// Why a one-way rule forbids what was chosen.
-fn against_the_rule(doctype: &Doctype, wanted: &Wanted) -> Option<String> {
-    let target = doctype.config.direction.target()?;
-    let writes_elsewhere = match wanted {
-        Wanted::Side(side) => side.opposite() != target,
-        Wanted::Merged(_) => true,
-    };
-    writes_elsewhere
-        .then(|| format!("by its rule {} is carried to {target} only", doctype.config.doctype))
-}
+/// How many requests a settlement takes at the most: a draft is edited, submitted, cancelled.
+const STEPS: usize = 3;

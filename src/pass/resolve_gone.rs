@@ -10,10 +10,10 @@ use crate::model::{Action, ConflictKind, Direction, Side};
 use crate::recon::Decision;
 use crate::state::{Conflict, Forgetting, LogStatus};
 
-use super::judge::restrained;
+use super::refusals::{against_direction, is_as_shown, must_be_cancelled, unsent_links};
 use super::requests::winner;
-use super::resolve::{Sent, is_as_shown, unsent_links};
-use super::{ActionStatus, Choice, Doctype, Forms, Operation, Pair, Pass, Resolved, Step};
+use super::resolve::Sent;
+use super::{ActionStatus, Choice, Doctype, Forms, Operation, Pair, Pass, Refusal, Resolved, Step};
 
 impl Pass<'_> {
     /// Carries the deletion to the side that was edited, or makes the document anew where it
@@ -27,9 +27,10 @@ impl Pass<'_> {
         links: &LinkTable,
         choice: &Choice,
     ) -> anyhow::Result<Resolved> {
-        let refused = |reason: &str| Ok(Resolved::Refused(reason.to_owned()));
+        let refused = |refusal: Refusal| Ok(Resolved::Refused(refusal));
         let Choice::Take(taken) = choice else {
-            return refused("one side has no document: take one side's version whole");
+            let hint = "--take cloud or --take local: one side's version whole";
+            return refused(Refusal::new("one side has no document", hint));
         };
         let Some(there) = Side::BOTH.into_iter().find(|side| pair.doc(*side).is_some()) else {
             return if conflict.data[*taken].is_null() {
@@ -55,30 +56,24 @@ impl Pass<'_> {
         if !is_shown_gone || !is_as_shown(doctype, conflict, pair, there) {
             self.refresh(pair.clone(), forms, decision)?;
             let changed = if is_shown_gone { there } else { there.opposite() };
-            return refused(&format!(
-                "{changed}'s document is no longer what the conflict shows; it is shown as it is \
-                 now, nothing was written"
-            ));
+            return refused(Refusal::changed(conflict, changed));
         }
-        if doctype.config.direction.target().is_some_and(|rule| rule != target) {
-            let name = &doctype.config.doctype;
-            return refused(&format!(
-                "by its rule {name} is carried to {} only",
-                target.opposite()
-            ));
+        if let Some(rule) = doctype.config.direction.target().filter(|rule| *rule != target) {
+            return refused(against_direction(doctype, rule));
         }
-        let restrained = restrained(pair, decision.clone());
-        if restrained.skipped {
-            return Ok(Resolved::Refused(restrained.reason));
+        if let Some(refusal) = must_be_cancelled(pair, there, *taken).filter(|_| is_deletion) {
+            return refused(refusal);
         }
         if !is_deletion && self.is_name_taken(doctype, pair, &decision)? {
-            return refused(&format!("its name is another document's on {target} now"));
+            let reason = format!("its name is another document's on {target} now");
+            let hint = format!("give one of the two another name, then --take {taken} again");
+            return refused(Refusal::new(reason, hint));
         }
         let mut write = self.write_for(doctype, pair, &forms, &decision, links, target)?;
         write.resolution = Some(winner(*taken));
         write.log_as = Action::Resolve;
-        if let Some(reason) = unsent_links(&write) {
-            return Ok(Resolved::Refused(reason));
+        if let Some(refusal) = unsent_links(&write) {
+            return refused(refusal);
         }
         let step = Step::Send(write.clone());
         let operation = Operation { pair: pair.clone(), forms, decision, step };

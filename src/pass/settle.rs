@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::config::DoctypeConfig;
 use crate::identity::row_creations;
-use crate::model::{Action, Doc, Side, Sides};
+use crate::model::{Action, DOCSTATUS, Doc, Side, Sides};
 use crate::recon::Fate;
 use crate::site::{Site, SiteError, bulk};
 use crate::state::{Intent, Unlisted};
@@ -284,7 +284,7 @@ fn as_we_left_it(doctype: &Doctype, intent: &Intent, now: Doc) -> Doc {
 /// A document with each of its fields as it was before the request, or as that has set it.
 fn written_over(doctype: &Doctype, intent: &Intent, now: &Doc) -> Doc {
     let mut ours = now.clone();
-    let docstatus = "docstatus".to_owned();
+    let docstatus = DOCSTATUS.to_owned();
     for field in doctype.shape.columns.keys().chain([&docstatus]) {
         let before = || intent.target.as_ref()?.0.get(field);
         match intent.sent.0.get(field).or_else(before) {
@@ -306,12 +306,14 @@ fn read_one(
 }
 
 fn done(doctype: &Doctype, intent: Intent, answer: Doc) -> Done {
-    // Of one half of a settlement, the fields left out are owed to the source.
+    // Of one half of a settlement, the fields left out are owed to the source; a submission or
+    // a cancellation follows from there.
     let is_half = intent.action == Action::Resolve;
     let left_out = |field: &String| {
         (field.clone(), intent.source.0.get(field).cloned().unwrap_or(Value::Null))
     };
-    let owed = if is_half { intent.omitted.iter().map(left_out).collect() } else { Map::new() };
+    let fields = intent.omitted.iter().filter(|field| is_half && *field != DOCSTATUS);
+    let owed: Map<String, Value> = fields.map(left_out).collect();
     Done {
         record: intent.record,
         intent: intent.id,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::model::{Action, Doc, Form, OpenLink, Side, Sides};
+use crate::model::{Action, DOCSTATUS, Doc, Form, OpenLink, Side, Sides};
 use crate::recon::{Body, Decision, Observed, field_of, unshared};
 use crate::site::SiteError;
 use crate::state::{Record, Resolution};
@@ -137,6 +137,15 @@ pub struct Write {
     /// Fields of the target that are still to be carried back to the source, with the values
     /// that its base gets in place of what is there (a conflict settled field by field).
     pub owed: Map<String, Value>,
+}
+
+impl Write {
+    /// Whether it settles a conflict by half: the rest, or its submission or cancellation,
+    /// follows in a request of its own.
+    #[must_use]
+    pub fn is_half(&self) -> bool {
+        !self.owed.is_empty() || self.body.omitted.contains(DOCSTATUS)
+    }
 }
 
 /// What is asked of the site.

@@ -159,7 +159,7 @@ impl Pass<'_> {
             let message = match aside.reason {
                 AsideReason::Waits(link, _) => self.waiting_for(&link, target, place)?,
                 AsideReason::Taken(message) => format!("{place}: {message}"),
-                AsideReason::Held(message) => message,
+                AsideReason::Held(message) => self.held_by_a_merge(&record, message),
                 AsideReason::NameTaken => {
                     match target {
                         Some(target) => self.name_is_still_taken(&record, target, &stuck)?,

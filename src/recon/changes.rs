@@ -27,6 +27,24 @@ pub fn unshared(base: Sides<&Form>, now: Sides<&Form>, side: Side) -> BTreeSet<P
         .collect()
 }
 
+/// The values that `side` changed into others since its base and in which it differs from the
+/// other side: where, before and after.
+#[must_use]
+pub fn replaced<'f>(
+    base: Sides<&'f Form>,
+    now: Sides<&'f Form>,
+    side: Side,
+) -> Vec<(Place, &'f Value, &'f Value)> {
+    let (before, after) = (places(base[side]), places(now[side]));
+    let changed = unshared(base, now, side).into_iter();
+    changed
+        .filter_map(|place| {
+            let (before, after) = (*before.get(&place)?, *after.get(&place)?);
+            Some((place, before, after))
+        })
+        .collect()
+}
+
 /// The field, or the table, of a place.
 #[must_use]
 pub fn field_of(place: &str) -> &str {

@@ -3,14 +3,15 @@
 //! The rules kept here: a document only goes on, from draft to submitted to cancelled, and
 //! never back, whatever a policy says; what users changed of a submitted document and no update
 //! can carry is a conflict that says so, never a write that the site refuses again and again;
-//! a cancellation gives way to an edit; and no first meeting submits or cancels anything.
+//! a cancellation gives way to an edit of the other side, and goes over after those of its own;
+//! and no first meeting submits or cancels anything.
 
 use std::collections::BTreeSet;
 
 use super::changes::{Place, beyond, is_inside, unshared};
 use super::decide::{Decision, Situation, Version, may_write, settle, version};
 use crate::model::{
-    Action, ConflictKind, Deletes, Direction, Form, Meeting, Side, Sides, Submitted,
+    Action, ConflictKind, DOCSTATUS, Deletes, Direction, Form, Meeting, Side, Sides, Submitted,
 };
 
 const DRAFT: i64 = 0;
@@ -83,15 +84,17 @@ fn both_there(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<De
         return Some(Decision::recorded(ConflictKind::CannotMirror, reason));
     }
     let whole = versions.map(|_, version| version.whole());
-    let open = |side: Side| unshared(situation.whole_base.unwrap_or(base), whole, side);
+    let changes =
+        Sides::from_fn(|side| unshared(situation.whole_base.unwrap_or(base), whole, side));
     match (stage.cloud, stage.local) {
         (CANCELLED, CANCELLED) => {
             let in_step = Side::BOTH.into_iter().all(|side| *base[side] == versions[side].form);
             let action = if in_step { Action::Noop } else { Action::Adopt };
             Some(Decision::new(action, Direction::None, "cancelled on both sides"))
         }
-        (SUBMITTED, SUBMITTED) => out_of_reach(&Sides::from_fn(open), versions, is_first)
-            .or_else(|| caught_up(situation, versions)),
+        (SUBMITTED, SUBMITTED) => {
+            out_of_reach(situation, &changes, versions).or_else(|| caught_up(situation, versions))
+        }
         (cloud, local) if cloud == local => None,
         _ if is_first => Some(Decision::recorded(
             ConflictKind::FirstMeeting,
@@ -99,33 +102,38 @@ fn both_there(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<De
         )),
         (cloud, local) => {
             let ahead = if cloud > local { Side::Cloud } else { Side::Local };
-            Some(go_on(situation, ahead, stage, base, &open(ahead.opposite())))
+            Some(go_on(situation, ahead, versions, base, &changes))
         }
     }
 }
 
 /// What differs between two submitted documents and can be edited in neither.
 fn out_of_reach(
-    open: &Sides<BTreeSet<Place>>,
+    situation: &Situation<'_>,
+    changes: &Sides<BTreeSet<Place>>,
     versions: Sides<&Version>,
-    is_first: bool,
 ) -> Option<Decision> {
-    let closed = versions.map(|_, version| beyond(version.whole(), &version.form));
-    // A row is out of reach with any of its fields.
-    let is_closed = |place: &&Place| {
-        let mut closed = closed.iter().flat_map(|(_, places)| places);
-        closed.any(|closed| closed == *place || is_inside(closed, place))
-    };
-    let changed: Vec<String> = open
+    let closed = closed_places(versions);
+    let closed: Sides<Vec<&Place>> = Sides::from_fn(|side| {
+        changes[side].iter().filter(|place| is_closed(&closed, place)).collect()
+    });
+    let changed: Vec<String> = closed
         .iter()
-        .map(|(side, places)| (side, places.iter().filter(is_closed).collect::<Vec<_>>()))
         .filter(|(_, places)| !places.is_empty())
-        .map(|(side, places)| format!("{side} changed {}", shortened(&places)))
+        .map(|(side, places)| format!("{side} changed {}", shortened(places)))
         .collect();
     if changed.is_empty() {
         return None;
     }
-    if is_first {
+    if let (Some(target), Some(base)) = (situation.rules.direction.target(), situation.base) {
+        let source = target.opposite();
+        if closed[source].is_empty() && base[source].docstatus() == SUBMITTED {
+            // The target's own change is left alone; what the source changed goes over.
+            let reason = format!("{}, and {target} is never carried over", changed.join("; "));
+            return changes[source].is_empty().then(|| Decision::skip(reason));
+        }
+    }
+    if situation.base.is_none() {
         let reason = "first meeting, submitted on both sides, different where no update reaches";
         return Some(Decision::recorded(ConflictKind::FirstMeeting, reason));
     }
@@ -138,6 +146,17 @@ fn out_of_reach(
     Some(Decision::recorded(ConflictKind::CannotMirror, reason))
 }
 
+/// The places that can no longer be edited.
+fn closed_places(versions: Sides<&Version>) -> BTreeSet<Place> {
+    let closed = versions.map(|_, version| beyond(version.whole(), &version.form));
+    closed.iter().flat_map(|(_, places)| places.clone()).collect()
+}
+
+/// Whether no update reaches a place. A row is out of reach with any of its fields.
+fn is_closed(closed: &BTreeSet<Place>, place: &Place) -> bool {
+    closed.iter().any(|closed| closed == place || is_inside(closed, place))
+}
+
 /// Both sides show the same new content where no update reaches, and nothing else is new.
 fn caught_up(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<Decision> {
     let (base, whole_base) = (situation.base?, situation.whole_base?);
@@ -147,6 +166,12 @@ fn caught_up(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<Dec
     (is_news && !may_be_edited).then(|| {
         Decision::new(Action::Adopt, Direction::None, "changed in the same way on both sides")
     })
+}
+
+/// Whether any of these changes is one that a submitted document takes.
+fn has_open_edits(changes: &BTreeSet<Place>, versions: Sides<&Version>) -> bool {
+    let closed = closed_places(versions);
+    changes.iter().any(|place| place != DOCSTATUS && !is_closed(&closed, place))
 }
 
 /// The first few places, in words.
@@ -166,18 +191,24 @@ fn shortened(places: &[&Place]) -> String {
 fn go_on(
     situation: &Situation<'_>,
     ahead: Side,
-    stage: Sides<i64>,
+    versions: Sides<&Version>,
     base: Sides<&Form>,
-    edits: &BTreeSet<Place>,
+    changes: &Sides<BTreeSet<Place>>,
 ) -> Decision {
     let behind = ahead.opposite();
+    let stage = versions.map(|_, version| version.form.docstatus());
     let word = if stage[ahead] == SUBMITTED { "submitted" } else { "cancelled" };
     let what = format!("{word} on {ahead}");
-    let is_edited = edits.iter().any(|place| place != "docstatus");
+    let is_edited = changes[behind].iter().any(|place| place != DOCSTATUS);
     let is_edited = is_edited || stage[behind] > base[behind].docstatus();
     let action = way(stage[behind], stage[ahead]).unwrap_or(Action::Conflict);
     if !is_edited && !may_write(situation.rules.direction, behind) {
         return Decision::skip(format!("{what}, and {ahead} is never carried over"));
+    }
+    if !is_edited && action == Action::Cancel && has_open_edits(&changes[ahead], versions) {
+        // Afterwards neither side takes it any more.
+        let reason = format!("edited on {ahead} before it was cancelled there");
+        return Decision::new(Action::Update, Direction::to(behind), reason);
     }
     if !is_edited {
         return Decision::new(action, Direction::to(behind), what);

@@ -16,7 +16,7 @@ mod rename;
 mod rows;
 
 pub use absence::{Asked, Fate, Lookalike, Single, fate};
-pub use changes::{agree, differ_beyond, field_of, unshared};
+pub use changes::{agree, differ_beyond, field_of, replaced, unshared};
 pub use clock::{Moment, Newest, SiteClock, Skew, earliest_stamp, newest};
 pub use decide::{Change, Decision, Observed, Rules, Situation, Version, classify, decide};
 pub use differences::{
@@ -26,7 +26,8 @@ pub use docstatus::way;
 pub use entered::check_entered;
 pub use guard::{deletes_left, went_back};
 pub use patch::{
-    Body, Translate, cancel_body, changed_fields, create_body, submit_body, update_body,
+    Body, Translate, before_cancelling, cancel_body, changed_fields, create_body, submit_body,
+    update_body,
 };
 pub use rename::{Names, Renaming, renaming};
 pub use rows::{RowNames, match_rows, row_name};

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use super::rows::{RowNames, match_rows, row_name};
 use crate::model::side_effects::{STATUS, is_set_by_people};
 use crate::model::{
-    Column, Columns, Doc, FieldKind, Form, OpenLink, ROWS, Role, SYSTEM_FIELDS, Shape, Side, Sides,
-    Translation, canonical_scalar, is_counted_name, name_text,
+    Column, Columns, DOCSTATUS, Doc, FieldKind, Form, OpenLink, ROWS, Role, SYSTEM_FIELDS, Shape,
+    Side, Sides, Translation, canonical_scalar, is_counted_name, name_text,
 };
 
 /// Translates a link: doctype and name on the source's side. Names of child rows stand under
@@ -146,21 +146,30 @@ pub fn submit_body(
 /// The cancellation of a submitted document: nothing goes with it.
 #[must_use]
 pub fn cancel_body() -> Body {
-    let fields = Map::from_iter([("docstatus".to_owned(), 2.into())]);
+    let fields = Map::from_iter([(DOCSTATUS.to_owned(), 2.into())]);
     Body { fields, ..Body::default() }
+}
+
+/// What goes over of a document before it is cancelled: the patch alone, where there is one.
+#[must_use]
+pub fn before_cancelling(mut patch: Body) -> Body {
+    if patch.fields.is_empty() && patch.open.is_empty() && patch.unmapped.is_empty() {
+        return cancel_body();
+    }
+    patch.omitted.insert(DOCSTATUS.to_owned());
+    patch
 }
 
 impl Body {
     /// Submits in the same request; where something is still to follow, with that.
     fn submit_like(&mut self, source: &Doc) {
-        let docstatus = "docstatus".to_owned();
         let is_whole = self.omitted.is_empty();
         if is_whole {
-            self.fields.insert(docstatus.clone(), 1.into());
+            self.fields.insert(DOCSTATUS.to_owned(), 1.into());
         }
         // A cancellation comes next.
         if !is_whole || source.docstatus() == 2 {
-            self.omitted.insert(docstatus);
+            self.omitted.insert(DOCSTATUS.to_owned());
         }
         // That users closed it does not go with it: it is a change of theirs all the same.
         if source.docstatus() == 1 && source.text(STATUS).is_some_and(is_set_by_people) {

@@ -40,12 +40,12 @@ pub fn show(rendered: &str) {
     super::write_all(&mut io::stderr().lock(), rendered);
 }
 
-/// Asks which value a field gets. Rows can only be taken whole.
+/// Asks which side's version counts. Rows and documents can only be taken whole.
 ///
 /// # Errors
 /// Standard input cannot be read.
-pub fn choose(is_table: bool, is_interrupted: &dyn Fn() -> bool) -> io::Result<Answer> {
-    let edit = if is_table { "" } else { "e edit, " };
+pub fn choose(is_whole: bool, is_interrupted: &dyn Fn() -> bool) -> io::Result<Answer> {
+    let edit = if is_whole { "" } else { "e edit, " };
     loop {
         let question = format!("  c cloud, l local, {edit}s skip, q quit: ");
         let Some(answer) = ask(&question, is_interrupted)? else { return Ok(Answer::Quit) };
@@ -54,7 +54,7 @@ pub fn choose(is_table: bool, is_interrupted: &dyn Fn() -> bool) -> io::Result<A
             "l" | "local" => return Ok(Answer::Local),
             "s" | "skip" => return Ok(Answer::Skip),
             "q" | "quit" => return Ok(Answer::Quit),
-            "e" | "edit" if !is_table => {
+            "e" | "edit" if !is_whole => {
                 let value = ask("  new value: ", is_interrupted)?;
                 return Ok(value.map_or(Answer::Quit, Answer::Text));
             }

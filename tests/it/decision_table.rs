@@ -201,7 +201,9 @@ impl Row<'_> {
         if stage(from) > 0 && from["total"] != to["total"] {
             site.poke("Voucher", NAME, "total", &to["total"]).unwrap();
         }
-        if stage(from) == stage(to) {
+        // A cancellation takes nothing along: what was edited was edited before.
+        let is_edited_before = stage(from) == 1 && from["city"] != to["city"];
+        if stage(from) == stage(to) || is_edited_before {
             site.edit_as(USER, "Voucher", NAME, &edit, at).unwrap();
         }
         for docstatus in stage(from) + 1..=stage(to) {

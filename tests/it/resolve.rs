@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use erpsync::model::Side;
 use frappe_sandbox::faults::{Action, Match, Refusal};
+use jiff::Timestamp;
 use rexpect::process::WaitStatus;
 use rexpect::session::spawn_command;
 use serde_json::{Value, json};
@@ -249,6 +250,9 @@ fn what_makes_no_sense_is_refused_before_anything() {
     ] {
         let ran = bench.run(arguments).expect(2);
         assert!(ran.err.contains(says), "{arguments:?}: {}", ran.err);
+        // clap says by itself how it is used.
+        let helps = ["hint: ", "--help", "allowed", "not in this version"];
+        assert!(helps.iter().any(|help| ran.err.contains(help)), "{arguments:?}: {}", ran.err);
     }
     assert_eq!(bench.writes(), 0);
 }
@@ -366,6 +370,7 @@ fn values_that_make_no_sense_are_refused() {
         std::fs::write(bench.path("mine.json"), values).unwrap();
         let ran = bench.run(&["resolve", "1", "--with", "mine.json", "--take", "cloud"]).expect(3);
         assert!(ran.err.contains(says), "{values}: {}", ran.err);
+        assert!(ran.err.contains("hint: mend the file"), "{values}: {}", ran.err);
     }
     assert_eq!(bench.writes(), 0);
 }
@@ -376,6 +381,7 @@ fn a_side_that_is_back_at_its_base_leaves_nothing_to_take() {
     bench.edit(Side::Local, "Probe", "Acme", &json!({"stxt": "base", "phone": ""}));
     let ran = bench.run(&["resolve", "1", "--take", "local"]).expect(3);
     assert!(ran.err.contains("no conflict any more"), "{}", ran.err);
+    assert!(ran.err.contains("hint: erpsync sync-all"), "{}", ran.err);
     assert_eq!(bench.writes(), 0);
     bench.sync().expect(0);
     assert_eq!(fields(&bench, Side::Local).0, "by cloud");
@@ -388,6 +394,9 @@ fn a_one_way_rule_holds_for_a_person_too() {
     bench.configure(&format!("{MANUAL}{rule}"));
     let ran = bench.run(&["resolve", "1", "--take", "local"]).expect(3);
     assert!(ran.err.contains("carried to local only"), "{}", ran.err);
+    assert!(ran.err.contains("hint: --take cloud"), "{}", ran.err);
+    let ran = bench.run(&["resolve", "1", "--take", "local", "--json"]).expect(3).json();
+    assert!(ran["resolved"][0]["hint"].as_str().unwrap().contains("--take cloud"), "{ran}");
     assert_eq!(bench.writes(), 0);
 }
 
@@ -404,6 +413,26 @@ fn a_signal_ends_it() {
     assert!(matches!(status, WaitStatus::Exited(_, 130)), "{status:?}");
     assert_eq!(bench.writes(), 0);
     assert_eq!(bench.query("SELECT exit_code FROM runs ORDER BY id DESC LIMIT 1"), "130");
+}
+
+/// Of an edit against a deletion there are no fields to choose from.
+#[test]
+fn a_person_is_asked_which_version_is_kept() {
+    for (answer, says, is_kept) in [("c", "made anew on local", true), ("l", "deletion", false)] {
+        let bench = Bench::default();
+        bench.configure(MANUAL);
+        bench.insert(Side::Cloud, "Probe", &json!({"title": "Acme", "stxt": "base"}));
+        bench.sync().expect(0);
+        bench.edit(Side::Cloud, "Probe", "Acme", &json!({"stxt": "by cloud"}));
+        bench.site(Side::Local).delete_as(USER, "Probe", "Acme", Timestamp::now()).unwrap();
+        bench.sync().expect(3);
+        let answers = [(says, ""), ("q quit:", answer), ("?", "y")];
+        assert_eq!(at_terminal(&bench, &answers[1..]), 0, "{says}");
+        for side in Side::BOTH {
+            let text = bench.doc(side, "Probe", "Acme").map(|doc| doc["stxt"].clone());
+            assert_eq!(text, is_kept.then(|| json!("by cloud")), "{side}");
+        }
+    }
 }
 
 /// A person at a terminal.

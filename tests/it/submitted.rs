@@ -2,8 +2,10 @@
 //! taken back by a rule, and what no update can carry waits for a person.
 
 mod chains;
+mod edited_then_cancelled;
 mod erpnext;
 mod faults;
+mod one_way;
 mod people;
 
 use erpsync::model::Side;

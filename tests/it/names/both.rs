@@ -1,12 +1,12 @@
 //! `resolve --take both`: two documents that were taken for one.
 
 use erpsync::model::Side;
-use frappe_sandbox::faults::{Action, Match};
+use frappe_sandbox::faults::{Action, Match, Refusal};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::{SERIES, counting, quiet, series, titles};
-use crate::bench::{Bench, SYNC_USER};
+use crate::bench::{Bench, SYNC_USER, USER};
 
 /// Two sites whose first documents have the same names and are different ones.
 fn collided(count: usize) -> Bench {
@@ -147,4 +147,24 @@ fn a_request_that_came_to_nothing_is_sent_again() {
         assert_eq!(titles(&bench, side, "N Series"), ["Order", "something else"], "{side}");
     }
     quiet(&bench);
+}
+
+/// What is not there under its name may be unreadable, or another document: it is not called gone.
+#[test]
+fn what_cannot_be_read_is_not_called_gone() {
+    let bench = collided(1);
+    let name = bench.site(Side::Local).names("N Series")[0].clone();
+    let mut now = Timestamp::now();
+    bench.site(Side::Local).delete_as(USER, "N Series", &name, now).unwrap();
+    // The site lists it no more, and does not say why.
+    let which = Match::on("GET", "frappe.client.get");
+    bench.site(Side::Local).faults.always(which, || Action::Refuse(Refusal::Internal));
+    let ran = bench.run(&["resolve", "1", "--take", "both"]).expect(3);
+    assert!(!ran.err.contains("any more"), "{}", ran.err);
+    assert!(ran.err.contains("local: ") && ran.err.contains("hint: "), "{}", ran.err);
+    bench.site(Side::Local).faults.clear();
+    now = Timestamp::now();
+    bench.site(Side::Local).insert_as(USER, "N Series", &series("another"), now).unwrap();
+    let ran = bench.run(&["resolve", "1", "--take", "both"]).expect(3);
+    assert!(ran.err.contains("hint: "), "{}", ran.err);
 }

@@ -130,6 +130,43 @@ fn a_chain_arrives_whole_with_what_it_posted() {
     }
 }
 
+/// Submitted documents follow a merge on the one site and can follow it on the other only by the
+/// same merge: that is what is said, of them and of the customer that cannot be deleted.
+#[test]
+fn a_merge_that_submitted_documents_follow_is_to_be_done_on_the_other_side_too() {
+    let chain = Chain::synced(Flavour::V15_105, Side::Cloud);
+    let bench = &chain.bench;
+    bench.insert(Side::Cloud, "Customer", &json!({"customer_name": "Acme Ltd"}));
+    bench.sync().expect(0);
+    let merge = |side: Side| {
+        bench.site(side).merge_as(USER, "Customer", "Acme", "Acme Ltd", Timestamp::now()).unwrap();
+    };
+    merge(Side::Cloud);
+    let ran = bench.sync().expect(4).json();
+    let said = "merged on cloud: Customer Acme into Acme Ltd; do the same merge on local";
+    let lines = ran["actions"].as_array().unwrap();
+    let of = |doctype: &str, key: &str| {
+        let line = lines.iter().find(|line| line["doctype"] == doctype).unwrap();
+        line[key].as_str().unwrap_or_default().to_owned()
+    };
+    for doctype in DOCTYPES {
+        assert!(of(doctype, "reason").starts_with(said), "{doctype}: {ran}");
+    }
+    let failed = of("Customer", "message");
+    assert!(failed.starts_with(said), "{failed}");
+    for at in 0..4 {
+        let label = format!("{} {}", DOCTYPES[at], chain.names[at]);
+        assert!(failed.contains(&label), "{label}: {failed}");
+    }
+    // Tried again, it says the same.
+    let again = bench.run(&["sync-all", "--retry-failed"]).expect(4);
+    assert!(again.err.contains(said) || again.out.contains(said), "{again:?}");
+    merge(Side::Local);
+    bench.run(&["sync-all", "--retry-failed"]).expect(0);
+    assert_eq!(bench.query("SELECT count(*) FROM conflict_records WHERE resolved = FALSE"), "0");
+    quiet(bench);
+}
+
 #[test]
 fn statuses_that_move_are_not_fought_over() {
     let chain = Chain::new(Flavour::V15_105, Side::Cloud);

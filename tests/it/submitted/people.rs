@@ -117,7 +117,8 @@ fn a_person_lets_the_cancellation_win() {
 fn nobody_takes_a_cancellation_back() {
     let bench = cancelled_and_edited();
     let ran = bench.run(&["resolve", "1", "--take", "local"]).expect(3);
-    assert!(format!("{}{}", ran.out, ran.err).contains("no document goes back"), "{ran:?}");
+    assert!(ran.err.contains("no document goes back"), "{ran:?}");
+    assert!(ran.err.contains("hint: --take cloud"), "{ran:?}");
     assert_eq!((bench.writes(), docstatus(&bench, Side::Cloud, "V1")), (0, json!(2)));
 }
 
@@ -140,6 +141,29 @@ fn a_submission_since_the_conflict_was_shown_is_another_document() {
     assert_eq!(docstatus(&bench, Side::Cloud, "V1"), 1);
     assert_eq!(field(&bench, Side::Cloud, "V1", "stxt"), "by local");
     quiet(&bench);
+}
+
+/// The rule leaves submitted documents alone, and what amends one of them: the other side refuses
+/// an amendment of what it has not cancelled.
+#[test]
+fn an_amendment_is_left_alone_with_its_original() {
+    let bench = in_step(1);
+    let rule = "[doctypes.Voucher]\nsubmitted = \"skip\"\n";
+    bench.configure(&format!("{}{rule}", super::RULES));
+    bench.edit(Side::Cloud, "Voucher", "V1", &json!({"docstatus": 2}));
+    let mut amended = super::voucher("V1", 0);
+    amended["amended_from"] = json!("V1");
+    bench.insert(Side::Cloud, "Voucher", &amended);
+    let ran = bench.sync().expect(0).json();
+    let reasons = ran["actions"].to_string();
+    assert!(reasons.contains("amends V1, and submitted documents are left alone"), "{reasons}");
+    assert_eq!(ran["doctypes"][0]["skipped"], 2);
+    quiet(&bench);
+    // Under the other rule both follow.
+    bench.configure(super::RULES);
+    bench.sync().expect(0);
+    assert_eq!(docstatus(&bench, Side::Local, "V1"), 2);
+    assert_eq!(field(&bench, Side::Local, "V1-1", "amended_from"), "V1");
 }
 
 /// Two that were submitted before they met, different where no update reaches: nobody is told
