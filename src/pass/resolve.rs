@@ -271,13 +271,11 @@ impl Pass<'_> {
                 Sent::Half => {}
             }
             look = self.look(doctype, conflict)?;
-            write = match self.next_step(doctype, &look)? {
-                Some(next) => next,
-                None => {
-                    self.renew(conflict, look.pair, look.forms, look.decision)?;
-                    return Ok(Resolved::Refused(edited_meanwhile(conflict)));
-                }
+            let Some(next) = self.next_step(doctype, &look)? else {
+                self.renew(conflict, look.pair, look.forms, look.decision)?;
+                return Ok(Resolved::Refused(edited_meanwhile(conflict)));
             };
+            write = next;
         }
         Ok(Resolved::Refused(Refusal::by_the_next_sync("only half of it was written")))
     }
