@@ -154,8 +154,8 @@ fn a_merge_that_submitted_documents_follow_is_to_be_done_on_the_other_side_too()
     }
     let failed = of("Customer", "message");
     assert!(failed.starts_with(said), "{failed}");
-    for at in 0..4 {
-        let label = format!("{} {}", DOCTYPES[at], chain.names[at]);
+    for (doctype, name) in DOCTYPES.iter().zip(&chain.names) {
+        let label = format!("{doctype} {name}");
         assert!(failed.contains(&label), "{label}: {failed}");
     }
     // Tried again, it says the same.
