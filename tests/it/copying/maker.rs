@@ -40,11 +40,13 @@ impl Maker<'_> {
 
     /// A submitted document made from another one, all of it.
     fn submit_from(&self, source: &str, name: &str, doctype: &str) -> String {
-        let values = self.bench.site(self.side).made_from(source, name, doctype).unwrap();
+        let mut values = self.bench.site(self.side).made_from(source, name, doctype).unwrap();
+        values["due_date"] = json!(self.day(30));
         self.submit(doctype, values)
     }
 
-    /// The site's date so many days from now.
+    /// The site's date so many days from now. For half of the day it is not the same day on both
+    /// sites: nothing is due today.
     fn day(&self, days: i64) -> String {
         let then = Timestamp::now().checked_add(SignedDuration::from_hours(24 * days)).unwrap();
         self.bench.site(self.side).local(then)[..10].to_owned()
@@ -180,7 +182,7 @@ impl Maker<'_> {
     /// The head of a sale and its two rows.
     fn sale(&self) -> Value {
         json!({"customer": self.own("Reachable"), "company": "Bench Co",
-            "delivery_date": self.day(20), "items": [
+            "delivery_date": self.day(20), "due_date": self.day(30), "items": [
                 {"item_code": self.own("SAW"), "qty": 4, "rate": 75},
                 {"item_code": self.own("SERVICE"), "qty": 2, "rate": 55.55}],
             "taxes": [{"charge_type": "On Net Total", "account_head": "ST 6% - BC", "rate": 6,
@@ -224,7 +226,7 @@ impl Maker<'_> {
 
     fn purchase(&self) -> Value {
         json!({"supplier": self.own("Steel"), "company": "Bench Co",
-            "schedule_date": self.day(15), "items": [
+            "schedule_date": self.day(15), "due_date": self.day(30), "items": [
                 {"item_code": self.own("SAW"), "qty": 10, "rate": 30},
                 {"item_code": self.own("NAIL"), "qty": 100, "rate": 2}]})
     }
