@@ -193,6 +193,10 @@ impl Maker<'_> {
         let mut offer = self.sale();
         offer["party_name"] = json!(self.own("Reachable"));
         self.make("Quotation", &offer);
+        let mut offer_to_lead = offer.clone();
+        offer_to_lead["quotation_to"] = json!("Lead");
+        offer_to_lead["party_name"] = json!(self.bench.site(self.side).names("Lead")[0]);
+        self.submit("Quotation", offer_to_lead);
         let offer = self.submit("Quotation", offer);
         for doctype in ["Sales Order", "Delivery Note", "Sales Invoice"] {
             self.make(doctype, &self.sale());
@@ -202,6 +206,14 @@ impl Maker<'_> {
         let invoice = self.submit_from("Delivery Note", &delivery, "Sales Invoice");
         self.pay("Sales Invoice", &invoice, 0.5, 1);
         self.pay("Sales Invoice", &invoice, 0.1, 0);
+        self.submit(
+            "Journal Entry",
+            json!({"company": "Bench Co", "posting_date": self.day(0), "accounts": [
+                {"account": "Cash - BC", "debit_in_account_currency": 7},
+                {"account": "Debtors - BC", "credit_in_account_currency": 7,
+                    "party_type": "Customer", "party": self.own("Reachable"),
+                    "reference_type": "Sales Invoice", "reference_name": invoice}]}),
+        );
         // What was sold without a delivery comes back.
         let sold = self.submit("Sales Invoice", self.sale());
         for (doctype, name) in [("Delivery Note", &delivery), ("Sales Invoice", &sold)] {
@@ -247,6 +259,10 @@ impl Maker<'_> {
                 "t_warehouse": "Stores - BC"}]});
         self.make("Stock Entry", &receipt);
         self.submit("Stock Entry", receipt);
+        let issue = json!({"stock_entry_type": "Material Issue", "company": "Bench Co",
+            "items": [{"item_code": self.own("NAIL"), "qty": 5, "basic_rate": 2,
+                "s_warehouse": "Stores - BC"}]});
+        self.submit("Stock Entry", issue);
         let entry = json!({"company": "Bench Co", "posting_date": self.day(-2),
             "user_remark": self.own("entry"), "accounts": [
                 {"account": "Stock Adjustment - BC", "debit_in_account_currency": 12.34},
