@@ -6,13 +6,15 @@
 //! and the end of the conflict.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::error::{StateError, StateResult};
-use super::intents::{Closing, Intent, Made, NewIntent, RowName};
+use super::intents::{Closing, Intent, Made, NewIntent, RowName, SideState};
 use super::records::{expect_record, refresh_is_syncing};
 use super::words::{RecordStatus, Resolution, Word};
-use super::{State, collect, conflicts, for_side, from_json, from_json_some, log, time, to_json};
+use super::{
+    State, collect, conflicts, for_side, from_json, from_json_some, gone, log, time, to_json,
+};
 use crate::model::{Action, Doc, Side, Sides};
 
 impl State {
@@ -141,6 +143,9 @@ fn begin(transaction: &Transaction, intent: &NewIntent, now: Timestamp) -> State
 }
 
 fn close(transaction: &Transaction, closing: &Closing, now: Timestamp) -> StateResult<()> {
+    for side in Side::BOTH {
+        free_name(transaction, closing, side, now)?;
+    }
     save_sides(transaction, closing, now)?;
     if let Some(rows) = &closing.rows {
         save_rows(transaction, closing.record, rows)?;
@@ -154,6 +159,31 @@ fn close(transaction: &Transaction, closing: &Closing, now: Timestamp) -> StateR
         conflicts::settle(transaction, closing.record, resolution, now)?;
     }
     log::insert(transaction, closing.record, closing.log.as_ref(), now)
+}
+
+/// A site has one document of a name: what was known by the name that this one has now is not
+/// there any more, although nobody has seen it go. A site deletes a customer's contacts with the
+/// customer, and a new contact gets the name of an old one.
+fn free_name(
+    transaction: &Transaction,
+    closing: &Closing,
+    side: Side,
+    now: Timestamp,
+) -> StateResult<()> {
+    let sql = for_side(
+        side,
+        "SELECT id FROM sync_records
+         WHERE doctype = (SELECT doctype FROM sync_records WHERE id = ?1) AND {s}_name = ?2
+            AND {s}_creation <> ?3 AND sync_status <> 'gone' AND id <> ?1",
+    );
+    let SideState { name, creation, .. } = &closing.sides[side];
+    let params = params![closing.record, name, creation];
+    let before =
+        transaction.prepare_cached(&sql)?.query_row(params, |row| row.get(0)).optional()?;
+    match before {
+        Some(before) => gone::release(transaction, before, side, now),
+        None => Ok(()),
+    }
 }
 
 /// Ends an intent together with what it brought about.

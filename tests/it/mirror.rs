@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use erpsync::model::{Side, Sides};
 use frappe_sandbox::field::Field;
 use frappe_sandbox::meta::Meta;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::bench::Bench;
 
@@ -236,4 +236,41 @@ fn plain(value: &Value) -> String {
         Value::Number(number) => number.as_f64().map(|it| it.to_string()).unwrap_or_default(),
         other => text(other),
     }
+}
+
+/// The comparison is itself compared: each kind of difference is found, and named.
+#[test]
+fn what_differs_is_found() {
+    let doctypes = ["N Series", "Probe"];
+    let bench = Bench::default();
+    bench.configure(&format!("[sync]\ndoctypes = {doctypes:?}\n"));
+    bench.site(Side::Local).set_series("NS-2026-", 500);
+    for title in ["one", "two"] {
+        bench.insert(Side::Cloud, "N Series", &json!({ "title": title }));
+    }
+    let first = bench.site(Side::Cloud).names("N Series")[0].clone();
+    bench.insert(
+        Side::Cloud,
+        "Probe",
+        &json!({"title": "P", "dl_type": "N Series", "dl": first, "tm": "10:00:00",
+            "rows": [{"item": "A", "qty": 1}, {"item": "B", "qty": 2}]}),
+    );
+    bench.sync().expect(0);
+    assert_alike(&bench, &doctypes);
+    let row = bench.doc(Side::Local, "Probe", "P").unwrap()["rows"][1]["name"].clone();
+    let other = bench.site(Side::Local).names("N Series")[1].clone();
+    {
+        let mut site = bench.site(Side::Local);
+        site.poke("Probe", "P", "stxt", &json!("edited")).unwrap();
+        site.poke("Probe", "P", "dl", &json!(other)).unwrap();
+        site.poke("Probe Child", row.as_str().unwrap(), "qty", &json!(3)).unwrap();
+    }
+    bench.insert(Side::Local, "N Series", &json!({"title": "three"}));
+    let found = Mirror::of(&bench, &doctypes, &[]).differences().join("\n");
+    for wanted in ["P: stxt", "P: dl", "rows 2: qty", "NS-2026-0503: not a pair on local"] {
+        assert!(found.contains(wanted), "{wanted}: {found}");
+    }
+    assert_eq!(found.lines().count(), 4, "{found}");
+    let but = [("Probe", "stxt"), ("Probe", "dl"), ("Probe Child", "qty")];
+    assert_eq!(Mirror::of(&bench, &doctypes, &but).differences().len(), 1);
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use erpsync::model::Side;
 use frappe_sandbox::http::Options;
 use frappe_sandbox::{Flavour, Request, Site};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, USER};
@@ -88,8 +88,8 @@ fn two_sites_in_use(made_on: Side) -> Bench {
         for number in 1..=invoices {
             let rows = json!([{"item_code": item, "qty": number, "rate": 11}]);
             let invoice = json!({"customer": customer, "company": "Bench Co", "items": rows,
-                "docstatus": 1});
-            sites.insert(side, "Sales Invoice", &invoice);
+                "due_date": in_a_month(&sites, side)});
+            submit(&sites, side, "Sales Invoice", invoice);
         }
     }
     let year = sites.site(Side::Local).local(Timestamp::now())[..4].to_owned();
@@ -98,6 +98,13 @@ fn two_sites_in_use(made_on: Side) -> Bench {
     }
     the_customer_and_what_they_order(&sites, made_on);
     sites
+}
+
+/// For half of the day it is not the same day on both sites, and what is due today on the one is
+/// overdue on the other: so nothing is due before.
+fn in_a_month(sites: &Bench, side: Side) -> String {
+    let then = Timestamp::now().checked_add(SignedDuration::from_hours(30 * 24)).unwrap();
+    sites.site(side).local(then)[..10].to_owned()
 }
 
 fn an_item(code: &str) -> Value {
@@ -122,7 +129,7 @@ fn the_customer_and_what_they_order(sites: &Bench, side: Side) {
     let price = json!({"item_code": "GADGET", "price_list": "Standard Selling",
         "price_list_rate": 75});
     sites.insert(side, "Item Price", &price);
-    let date = sites.site(side).local(Timestamp::now())[..10].to_owned();
+    let date = in_a_month(sites, side);
     let [contact, address] = ["Contact", "Address"].map(|it| only(sites, side, it));
     let order = json!({"customer": CUSTOMER, "company": "Bench Co", "delivery_date": date,
         "po_no": PURCHASE, "contact_person": contact, "customer_address": address,
@@ -234,7 +241,9 @@ fn the_delivery(sites: &Bench, side: Side, order: &str) -> String {
 /// What was delivered is billed.
 fn the_invoice(sites: &Bench, side: Side, delivery: &str) -> String {
     let made = sites.site(side).made_from("Delivery Note", delivery, "Sales Invoice");
-    submit(sites, side, "Sales Invoice", made.unwrap())
+    let mut invoice = made.unwrap();
+    invoice["due_date"] = json!(in_a_month(sites, side));
+    submit(sites, side, "Sales Invoice", invoice)
 }
 
 /// Half of it is paid.
@@ -372,7 +381,7 @@ fn create(sites: &Bench, side: Side, doctype: &str) -> String {
 }
 
 fn a_draft(sites: &Bench, side: Side, doctype: &str) -> Value {
-    let date = sites.site(side).local(Timestamp::now())[..10].to_owned();
+    let date = in_a_month(sites, side);
     if doctype == "Payment Entry" {
         return json!({"payment_type": "Receive", "company": "Bench Co", "party_type": "Customer",
             "party": CUSTOMER, "paid_from": "Debtors - BC", "paid_to": "Cash - BC",
@@ -380,7 +389,7 @@ fn a_draft(sites: &Bench, side: Side, doctype: &str) -> Value {
             "reference_date": date});
     }
     json!({"customer": CUSTOMER, "company": "Bench Co", "delivery_date": date,
-        "po_no": format!("of {side}"), "items": [{"item_code": "WIDGET", "qty": 1, "rate": 50}]})
+        "due_date": date, "po_no": format!("of {side}"), "items": [{"item_code": "WIDGET", "qty": 1, "rate": 50}]})
 }
 
 fn what_was_created_comes_into_step(sites: &Bench, overlap: [usize; 4]) {

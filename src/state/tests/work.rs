@@ -66,8 +66,10 @@ fn a_closing_that_fails_in_the_middle_leaves_nothing() {
     let before = dump(&state);
     let mut first = closing(&records[0]);
     first.intent = Some(id);
+    // One document in two records.
     let mut second = closing(&records[1]);
     second.sides.local.name = "A".to_owned();
+    second.sides.local.creation = "c1".to_owned();
     let error = state.close(&[first.clone(), second], at(2)).unwrap_err();
     assert!(matches!(error, StateError::Rule(_)), "{error}");
     assert_eq!(dump(&state), before);
@@ -75,6 +77,18 @@ fn a_closing_that_fails_in_the_middle_leaves_nothing() {
     no_such_intent.intent = Some(id);
     assert!(state.close(&[first, no_such_intent], at(2)).is_err());
     assert_eq!(dump(&state), before);
+}
+
+/// The site deleted A by itself and gave its name to what was created there.
+#[test]
+fn a_closing_takes_the_name_from_a_document_that_cannot_be_there_any_more() {
+    let (mut state, records) = synced();
+    let mut created = closing(&records[1]);
+    created.sides.local.name = "A".to_owned();
+    state.close(&[created], at(2)).unwrap();
+    let [old, new] = all(&state).try_into().unwrap();
+    assert_eq!((names(&old), old.status), ((Some("A"), None), RecordStatus::Pending));
+    assert_eq!((names(&new), new.status), ((Some("B"), Some("A")), RecordStatus::Synced));
 }
 
 #[test]

@@ -40,11 +40,13 @@ impl Maker<'_> {
 
     /// A submitted document made from another one, all of it.
     fn submit_from(&self, source: &str, name: &str, doctype: &str) -> String {
-        let values = self.bench.site(self.side).made_from(source, name, doctype).unwrap();
+        let mut values = self.bench.site(self.side).made_from(source, name, doctype).unwrap();
+        values["due_date"] = json!(self.day(30));
         self.submit(doctype, values)
     }
 
-    /// The site's date so many days from now.
+    /// The site's date so many days from now. For half of the day it is not the same day on both
+    /// sites: nothing is due today.
     fn day(&self, days: i64) -> String {
         let then = Timestamp::now().checked_add(SignedDuration::from_hours(24 * days)).unwrap();
         self.bench.site(self.side).local(then)[..10].to_owned()
@@ -180,7 +182,7 @@ impl Maker<'_> {
     /// The head of a sale and its two rows.
     fn sale(&self) -> Value {
         json!({"customer": self.own("Reachable"), "company": "Bench Co",
-            "delivery_date": self.day(20), "items": [
+            "delivery_date": self.day(20), "due_date": self.day(30), "items": [
                 {"item_code": self.own("SAW"), "qty": 4, "rate": 75},
                 {"item_code": self.own("SERVICE"), "qty": 2, "rate": 55.55}],
             "taxes": [{"charge_type": "On Net Total", "account_head": "ST 6% - BC", "rate": 6,
@@ -191,6 +193,10 @@ impl Maker<'_> {
         let mut offer = self.sale();
         offer["party_name"] = json!(self.own("Reachable"));
         self.make("Quotation", &offer);
+        let mut offer_to_lead = offer.clone();
+        offer_to_lead["quotation_to"] = json!("Lead");
+        offer_to_lead["party_name"] = json!(self.bench.site(self.side).names("Lead")[0]);
+        self.submit("Quotation", offer_to_lead);
         let offer = self.submit("Quotation", offer);
         for doctype in ["Sales Order", "Delivery Note", "Sales Invoice"] {
             self.make(doctype, &self.sale());
@@ -200,6 +206,14 @@ impl Maker<'_> {
         let invoice = self.submit_from("Delivery Note", &delivery, "Sales Invoice");
         self.pay("Sales Invoice", &invoice, 0.5, 1);
         self.pay("Sales Invoice", &invoice, 0.1, 0);
+        self.submit(
+            "Journal Entry",
+            json!({"company": "Bench Co", "posting_date": self.day(0), "accounts": [
+                {"account": "Cash - BC", "debit_in_account_currency": 7},
+                {"account": "Debtors - BC", "credit_in_account_currency": 7,
+                    "party_type": "Customer", "party": self.own("Reachable"),
+                    "reference_type": "Sales Invoice", "reference_name": invoice}]}),
+        );
         // What was sold without a delivery comes back.
         let sold = self.submit("Sales Invoice", self.sale());
         for (doctype, name) in [("Delivery Note", &delivery), ("Sales Invoice", &sold)] {
@@ -224,7 +238,7 @@ impl Maker<'_> {
 
     fn purchase(&self) -> Value {
         json!({"supplier": self.own("Steel"), "company": "Bench Co",
-            "schedule_date": self.day(15), "items": [
+            "schedule_date": self.day(15), "due_date": self.day(30), "items": [
                 {"item_code": self.own("SAW"), "qty": 10, "rate": 30},
                 {"item_code": self.own("NAIL"), "qty": 100, "rate": 2}]})
     }
@@ -245,6 +259,10 @@ impl Maker<'_> {
                 "t_warehouse": "Stores - BC"}]});
         self.make("Stock Entry", &receipt);
         self.submit("Stock Entry", receipt);
+        let issue = json!({"stock_entry_type": "Material Issue", "company": "Bench Co",
+            "items": [{"item_code": self.own("NAIL"), "qty": 5, "basic_rate": 2,
+                "s_warehouse": "Stores - BC"}]});
+        self.submit("Stock Entry", issue);
         let entry = json!({"company": "Bench Co", "posting_date": self.day(-2),
             "user_remark": self.own("entry"), "accounts": [
                 {"account": "Stock Adjustment - BC", "debit_in_account_currency": 12.34},
