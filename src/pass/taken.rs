@@ -148,7 +148,7 @@ fn holder_by_step(step: &Step) -> Holder {
         }
         Step::Record => Holder::Waits,
         Step::Fail(_) | Step::Wait(_) | Step::Last => Holder::IsLate,
-        Step::Agree | Step::Skip | Step::NameTaken | Step::Send(_) => Holder::Stays,
+        Step::Agree | Step::Part | Step::Skip | Step::NameTaken | Step::Send(_) => Holder::Stays,
     }
 }
 
