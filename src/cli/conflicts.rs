@@ -5,15 +5,17 @@ use serde_json::{Map, Value, json};
 
 use super::reading::give;
 use super::session::{load_config, open_state};
+use super::status::waiting;
 use super::{Exit, Global, UsageError};
 use crate::model::{Doc, Side, Sides};
 use crate::recon::{
     Content, Difference, Differences, Recorded, RowChange, RowDifference, RowNames, Values,
     differences,
 };
-use crate::report::{Cell, Page, Report, Rows, render_conflict, render_conflicts};
+use crate::report::{Cell, Page, Report, Rows, render_conflict, render_conflicts, render_waiting};
 use crate::state::{
-    Base, Conflict, ConflictFilter, Resolution, RowName, State, StateResult, stamp,
+    Base, Conflict, ConflictFilter, Resolution, RowName, State, StateResult, WaitingDocument,
+    Waits, stamp,
 };
 
 /// Arguments of `erpsync conflicts`.
@@ -74,6 +76,7 @@ fn show(global: &Global, id: i64, report: &Report) -> anyhow::Result<Exit> {
             object["base_local"] = json!(bases.map(|bases| &bases.local.content));
             object["differences"] = differences.fields.iter().map(difference).collect();
             object["other_differences"] = json!(differences.others);
+            object["waiting"] = found.waiting.iter().map(waiting).collect();
         }
         json!({ "conflicts": objects })
     };
@@ -92,6 +95,8 @@ struct Found {
     bases: Option<Sides<Base>>,
     counted: Option<Vec<String>>,
     rows: Vec<RowName>,
+    /// The documents that wait for it.
+    waiting: Vec<WaitingDocument>,
 }
 
 impl Found {
@@ -100,7 +105,10 @@ impl Found {
         let digest = record.as_ref().and_then(|record| record.form_digest.clone());
         let counted = digest.map(|digest| state.shape_fields(&digest)).transpose()?.flatten();
         let is_open = conflict.resolution.is_none();
+        let mut waiting = state.waiting_documents(None)?;
+        waiting.retain(|one| one.waits == Waits::Conflict(conflict.id));
         Ok(Self {
+            waiting,
             bases: record.filter(|_| is_open).and_then(|record| record.bases),
             counted,
             rows: state.row_names(conflict.record)?,
@@ -110,7 +118,8 @@ impl Found {
     fn render(&self, conflict: &Conflict, differences: &Differences, page: Page) -> String {
         let bases = self.bases.as_ref();
         let modified = bases.map(|bases| bases.as_ref().map(|_, base| base.modified.as_str()));
-        render_conflict(conflict, modified, differences, page)
+        let text = render_conflict(conflict, modified, differences, page);
+        text + &render_waiting(&self.waiting)
     }
 
     fn differences(&self, conflict: &Conflict) -> Differences {

@@ -48,7 +48,8 @@ impl Exit {
     }
 
     /// What a finished run is worth. Where several apply, the gravest counts: a site that lets
-    /// our user do nothing, a guard, then failures, then conflicts, then differences.
+    /// our user do nothing, a guard, then failures and requests of which nobody knows what came of them,
+    /// then conflicts and what waits for them, then differences.
     #[must_use]
     pub fn of(summary: &Summary, tells_differences: bool) -> Self {
         let any =
@@ -57,9 +58,11 @@ impl Exit {
             Self::Fatal
         } else if any(&|counts| counts.guard.is_some()) {
             Self::Guarded
-        } else if any(&|counts| counts.failed > 0 || counts.error.is_some()) {
+        } else if any(&|counts| {
+            counts.failed > 0 || counts.waiting_for_outcome > 0 || counts.error.is_some()
+        }) {
             Self::Failed
-        } else if any(&|counts| counts.conflicts > 0) {
+        } else if any(&|counts| counts.conflicts > 0 || counts.waiting_for_conflict > 0) {
             Self::Conflicts
         } else if tells_differences && any(&|counts| counts.acted_on() > 0) {
             Self::Different

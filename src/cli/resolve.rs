@@ -18,9 +18,9 @@ use super::sync::SyncOptions;
 use super::{Exit, Global, UsageError};
 use crate::config::Config;
 use crate::model::Side;
-use crate::pass::{Choice, Resolved, Stop, is_about_identity, is_about_the_doctype};
+use crate::pass::{Choice, Resolved, Stop, Summary, is_about_identity, is_about_the_doctype};
 use crate::report::dialogue::{self, Answer};
-use crate::report::{Report, escape};
+use crate::report::{Report, escape, render_summary};
 use crate::state::{Conflict, ConflictFilter, State};
 
 /// Arguments of `erpsync resolve`.
@@ -106,7 +106,18 @@ pub(super) fn cmd_resolve(
             }
         }
     }
+    let followed = if end.is_none() { follow_up(&mut run, &outcomes) } else { Ok(None) };
+    let followed = followed.unwrap_or_else(|error| {
+        end = Some(error);
+        None
+    });
     let mut exit = end.as_ref().map_or_else(|| exit_of(&outcomes), Exit::of_error);
+    if let Some(summary) = &followed {
+        report.data(&render_summary(summary, false));
+        if exit == Exit::Done && Exit::of(summary, false) == Exit::Failed {
+            exit = Exit::Failed;
+        }
+    }
     let rows: Vec<Value> =
         outcomes.iter().map(|(conflict, resolved)| row(conflict, resolved)).collect();
     if let Err(unstored) = run.record(exit, &json!(rows))
@@ -116,6 +127,9 @@ pub(super) fn cmd_resolve(
         end = Some(unstored);
     }
     let mut document = json!({ "exit_code": exit.code(), "resolved": rows });
+    if let Some(summary) = &followed {
+        document["followed"] = json!(summary.actions);
+    }
     if let Some(error) = &end {
         document["error"] = format!("{error:#}").into();
         super::tell(report, error);
@@ -223,6 +237,26 @@ fn settle(
         Err(error) if is_about_the_doctype(&error) => Ok(Resolved::Failed(format!("{error:#}"))),
         Err(error) => Err(error),
     }
+}
+
+/// Carries over what waited for the conflicts that are settled; `None` where nothing did.
+fn follow_up(
+    run: &mut Run<'_>,
+    outcomes: &[(&Conflict, Resolved)],
+) -> anyhow::Result<Option<Summary>> {
+    let is_settled = |resolved: &Resolved| matches!(resolved, Resolved::Settled);
+    let mut records = Vec::new();
+    for (conflict, _) in outcomes.iter().filter(|(_, resolved)| is_settled(resolved)) {
+        if !run.state.waiters(conflict.record)?.is_empty() {
+            records.push(conflict.record);
+        }
+    }
+    if records.is_empty() {
+        return Ok(None);
+    }
+    let progress = crate::report::Progress::new(false);
+    let (summary, result) = run.with_pass(&progress, |pass| pass.follow_up(&records));
+    result.map(|()| Some(summary))
 }
 
 fn exit_of(outcomes: &[(&Conflict, Resolved)]) -> Exit {

@@ -10,15 +10,16 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::session::{connect, interruption, now, pause};
+use super::status::waiting;
 use super::sync::SyncOptions;
 use super::{Exit, tell};
 use crate::config::Config;
 use crate::model::{Side, Sides};
-use crate::pass::{ActionStatus, Guard, Options, Pass, Scope, Stop, Summary, Surroundings};
+use crate::pass::{ActionStatus, Options, Pass, Scope, Stop, Summary, Surroundings};
 use crate::report::{Progress, Report, render_actions, render_summary};
 use crate::site::Site;
 use crate::site::http::HttpSite;
-use crate::state::{RunLock, State, StateError, stamp};
+use crate::state::{RunLock, State, StateError, Waits, stamp};
 
 /// A run that has begun.
 pub(super) struct Run<'a> {
@@ -175,6 +176,10 @@ const CHECK_NAME: &str = "check the name: that of either side will do";
 const TRIED_AGAIN: &str = "put right what is named; failed documents are tried again by \
      themselves (erpsync status says when), or now with --retry-failed";
 
+/// What becomes of a request that nobody has answered.
+const FOUND_OUT: &str = "the next runs look what came of it; after settle_after it is sent again, \
+     or waits for you as a conflict";
+
 /// What a run reports.
 struct Document {
     run: Option<i64>,
@@ -201,6 +206,7 @@ impl Document {
             report.trace(u8::MAX, &format!("warning: {warning}"), &json!({ "warning": warning }));
         }
         self.show_failures(report);
+        self.show_unanswered(report);
         for counts in &self.summary.doctypes {
             if let Some(problem) = counts.problem() {
                 report.error(&format!("{}: {problem}", counts.doctype));
@@ -208,16 +214,8 @@ impl Document {
             if let Some((side, kind)) = counts.refused {
                 report.hint(&kind.doctype_hint(side));
             }
-            match counts.guard {
-                Some(Guard::WentBack(_)) => report.hint(
-                    "find out what happened to that site; to go on with it as it is, move the \
-                     state database away and begin anew with --new-state",
-                ),
-                Some(Guard::TooManyGone(_)) => report.hint(
-                    "find out who deleted them; if they are to go on the other side as well, run \
-                     again with --allow-deletes N",
-                ),
-                None => {}
+            if let Some(guard) = &counts.guard {
+                report.hint(guard.hint());
             }
         }
         report.data(&render_summary(&self.summary, self.dry_run));
@@ -247,6 +245,18 @@ impl Document {
         }
     }
 
+    /// The documents about which a request was sent that nobody has answered.
+    fn show_unanswered(&self, report: &Report) {
+        let mut any = false;
+        for one in self.summary.waiting.iter().filter(|one| one.waits == Waits::Outcome) {
+            report.error(&format!("{} {}: {}", one.doctype, one.docname, one.reason));
+            any = true;
+        }
+        if any {
+            report.hint(FOUND_OUT);
+        }
+    }
+
     fn to_json(&self, error: Option<&anyhow::Error>) -> Value {
         let mut document = json!({
             "run_id": self.run,
@@ -258,6 +268,7 @@ impl Document {
             "remaining": self.summary.remaining,
             "doctypes": self.summary.doctypes,
             "actions": self.summary.actions,
+            "waiting": self.summary.waiting.iter().map(waiting).collect::<Vec<_>>(),
             "warnings": self.summary.warnings,
         });
         if let Some(fields) = document.as_object_mut() {

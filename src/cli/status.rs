@@ -10,7 +10,9 @@ use super::reading::give;
 use super::session::{load_config, now, open_state};
 use super::{Exit, Global};
 use crate::report::{Cell, DoctypeStatus, Report, Rows, Status, render_status};
-use crate::state::{FailedDocument, LogFilter, RecordStatus, Run, State, StateResult, stamp};
+use crate::state::{
+    FailedDocument, LogFilter, RecordStatus, Run, State, StateResult, WaitingDocument, Waits, stamp,
+};
 
 /// How many operations are shown.
 const RECENT: usize = 10;
@@ -31,6 +33,7 @@ pub(super) fn cmd_status(
         doctypes: doctypes(&state)?,
         last_run: state.recent_runs(1)?.pop(),
         failed: state.failed_documents()?,
+        waiting: state.waiting_documents(None)?,
         pending_webhooks: state.pending_webhooks()?,
         recent: state.log(&LogFilter { limit: Some(RECENT), ..LogFilter::default() })?,
     };
@@ -80,6 +83,7 @@ fn document(status: &Status, doctypes: &[Value]) -> Value {
         "doctypes": doctypes,
         "last_run": status.last_run.as_ref().map(run),
         "failed": status.failed.iter().map(failed).collect::<Vec<_>>(),
+        "waiting": status.waiting.iter().map(waiting).collect::<Vec<_>>(),
         "pending_webhooks": status.pending_webhooks,
         "recent": log_table(&status.recent).objects(),
     })
@@ -93,6 +97,21 @@ fn run(run: &Run) -> Value {
         "finished_at": run.finished_at.map(stamp),
         "exit_code": run.exit_code,
         "requests": {"cloud": run.requests.cloud, "local": run.requests.local},
+    })
+}
+
+/// A document that waits, as JSON.
+pub(super) fn waiting(waiting: &WaitingDocument) -> Value {
+    let (waits_for, conflict) = match waiting.waits {
+        Waits::Outcome => ("outcome", None),
+        Waits::Conflict(id) => ("conflict", Some(id)),
+    };
+    json!({
+        "doctype": waiting.doctype,
+        "name": waiting.docname,
+        "waits_for": waits_for,
+        "conflict": conflict,
+        "message": waiting.reason,
     })
 }
 

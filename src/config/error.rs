@@ -186,10 +186,8 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The known word that `given` was probably meant to be.
-pub(super) fn closest<'a>(
-    given: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+#[must_use]
+pub fn closest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
     known
         .into_iter()

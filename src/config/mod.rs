@@ -33,7 +33,7 @@ use std::time::Duration;
 
 pub use doctype::DoctypeConfig;
 pub use env::{Environment, ProcessEnvironment, no_color};
-pub use error::{ConfigError, Problem};
+pub use error::{ConfigError, Problem, closest};
 pub use outside::{AlertsConfig, MetricsConfig, WebhooksConfig};
 pub use refused::refusal;
 pub use site::SiteConfig;
@@ -128,6 +128,12 @@ impl Config {
             let (message, hint) = ("the section is missing".to_owned(), Some(hint.to_owned()));
             ConfigError::new(Problem { file, line, key, message, hint })
         })
+    }
+
+    /// `exclude_fields` of `[sync]`: each is meant for any doctype that has it.
+    #[must_use]
+    pub fn excluded_everywhere(&self) -> &[String] {
+        &self.defaults.exclude_fields
     }
 
     /// The rules for a doctype: its own where it is configured, otherwise `[sync]`'s.

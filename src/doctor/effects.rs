@@ -1,11 +1,16 @@
 //! What a receiving site does by itself when a document is saved.
 
+use std::collections::BTreeSet;
+
+use crate::config::DoctypeConfig;
+use crate::model::side_effects::{self, Product};
 use crate::model::{Side, Sides};
 use crate::pass::Doctype;
 use crate::site::{ErrorKind, SiteResult};
 
 use super::Finding;
 use super::read::{Acting, KINDS};
+use super::usage::{Used, is_used};
 
 /// So many are named where there may be many.
 const MOST_NAMED: usize = 5;
@@ -26,11 +31,14 @@ pub fn unread(acts: &[SiteResult<Acting>]) -> Vec<Finding> {
     if closed.is_empty() {
         return Vec::new();
     }
-    vec![Finding::warn(
-        "effects",
-        format!("whether it has any {} cannot be read", closed.join(" or ")),
-        "look on the site what happens there when a document is saved",
-    )]
+    let hint = "look on the site what happens there when a document is saved";
+    let hint = if closed == ["Server Script"] {
+        format!("give our user the role Script Manager, or {hint}")
+    } else {
+        hint.to_owned()
+    };
+    let what = format!("whether it has any {} cannot be read", closed.join(" or "));
+    vec![Finding::warn("effects", what, hint)]
 }
 
 /// What acts on the documents of a doctype, on each side that is written to.
@@ -58,6 +66,52 @@ fn on_side(doctype: &str, acts: &[SiteResult<Acting>], side: Side) -> Vec<Findin
             Finding::warn("effects", named(kind, names), hint).on(side)
         })
         .collect()
+}
+
+/// The fields whose values make a site make other documents.
+pub fn making_fields(doctype: &Doctype) -> BTreeSet<String> {
+    let fields = products(doctype).flat_map(|product| product.fields);
+    let known = |field: &&&str| doctype.shape.columns.contains_key(**field);
+    fields.filter(known).map(|field| (*field).to_owned()).collect()
+}
+
+fn products(doctype: &Doctype) -> impl Iterator<Item = &'static Product> {
+    side_effects::makes(&doctype.config.doctype).iter()
+}
+
+/// The documents that a site makes beside those of a doctype, whether they are synced or not.
+pub fn made(doctype: &Doctype, configured: &[DoctypeConfig], used: &Used) -> Vec<Finding> {
+    let products = products(doctype).filter(|product| {
+        let fields = product.fields;
+        fields.is_empty() || fields.iter().any(|field| is_used(used, field))
+    });
+    products.map(|product| made_beside(product, configured)).collect()
+}
+
+/// What a field brings about is left out of our creates (`side_effects::follow`), so only the site
+/// on which a person entered it makes one.
+fn made_beside(product: &Product, configured: &[DoctypeConfig]) -> Finding {
+    let made = product.doctype;
+    let is_synced = configured.iter().any(|other| other.doctype == made);
+    let each = product.fields.is_empty();
+    let makes = if each {
+        format!("each site makes documents of {made} of its own for these")
+    } else {
+        let fields = product.fields.join(" or ");
+        format!("a site makes documents of {made} by itself for those with {fields}")
+    };
+    let hint = || format!("add {made} to doctypes");
+    match (is_synced, each) {
+        (true, true) => Finding::ok("effects", format!("{makes}; they are taken for one")),
+        (true, false) => Finding::ok("effects", format!("{makes}; they are synced as all others")),
+        (false, true) => {
+            let what = format!("{makes}, and changes of one do not reach the other");
+            Finding::warn("effects", what, hint())
+        }
+        (false, false) => {
+            Finding::warn("effects", format!("{makes}, and the other site gets none"), hint())
+        }
+    }
 }
 
 fn named(kind: &str, names: &[String]) -> String {

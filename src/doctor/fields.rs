@@ -1,4 +1,6 @@
 //! Fields: on one side only, mandatory on one side only, links to what is not synced, files.
+//!
+//! The rule kept here: of links and files only those are told that some document uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,18 +11,15 @@ use crate::pass::{Doctype, render_one_sided};
 use crate::site::bulk::Rules;
 
 use super::Finding;
+use super::usage::{Used, is_used};
 
-/// What is to be said of a doctype's fields. `rules` are those of what it links to.
-pub fn judge(
-    doctype: &Doctype,
-    configured: &[DoctypeConfig],
-    rules: Option<&BTreeMap<String, Rules>>,
-) -> Vec<Finding> {
+/// What is to be said of a doctype's fields; `links` are those to what is not configured.
+pub fn judge(doctype: &Doctype, links: &Links, used: &Used) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(one_sided(doctype));
     findings.extend(mandatory(doctype));
-    findings.extend(links(&targets_of(doctype, configured), rules));
-    findings.extend(files(doctype));
+    findings.extend(links.judge(used));
+    findings.extend(files(doctype, used));
     findings
 }
 
@@ -74,74 +73,127 @@ fn qualified(table: &str, field: &str) -> String {
 
 /// Doctypes that are linked to and are not configured.
 pub fn link_targets(doctypes: &[&Doctype], configured: &[DoctypeConfig]) -> BTreeSet<String> {
-    doctypes.iter().flat_map(|doctype| targets_of(doctype, configured)).collect()
+    let links = doctypes.iter().flat_map(|doctype| links_of(doctype, configured));
+    links.map(|(_, target)| target).collect()
 }
 
-fn targets_of(doctype: &Doctype, configured: &[DoctypeConfig]) -> BTreeSet<String> {
-    let mut targets = BTreeSet::new();
-    collect_targets(&doctype.shape.columns, &mut targets);
-    targets.retain(|target| configured.iter().all(|other| other.doctype != *target));
-    targets.remove(&doctype.config.doctype);
-    targets
+/// The fields that link to what is not configured, each with its target.
+fn links_of(doctype: &Doctype, configured: &[DoctypeConfig]) -> BTreeMap<String, String> {
+    let mut links = BTreeMap::new();
+    collect_links("", &doctype.shape.columns, &mut links);
+    links.retain(|_, target| {
+        *target != doctype.config.doctype && configured.iter().all(|other| other.doctype != *target)
+    });
+    links
 }
 
-fn collect_targets(columns: &Columns, targets: &mut BTreeSet<String>) {
-    for column in columns.values().filter(|column| column.role != Role::Derived) {
+fn collect_links(table: &str, columns: &Columns, links: &mut BTreeMap<String, String>) {
+    for (name, column) in columns.iter().filter(|(_, column)| column.role != Role::Derived) {
         match &column.kind {
             FieldKind::Link(target) => {
-                targets.insert(target.clone());
+                links.insert(qualified(table, name), target.clone());
             }
-            _ => collect_targets(&column.rows, targets),
+            _ => collect_links(name, &column.rows, links),
         }
     }
 }
 
-/// A link to what is not synced goes as it stands where its name means the same on both sides;
+/// Links to what is not synced. One goes as it stands where a name means the same on both sides;
 /// else the document that links has to fail.
-fn links(targets: &BTreeSet<String>, rules: Option<&BTreeMap<String, Rules>>) -> Vec<Finding> {
-    let list = |names: &[&str]| names.join(", ");
-    let natural = |target: &&str| {
-        let rules = rules.and_then(|rules| rules.get(*target)).cloned().unwrap_or_default();
-        let (autoname, title_field) = (rules.autoname, rules.title_field);
-        Naming { doctype: (*target).to_owned(), autoname, title_field }.is_natural()
-    };
-    let targets = targets.iter().map(String::as_str);
-    let (same, counted): (Vec<&str>, Vec<&str>) = targets.partition(|target| natural(target));
-    let mut findings = Vec::new();
-    if !same.is_empty() {
-        let what = format!("links to what is not synced go by name: {}", list(&same));
-        let what = format!("{what}; the other side must have it under the same name");
-        findings.push(Finding::ok("links", what));
-    }
-    let (closed, open): (Vec<&str>, Vec<&str>) =
-        counted.into_iter().partition(|target| refusal(target).is_some());
-    if !open.is_empty() {
-        let what =
-            format!("links to {}, which are not synced and whose names prove nothing", list(&open));
-        findings.push(Finding::warn(
-            "links",
-            format!("{what}: documents that link to one fail, unless the sites are clones"),
-            "add them to doctypes, or the fields that link to exclude_fields",
-        ));
-    }
-    if !closed.is_empty() {
-        let what = format!("links to {}, which cannot be synced", list(&closed));
-        findings.push(Finding::warn("links", what, "add the fields that link to exclude_fields"));
-    }
-    findings
+#[derive(Debug, Default)]
+pub struct Links {
+    /// Doctypes whose names mean the same on both sides.
+    same: BTreeSet<String>,
+    /// Fields that link to doctypes that could be synced, with these.
+    open: BTreeMap<String, String>,
+    /// Fields that link to doctypes that never can, with these.
+    closed: BTreeMap<String, String>,
 }
 
-fn files(doctype: &Doctype) -> Option<Finding> {
+impl Links {
+    /// The links of a doctype. `rules` are those of what it links to.
+    pub fn of(
+        doctype: &Doctype,
+        configured: &[DoctypeConfig],
+        rules: Option<&BTreeMap<String, Rules>>,
+    ) -> Self {
+        let is_natural = |target: &str| {
+            let rules = rules.and_then(|rules| rules.get(target)).cloned().unwrap_or_default();
+            let (autoname, title_field) = (rules.autoname, rules.title_field);
+            Naming { doctype: target.to_owned(), autoname, title_field }.is_natural()
+        };
+        let mut links = Self::default();
+        for (field, target) in links_of(doctype, configured) {
+            if is_natural(&target) {
+                links.same.insert(target);
+            } else if refusal(&target).is_some() {
+                links.closed.insert(field, target);
+            } else {
+                links.open.insert(field, target);
+            }
+        }
+        links
+    }
+
+    /// The fields of which it matters whether they are used.
+    pub fn fields(&self) -> impl Iterator<Item = &String> {
+        self.open.keys().chain(self.closed.keys())
+    }
+
+    fn judge(&self, used: &Used) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        if !self.same.is_empty() {
+            let same: Vec<&str> = self.same.iter().map(String::as_str).collect();
+            let what = format!("links to what is not synced go by name: {}", same.join(", "));
+            let what = format!("{what}; the other side must have it under the same name");
+            findings.push(Finding::ok("links", what));
+        }
+        if let Some(open) = in_use(&self.open, used) {
+            let what =
+                format!("links to {open}, which are not synced and whose names prove nothing");
+            findings.push(Finding::warn(
+                "links",
+                format!("{what}: documents that link to one fail, unless the sites are clones"),
+                "add them to doctypes, or the fields that link to exclude_fields",
+            ));
+        }
+        if let Some(closed) = in_use(&self.closed, used) {
+            let what = format!("links to {closed}, which cannot be synced");
+            let hint = "add the fields that link to exclude_fields";
+            findings.push(Finding::warn("links", what, hint));
+        }
+        findings
+    }
+}
+
+/// The targets of the links that are used, each with the fields.
+fn in_use(links: &BTreeMap<String, String>, used: &Used) -> Option<String> {
+    let mut fields: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (field, target) in links.iter().filter(|(field, _)| is_used(used, field)) {
+        fields.entry(target).or_default().push(field);
+    }
+    let said: Vec<String> =
+        fields.iter().map(|(target, fields)| format!("{target} ({})", fields.join(", "))).collect();
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
+/// The fields of a doctype that hold addresses of files, as far as they are sent.
+pub fn file_fields(doctype: &Doctype) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for side in Side::BOTH {
         let schema = &doctype.schemas[side];
-        names.extend(file_fields("", schema));
+        names.extend(files_in("", schema));
         for (table, rows) in &schema.tables {
-            names.extend(file_fields(table, rows));
+            names.extend(files_in(table, rows));
         }
     }
     names.retain(|name| counts(&doctype.shape.columns, name));
-    let names: Vec<String> = names.into_iter().collect();
+    names
+}
+
+fn files(doctype: &Doctype, used: &Used) -> Option<Finding> {
+    let names: Vec<String> =
+        file_fields(doctype).into_iter().filter(|name| is_used(used, name)).collect();
     (!names.is_empty()).then(|| {
         Finding::warn(
             "files",
@@ -151,7 +203,7 @@ fn files(doctype: &Doctype) -> Option<Finding> {
     })
 }
 
-fn file_fields<'a>(table: &'a str, schema: &'a Schema) -> impl Iterator<Item = String> + 'a {
+fn files_in<'a>(table: &'a str, schema: &'a Schema) -> impl Iterator<Item = String> + 'a {
     let is_file = |(_, field): &(&String, &Field)| field.is_file;
     schema.fields.iter().filter(is_file).map(move |(name, _)| qualified(table, name))
 }

@@ -1,20 +1,35 @@
 //! What a first meeting would do to the documents that stand on both sides already.
 
-use crate::model::{Action, ConflictKind, Direction};
+use crate::config::DoctypeConfig;
+use crate::model::{Action, ConflictKind, Direction, FirstMeeting, Policy};
 use crate::pass::{ActionLine, ActionStatus, DoctypeSummary, Preview};
 
 use super::Finding;
 
+/// So many documents are named where there may be many.
+const MOST_NAMED: usize = 3;
+
 /// What is to be said of it.
-pub fn judge(preview: &Preview) -> Vec<Finding> {
-    let mut findings = vec![meeting(preview)];
-    findings.extend(failing(preview));
+pub fn judge(config: &DoctypeConfig, preview: &Preview) -> Vec<Finding> {
     let counts = preview.summary.doctypes.first();
-    if let Some(problem) = counts.and_then(DoctypeSummary::problem) {
-        findings =
-            vec![Finding::fail("meeting", problem, "see what is wrong with that side first")];
+    if let Some(counts) = counts
+        && let Some(problem) = counts.problem()
+    {
+        return vec![Finding::fail("meeting", problem, problem_hint(counts))];
     }
+    let mut findings = vec![meeting(preview)];
+    findings.extend(collisions(config, preview));
+    findings.extend(waiting(config, preview));
+    findings.extend(failing(preview));
     findings
+}
+
+fn problem_hint(counts: &DoctypeSummary) -> String {
+    match (&counts.guard, counts.refused) {
+        (Some(guard), _) => guard.hint().to_owned(),
+        (None, Some((side, kind))) => kind.doctype_hint(side),
+        (None, None) => "see what is wrong with that side first".to_owned(),
+    }
 }
 
 fn meeting(preview: &Preview) -> Finding {
@@ -23,14 +38,17 @@ fn meeting(preview: &Preview) -> Finding {
     }
     let lines = || preview.summary.actions.iter();
     let equal = lines().filter(|line| line.action == Action::Adopt.as_str()).count();
-    let first = || lines().filter(|line| line.conflict == Some(ConflictKind::FirstMeeting));
     let overwritten = |direction: Direction| {
-        first()
-            .filter(move |line| line.status == ActionStatus::Planned && line.direction == direction)
+        lines()
+            .filter(|line| line.conflict == Some(ConflictKind::FirstMeeting))
+            .filter(|line| line.status == ActionStatus::Planned && line.direction == direction)
+            .count()
     };
-    let on_cloud = overwritten(Direction::LocalToCloud).count();
-    let on_local = overwritten(Direction::CloudToLocal).count();
-    let waiting = lines().filter(|line| is_for_a_person(line)).count();
+    let on_cloud = overwritten(Direction::LocalToCloud);
+    let on_local = overwritten(Direction::CloudToLocal);
+    let for_a_person = [ConflictKind::FirstMeeting, ConflictKind::Collision];
+    let waiting: usize =
+        for_a_person.iter().map(|kind| left_to_a_person(preview, *kind).len()).sum();
     let parts: Vec<String> = [
         (equal, "equal already"),
         (on_cloud, "would be overwritten on cloud"),
@@ -60,13 +78,71 @@ fn meeting(preview: &Preview) -> Finding {
     )
 }
 
-fn counted(documents: usize) -> String {
-    if documents == 1 { "1 document".to_owned() } else { format!("{documents} documents") }
+/// Names that stand for one document here and for another one there.
+fn collisions(config: &DoctypeConfig, preview: &Preview) -> Option<Finding> {
+    let lines = left_to_a_person(preview, ConflictKind::Collision);
+    let doctype = &config.doctype;
+    let more = if config.match_on.is_empty() {
+        "; where a field tells which documents are one, name it in match_on first"
+    } else {
+        ""
+    };
+    (!lines.is_empty()).then(|| {
+        Finding::warn(
+            "meeting",
+            format!(
+                "{} would be collisions, another document on each side: {}",
+                lines.len(),
+                some(&lines)
+            ),
+            format!(
+                "after the sync, erpsync resolve --all --doctype \"{doctype}\" --take both creates \
+                 each on the other side{more}"
+            ),
+        )
+    })
 }
 
-fn is_for_a_person(line: &ActionLine) -> bool {
-    let met = [Some(ConflictKind::FirstMeeting), Some(ConflictKind::Collision)];
-    line.status == ActionStatus::Conflict && met.contains(&line.conflict)
+/// Two versions of one document that no rule settles.
+fn waiting(config: &DoctypeConfig, preview: &Preview) -> Option<Finding> {
+    let lines = left_to_a_person(preview, ConflictKind::FirstMeeting);
+    let doctype = &config.doctype;
+    let rule = if config.first_meeting == FirstMeeting::Manual {
+        "; with first_meeting = \"policy\" conflict_resolution settles them"
+    } else if config.policy == Policy::Manual {
+        "; with conflict_resolution = \"cloud_wins\", \"local_wins\" or \"latest_timestamp\" they are \
+         settled by rule"
+    } else {
+        ""
+    };
+    (!lines.is_empty()).then(|| {
+        Finding::warn(
+            "meeting",
+            format!("{} would be conflicts, two versions of one: {}", lines.len(), some(&lines)),
+            format!(
+                "after the sync, look at them with erpsync conflicts and settle them with erpsync \
+                 resolve ID --take cloud|local, or all of \"{doctype}\" with --all{rule}"
+            ),
+        )
+    })
+}
+
+fn left_to_a_person(preview: &Preview, kind: ConflictKind) -> Vec<&ActionLine> {
+    let waits =
+        |line: &&ActionLine| line.status == ActionStatus::Conflict && line.conflict == Some(kind);
+    preview.summary.actions.iter().filter(waits).collect()
+}
+
+fn some(lines: &[&ActionLine]) -> String {
+    let names: Vec<&str> = lines.iter().take(MOST_NAMED).map(|line| line.name.as_str()).collect();
+    match lines.len().saturating_sub(MOST_NAMED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
+fn counted(documents: usize) -> String {
+    if documents == 1 { "1 document".to_owned() } else { format!("{documents} documents") }
 }
 
 /// What would fail, with the first reason.

@@ -12,6 +12,8 @@ mod naming;
 mod read;
 mod rights;
 mod site;
+mod spelling;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,10 @@ use crate::model::{Side, Sides};
 use crate::pass::{Doctype, Options, Pass, Stop, Surroundings, Unsyncable, Workers};
 use crate::site::{ErrorKind, Examined, Site};
 use crate::state::{State, StateError, StateResult};
+
+use fields::Links;
+use read::Looked;
+use usage::Question;
 
 /// So many documents of a doctype are compared to tell what a first meeting would overwrite.
 const COMPARED: usize = 500;
@@ -46,6 +52,9 @@ pub struct Finding {
     pub level: Level,
     /// The doctype, where it is about one.
     pub doctype: Option<String>,
+    /// The doctypes, where it is about several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub doctypes: Vec<String>,
     /// The side, where it is about one.
     pub side: Option<Side>,
     /// The check, one word for scripts.
@@ -59,7 +68,8 @@ pub struct Finding {
 impl Finding {
     fn ok(check: &'static str, what: impl Into<String>) -> Self {
         let (level, what) = (Level::Ok, what.into());
-        Self { level, doctype: None, side: None, check, what, hint: None }
+        let doctypes = Vec::new();
+        Self { level, doctype: None, doctypes, side: None, check, what, hint: None }
     }
 
     fn warn(check: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -114,7 +124,8 @@ pub fn examine(
     }
     let for_pass = sites.map(|_, site| site as &dyn Site);
     let pass = Pass::new(for_pass, &mut state, config, &options, around, None)?;
-    let mut ward = Ward { sites, workers, pass, config, findings };
+    let on_site = Sides::default();
+    let mut ward = Ward { sites, workers, pass, config, on_site, findings };
     ward.examine_doctypes()?;
     Ok(ward.findings)
 }
@@ -163,22 +174,26 @@ struct Ward<'a> {
     workers: Workers,
     pass: Pass<'a>,
     config: &'a Config,
+    /// The doctypes that a site has, where that had to be asked.
+    on_site: Sides<Option<Vec<String>>>,
     findings: Vec<Finding>,
 }
 
 impl Ward<'_> {
     fn examine_doctypes(&mut self) -> anyhow::Result<()> {
-        let config = self.config;
+        let (config, sites) = (self.config, self.sites);
         let mut described = Vec::new();
         for doctype in &config.doctypes {
             let found = self.pass.describe(doctype);
-            described.push((doctype, self.recover(doctype, "doctype", found)?));
+            described.extend(self.recover(doctype, "doctype", found)?);
         }
-        let present: Vec<&Doctype> =
-            described.iter().filter_map(|(_, doctype)| doctype.as_ref()).collect();
-        let sites = self.sites;
+        let present: Vec<&Doctype> = described.iter().collect();
         let targets = fields::link_targets(&present, &config.doctypes);
         let rules = read::rules(sites.cloud, &targets);
+        let links: Vec<Links> = present
+            .iter()
+            .map(|doctype| Links::of(doctype, &config.doctypes, rules.as_ref()))
+            .collect();
         let names: Vec<String> =
             present.iter().map(|doctype| doctype.config.doctype.clone()).collect();
         let acts = self.workers.both(|side| Ok(read::acts(sites[side], &names)))?;
@@ -186,32 +201,48 @@ impl Ward<'_> {
             let unread = effects::unread(acts);
             self.findings.extend(unread.into_iter().map(|finding| finding.on(side)));
         }
-        for (doctype, described) in &described {
-            let Some(described) = described else { continue };
-            let mut found = naming::judge(described);
-            found.extend(self.rights(described)?);
-            found.extend(fields::judge(described, &config.doctypes, rules.as_ref()));
-            found.extend(effects::judge(described, &acts));
-            self.add(doctype, found);
-            let preview = self.pass.preview(doctype, COMPARED);
-            if let Some(preview) = self.recover(doctype, "meeting", preview)? {
-                self.add(doctype, meeting::judge(&preview));
+        self.findings.extend(spelling::shared(&present, config));
+        let looked = self.look(&present, &links)?;
+        self.findings.extend(rights(&present, &looked));
+        for ((doctype, links), looked) in present.iter().zip(&links).zip(looked) {
+            let used = looked.map(|_, looked| looked.used);
+            let mut found = naming::judge(doctype);
+            found.extend(spelling::judge(doctype, config));
+            found.extend(fields::judge(doctype, links, &used));
+            found.extend(effects::judge(doctype, &acts));
+            found.extend(effects::made(doctype, &config.doctypes, &used));
+            self.add(&doctype.config, found);
+            let preview = self.pass.preview(&doctype.config, COMPARED);
+            if let Some(preview) = self.recover(&doctype.config, "meeting", preview)? {
+                self.add(&doctype.config, meeting::judge(&doctype.config, &preview));
             }
         }
         Ok(())
     }
 
-    fn rights(&self, doctype: &Doctype) -> anyhow::Result<Vec<Finding>> {
-        let sites = self.sites;
-        let needs = Sides::from_fn(|side| rights::needed(doctype, side));
-        let name = &doctype.config.doctype;
-        let held = self.workers.both(|side| Ok(read::rights(sites[side], name, &needs[side])))?;
-        let mut findings = Vec::new();
-        for (side, held) in held.iter() {
-            let judged = rights::judge(&needs[side], held);
-            findings.extend(judged.into_iter().map(|finding| finding.on(side)));
+    /// Looks at the documents of all doctypes, as many at once as each side takes.
+    fn look(&self, doctypes: &[&Doctype], links: &[Links]) -> anyhow::Result<Vec<Sides<Looked>>> {
+        let mut asked = Vec::new();
+        for (doctype, links) in doctypes.iter().zip(links) {
+            let mut fields = fields::file_fields(doctype);
+            fields.extend(links.fields().cloned());
+            fields.extend(effects::making_fields(doctype));
+            for side in Side::BOTH {
+                let needs = rights::needed(doctype, side);
+                asked.push((side, (Question::new(doctype, side, &fields), needs)));
+            }
         }
-        Ok(findings)
+        let sites = self.sites;
+        let mut looked: Vec<Sides<Looked>> = doctypes.iter().map(|_| Sides::default()).collect();
+        self.workers.run(
+            asked,
+            |side, (question, needs)| read::documents(sites[side], &question, &needs),
+            |i, found| {
+                looked[i / 2][Side::BOTH[i % 2]] = found;
+                Ok(())
+            },
+        )?;
+        Ok(looked)
     }
 
     fn add(&mut self, doctype: &DoctypeConfig, found: Vec<Finding>) {
@@ -235,7 +266,9 @@ impl Ward<'_> {
             (Some(Stop::Site { side, error }), _) => {
                 let hint = match error.kind {
                     ErrorKind::Forbidden => rights::ask_for(*side),
-                    kind => kind.doctype_hint(*side),
+                    kind => self
+                        .meant(&doctype.doctype, *side, kind)
+                        .unwrap_or_else(|| kind.doctype_hint(*side)),
                 };
                 Finding::fail(check, error.to_string(), hint).on(*side)
             }
@@ -247,4 +280,29 @@ impl Ward<'_> {
         self.findings.push(finding.of(&doctype.doctype));
         Ok(None)
     }
+
+    /// What to do about a doctype that a site does not have, where it has one of nearly that name.
+    fn meant(&mut self, doctype: &str, side: Side, kind: ErrorKind) -> Option<String> {
+        // A name in another case is found and answered under its own.
+        let is_other = [ErrorKind::NotFound, ErrorKind::NoSuchPath, ErrorKind::Malformed];
+        if !is_other.contains(&kind) {
+            return None;
+        }
+        let site = self.sites[side];
+        let on_site = self.on_site[side].get_or_insert_with(|| read::doctypes(site));
+        spelling::doctype_hint(doctype, on_site)
+    }
+}
+
+/// What is to be said of the rights on all doctypes, one line a cause.
+fn rights(doctypes: &[&Doctype], looked: &[Sides<Looked>]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for side in Side::BOTH {
+        for (doctype, looked) in doctypes.iter().zip(looked) {
+            let judged = rights::judge(&rights::needed(doctype, side), &looked[side].held);
+            let name = || doctype.config.doctype.clone();
+            findings.extend(judged.into_iter().map(|finding| (name(), finding.on(side))));
+        }
+    }
+    rights::together(findings)
 }

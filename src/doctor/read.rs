@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
+use crate::model::Doc;
 use crate::site::bulk::{Rules, rules_of};
 use crate::site::{Examined, ListQuery, RateLimit, ServerClock, Site, SiteResult};
 
 use super::rights::{HELPERS, Need};
+use super::usage::{Question, filled_in, name_in};
 
 /// What a site says of itself, and what our user may read of how it works.
 pub struct SiteRead {
@@ -32,14 +34,68 @@ pub struct SiteRead {
 pub fn site(site: &dyn Examined) -> SiteResult<SiteRead> {
     let user = site.user()?;
     let (versions, zone) = (site.versions(), site.time_zone());
-    let helpers = HELPERS.iter().map(|helper| site.has_right(helper.doctype, "read")).collect();
+    let helpers = HELPERS.iter().map(|helper| match (*helper, &zone) {
+        ("System Settings", Ok(_)) => Ok(true),
+        _ => site.has_right(helper, "read"),
+    });
+    let helpers = helpers.collect();
     let (clock, rate_limit) = (site.clock(), site.rate_limit());
     Ok(SiteRead { user, versions, zone, clock, rate_limit, helpers })
 }
 
-/// Which of these rights on a doctype our user has, in their order.
-pub fn rights(site: &dyn Examined, doctype: &str, needs: &[Need]) -> Vec<SiteResult<bool>> {
-    needs.iter().map(|need| site.has_right(doctype, need.right)).collect()
+/// What one side shows of the documents of a doctype.
+#[derive(Default)]
+pub struct Looked {
+    /// The fields that are used, of those asked for; `None` where that could not be asked.
+    pub used: Option<BTreeSet<String>>,
+    /// Which of the rights needed our user has, in their order.
+    pub held: Vec<SiteResult<bool>>,
+}
+
+/// Looks at the documents of a doctype: which fields are used, and which of these rights our user
+/// has. One of the documents tells of all rights at once; what it does not grant, our user may have
+/// on others, and is asked for by itself.
+pub fn documents(site: &dyn Examined, question: &Question, needs: &[Need]) -> Looked {
+    let listed = site.list(&question.of_documents());
+    let mut granted = BTreeSet::new();
+    if let Ok(rows) = &listed {
+        granted.insert("read".to_owned());
+        let name = name_in(rows);
+        let rights = name.map(|name| site.rights_on(&question.doctype, &name));
+        granted.extend(rights.and_then(Result::ok).unwrap_or_default());
+    }
+    let has = |need: &Need| {
+        if granted.contains(need.right) {
+            return Ok(true);
+        }
+        site.has_right(&question.doctype, need.right)
+    };
+    let held = needs.iter().map(has).collect();
+    Looked { used: used(site, question, listed).ok(), held }
+}
+
+fn used(
+    site: &dyn Site,
+    question: &Question,
+    listed: SiteResult<Vec<Doc>>,
+) -> SiteResult<BTreeSet<String>> {
+    let mut used = filled_in(&listed?);
+    for query in question.of_rows() {
+        used.extend(filled_in(&site.list(&query)?));
+    }
+    Ok(used)
+}
+
+/// The doctypes that a site has; none where they may not be read.
+pub fn doctypes(site: &dyn Site) -> Vec<String> {
+    let listed = site.list(&ListQuery {
+        doctype: "DocType".to_owned(),
+        fields: vec!["name".to_owned()],
+        filters: vec![json!(["istable", "=", 0])],
+        order_by: "name asc".to_owned(),
+        ..ListQuery::default()
+    });
+    listed.unwrap_or_default().iter().map(Doc::name).collect()
 }
 
 /// The naming rules of doctypes that are linked to; `None` where they cannot be read.

@@ -7,48 +7,37 @@ use crate::site::SiteResult;
 
 use super::{Finding, Level};
 
-/// A doctype that tells how a site works, and what works less well where it cannot be read.
-pub struct Helper {
-    /// The doctype.
-    pub doctype: &'static str,
-    /// What is missing without it.
-    pub without: &'static str,
-}
+/// What our user should be able to read besides the documents: doctypes that tell how a site works.
+pub const HELPERS: [&str; 5] =
+    ["DocType", "Custom Field", "Property Setter", "System Settings", "Deleted Document"];
 
-/// What our user should be able to read besides the documents.
-pub const HELPERS: [Helper; 5] = [
-    Helper {
-        doctype: "DocType",
-        without: "metadata is read anew in every run, and a link to a doctype that is not synced \
-                  cannot be carried over",
-    },
-    Helper { doctype: "Custom Field", without: "metadata is read anew in every run" },
-    Helper { doctype: "Property Setter", without: "metadata is read anew in every run" },
-    Helper { doctype: "System Settings", without: "the site's time zone is not known" },
-    Helper {
-        doctype: "Deleted Document",
-        without: "an edit in the moment before a deletion cannot be found again",
-    },
+/// What works less well where one of these cannot be read.
+const WITHOUT: [(&[&str], &str); 4] = [
+    (&["DocType", "Custom Field", "Property Setter"], "metadata is read anew in every run"),
+    (&["DocType"], "a link to a doctype that is not synced cannot be carried over"),
+    (&["System Settings"], "the site's time zone is not known"),
+    (&["Deleted Document"], "an edit in the moment before a deletion cannot be found again"),
 ];
 
 /// What is to be said of these rights; one line where all are there.
 pub fn helpers(held: &[SiteResult<bool>], config: &SiteConfig, side: Side) -> Vec<Finding> {
-    let is_moot =
-        |helper: &Helper| helper.doctype == "System Settings" && config.time_zone.is_some();
-    let missing: Vec<Finding> = HELPERS
+    let is_moot = |helper: &str| helper == "System Settings" && config.time_zone.is_some();
+    let closed: Vec<&str> = HELPERS
         .iter()
         .zip(held)
         .filter(|(helper, held)| !is_moot(helper) && !matches!(held, Ok(true)))
-        .map(|(helper, _)| {
-            let what = format!("may not read {}: {}", helper.doctype, helper.without);
-            Finding::warn("rights", what, ask_for(side))
-        })
+        .map(|(helper, _)| *helper)
         .collect();
-    if !missing.is_empty() {
-        return missing;
+    if closed.is_empty() {
+        return vec![Finding::ok("rights", format!("may read {}", HELPERS.join(", ")))];
     }
-    let names: Vec<&str> = HELPERS.iter().map(|helper| helper.doctype).collect();
-    vec![Finding::ok("rights", format!("may read {}", names.join(", ")))]
+    let said = WITHOUT.iter().filter_map(|(helpers, without)| {
+        let lacking: Vec<&str> =
+            helpers.iter().copied().filter(|helper| closed.contains(helper)).collect();
+        let what = format!("may not read {}: {without}", lacking.join(", "));
+        (!lacking.is_empty()).then(|| Finding::warn("rights", what, ask_for(side)))
+    });
+    said.collect()
 }
 
 /// What to do about a right that is missing.
@@ -111,4 +100,27 @@ pub fn judge(needs: &[Need], held: &[SiteResult<bool>]) -> Vec<Finding> {
         findings.push(Finding::ok("rights", format!("may {}", rights.join(", "))));
     }
     findings
+}
+
+/// Findings that are the same for several doctypes become one that lists them, in the place of the
+/// first.
+pub fn together(findings: Vec<(String, Finding)>) -> Vec<Finding> {
+    let mut grouped: Vec<Finding> = Vec::new();
+    for (doctype, finding) in findings {
+        let is_same = |other: &&mut Finding| {
+            (other.level, other.side, &other.what, &other.hint)
+                == (finding.level, finding.side, &finding.what, &finding.hint)
+        };
+        match grouped.iter_mut().find(is_same) {
+            Some(other) => other.doctypes.push(doctype),
+            None => grouped.push(Finding { doctypes: vec![doctype], ..finding }),
+        }
+    }
+    for finding in &mut grouped {
+        if let [doctype] = finding.doctypes.as_slice() {
+            finding.doctype = Some(doctype.clone());
+            finding.doctypes.clear();
+        }
+    }
+    grouped
 }

@@ -1,14 +1,20 @@
 //! The checks on what might have been read.
 
+mod usage;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::read::{Acting, SiteRead};
+use super::usage::Used;
 use super::*;
 use crate::config::SiteConfig;
 use crate::identity::Naming;
-use crate::model::{Action, ConflictKind, Direction, NamesRule, Schema, Shape, Submitted};
+use crate::model::{
+    Action, ConflictKind, Direction, FirstMeeting, NamesRule, Policy, Schema, Shape, Submitted,
+};
 use crate::pass::{ActionLine, ActionStatus, DoctypeSummary, Guard, Preview, Summary};
 use crate::secret::Secret;
 use crate::site::bulk::Rules;
@@ -219,13 +225,21 @@ fn fields(list: &Value) -> Value {
     json!({ "fields": list })
 }
 
-/// What is said of the fields, where these doctypes are named by a field of theirs.
-fn field_lines(doctype: &Doctype, natural: Option<&[&str]>) -> Vec<String> {
+/// What is said of the fields, where these doctypes are named by a field of theirs and these fields
+/// are used.
+fn field_lines(doctype: &Doctype, natural: Option<&[&str]>, used: Option<&[&str]>) -> Vec<String> {
     let rules = natural.map(|natural| {
         let rules = Rules { autoname: "field:x".to_owned(), ..Rules::default() };
         natural.iter().map(|name| ((*name).to_owned(), rules.clone())).collect()
     });
-    said(fields::judge(doctype, std::slice::from_ref(&doctype.config), rules.as_ref()))
+    let links = Links::of(doctype, std::slice::from_ref(&doctype.config), rules.as_ref());
+    said(fields::judge(doctype, &links, &in_use(used)))
+}
+
+/// The fields that the cloud's documents use; those of the local site use none.
+fn in_use(used: Option<&[&str]>) -> Used {
+    let fields = used.map(|used| used.iter().map(|field| (*field).to_owned()).collect());
+    Sides::new(fields, Some(BTreeSet::new()))
 }
 
 #[test]
@@ -234,7 +248,7 @@ fn fields_that_only_one_side_wants() {
         |name: &str, reqd: i32| json!({"fieldname": name, "fieldtype": "Data", "reqd": reqd});
     let cloud = fields(&json!([field("title", 1), field("tax", 0), field("more", 0)]));
     let local = fields(&json!([field("title", 1), field("tax", 1), field("own", 1)]));
-    let both = field_lines(&doctype(cloud.clone(), local.clone(), |_| {}), None);
+    let both = field_lines(&doctype(cloud.clone(), local.clone(), |_| {}), None, None);
     assert_eq!(
         both,
         [
@@ -244,7 +258,7 @@ fn fields_that_only_one_side_wants() {
         ]
     );
     let away = |config: &mut DoctypeConfig| config.direction = Direction::LocalToCloud;
-    assert_eq!(field_lines(&doctype(cloud, local, away), None).len(), 1, "local only gives");
+    assert_eq!(field_lines(&doctype(cloud, local, away), None, None).len(), 1, "local only gives");
 }
 
 #[test]
@@ -262,18 +276,28 @@ fn links_to_what_is_not_synced() {
     let doctype = doctype(list.clone(), list, |config| {
         config.exclude_fields = vec!["rows.photo".to_owned()];
     });
+    let all = Some(&["lead", "brand", "bin", "rows.item"][..]);
+    let natural = "ok links: links to what is not synced go by name: Brand, Item, User; the other \
+                   side must have it under the same name";
     assert_eq!(
-        field_lines(&doctype, Some(&["Brand", "Item"])),
+        field_lines(&doctype, Some(&["Brand", "Item"]), all),
         [
-            "ok links: links to what is not synced go by name: Brand, Item, User; the other side must \
-         have it under the same name",
-            "warn links: links to Lead, which are not synced and whose names prove nothing: documents \
-         that link to one fail, unless the sites are clones",
-            "warn links: links to Bin, which cannot be synced",
+            natural,
+            "warn links: links to Lead (lead), which are not synced and whose names prove nothing: \
+             documents that link to one fail, unless the sites are clones",
+            "warn links: links to Bin (bin), which cannot be synced",
         ]
     );
-    let blind = field_lines(&doctype, None);
-    assert!(blind[1].contains("Brand, Item, Lead"), "without rules nothing is proved: {blind:?}");
+    assert_eq!(
+        field_lines(&doctype, Some(&["Brand", "Item"]), Some(&["brand"])),
+        [natural],
+        "what no document uses is not told"
+    );
+    let unknown = field_lines(&doctype, Some(&["Brand", "Item"]), None);
+    assert_eq!(unknown.len(), 3, "what could not be asked may be used: {unknown:?}");
+    let blind = field_lines(&doctype, None, all);
+    let told = "Brand (brand), Item (rows.item), Lead (lead)";
+    assert!(blind[1].contains(told), "without rules nothing is proved: {blind:?}");
 }
 
 #[test]
@@ -281,9 +305,11 @@ fn files_in_documents_and_rows() {
     let rows = json!({"fieldname": "rows", "fieldtype": "Table", "options": "Row"});
     let list = fields(&json!([{"fieldname": "scan", "fieldtype": "Attach"}, rows]));
     let doctype = doctype(list.clone(), list, |_| {});
-    let lines = field_lines(&doctype, Some(&["Item"]));
-    let told = "warn files: rows.photo, scan: the address of the file is synced, the file is not";
-    assert_eq!(lines[1], told);
+    let told = |used: &[&str]| field_lines(&doctype, Some(&["Item"]), Some(used)).split_off(1);
+    let not = "the address of the file is synced, the file is not";
+    assert_eq!(told(&["rows.photo", "scan"]), [format!("warn files: rows.photo, scan: {not}")]);
+    assert_eq!(told(&["scan"]), [format!("warn files: scan: {not}")]);
+    assert_eq!(told(&[]), [""; 0]);
 }
 
 #[test]
@@ -346,27 +372,92 @@ fn what_a_first_meeting_does() {
         ]
     };
     let counts = "1 equal already, 1 would be overwritten on cloud, 2 would wait for a person";
+    let judged = |preview: &Preview| said(meeting::judge(&DoctypeConfig::default(), preview));
     assert_eq!(
-        said(meeting::judge(&preview(4, actions(), 0))),
-        [format!("warn meeting: 4 documents on both sides that were never in step: {counts}")]
+        judged(&preview(4, actions(), 0)),
+        [
+            format!("warn meeting: 4 documents on both sides that were never in step: {counts}"),
+            "warn meeting: 1 would be collisions, another document on each side: A".to_owned(),
+            "warn meeting: 1 would be conflicts, two versions of one: A".to_owned(),
+        ]
     );
-    let part = said(meeting::judge(&preview(90, actions(), 86))).remove(0);
+    let part = judged(&preview(90, actions(), 86)).remove(0);
     assert!(part.ends_with(&format!("{counts} (only the first 6 were compared)")), "{part}");
     let harmless = vec![line(Action::Adopt, None, Planned)];
     assert_eq!(
-        said(meeting::judge(&preview(1, harmless, 0))),
+        judged(&preview(1, harmless, 0)),
         ["ok meeting: 1 document on both sides that were never in step: 1 equal already",]
     );
     let failing = vec![line(Action::Create, None, Failed), line(Action::Create, None, Failed)];
     assert_eq!(
-        said(meeting::judge(&preview(0, failing, 0))),
+        judged(&preview(0, failing, 0)),
         [
             "ok meeting: no document is on both sides without being in step",
             "warn dry_run: 2 documents would fail; A: because",
         ]
     );
-    let mut guarded = preview(1, Vec::new(), 0);
-    let guard = Some(Guard::WentBack("a restored backup?".to_owned()));
-    guarded.summary.doctypes.push(DoctypeSummary { guard, ..DoctypeSummary::default() });
-    assert_eq!(said(meeting::judge(&guarded)), ["fail meeting: a restored backup?"]);
+}
+
+#[test]
+fn a_guard_is_told_with_its_way_out() {
+    let hint = |guard: Guard| {
+        let mut guarded = preview(1, Vec::new(), 0);
+        let guard = Some(guard);
+        guarded.summary.doctypes.push(DoctypeSummary { guard, ..DoctypeSummary::default() });
+        let found = meeting::judge(&DoctypeConfig::default(), &guarded);
+        assert_eq!((found.len(), found[0].level), (1, Level::Fail));
+        assert_eq!(found[0].what, "a restored backup?");
+        found[0].hint.clone().unwrap()
+    };
+    let reason = || "a restored backup?".to_owned();
+    assert!(hint(Guard::TooManyGone(reason())).contains("--allow-deletes N"));
+    assert!(!hint(Guard::WentBack(reason())).contains("--allow-deletes"));
+}
+
+#[test]
+fn what_to_do_about_what_waits() {
+    let conflict = |kind| vec![line(Action::Conflict, Some(kind), ActionStatus::Conflict); 5];
+    let hint = |kind, change: &dyn Fn(&mut DoctypeConfig)| {
+        let mut config = DoctypeConfig { doctype: "Order".to_owned(), ..DoctypeConfig::default() };
+        change(&mut config);
+        let found = meeting::judge(&config, &preview(5, conflict(kind), 0)).remove(1);
+        assert!(found.what.ends_with(": A, A, A and 2 more"), "{}", found.what);
+        found.hint.unwrap()
+    };
+    let collision = ConflictKind::Collision;
+    let both = "after the sync, erpsync resolve --all --doctype \"Order\" --take both creates each on \
+                the other side";
+    let by_field = "; where a field tells which documents are one, name it in match_on first";
+    assert_eq!(hint(collision, &|_| {}), format!("{both}{by_field}"));
+    assert_eq!(hint(collision, &|config| config.match_on = vec!["po_no".to_owned()]), both);
+    let first = ConflictKind::FirstMeeting;
+    let manual = hint(first, &|config| config.first_meeting = FirstMeeting::Manual);
+    assert!(manual.contains("with first_meeting = \"policy\""), "{manual}");
+    let by_hand = hint(first, &|config| config.policy = Policy::Manual);
+    assert!(by_hand.contains("with conflict_resolution = \"cloud_wins\""), "{by_hand}");
+    assert!(hint(first, &|_| {}).ends_with("or all of \"Order\" with --all"));
+}
+
+#[test]
+fn one_line_a_cause() {
+    let lacks = |right: &str| Finding::fail("rights", format!("may not {right}"), "ask");
+    let of = |doctype: &str, finding: Finding| (doctype.to_owned(), finding);
+    let grouped = rights::together(vec![
+        of("Brand", lacks("write").on(Side::Local)),
+        of("Item", lacks("create").on(Side::Local)),
+        of("Lead", lacks("write").on(Side::Local)),
+        of("Lead", lacks("write").on(Side::Cloud)),
+    ]);
+    let shown: Vec<_> = grouped
+        .iter()
+        .map(|finding| (finding.doctype.as_deref(), finding.doctypes.join(","), &*finding.what))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (None, "Brand,Lead".to_owned(), "may not write"),
+            (Some("Item"), String::new(), "may not create"),
+            (Some("Lead"), String::new(), "may not write"),
+        ]
+    );
 }

@@ -14,10 +14,21 @@ struct SideEffects {
     /// No content: the site works them out at its saves, or moves them when other documents
     /// are submitted.
     worked_out: &'static [&'static str],
+    /// The documents that a create makes besides.
+    makes: &'static [Product],
+}
+
+/// A document that a site makes by itself beside one that is created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Product {
+    /// Its doctype.
+    pub doctype: &'static str,
+    /// What brings it about where any of them is filled; none: every create does.
+    pub fields: &'static [&'static str],
 }
 
 /// All that is known.
-const TABLE: [SideEffects; 5] = [
+const TABLE: [SideEffects; 6] = [
     SideEffects {
         // With an email address or a number a site makes a Contact of its own, and the copied
         // one becomes "...-1"; the primary contact and address link back to the customer.
@@ -32,6 +43,13 @@ const TABLE: [SideEffects; 5] = [
             "primary_address",
         ],
         worked_out: &[],
+        makes: &[
+            Product {
+                doctype: "Contact",
+                fields: &["customer_primary_contact", "email_id", "mobile_no"],
+            },
+            Product { doctype: "Address", fields: &["customer_primary_address"] },
+        ],
     },
     SideEffects {
         // With the create, an opening stock is posted and a rate makes an Item Price; an
@@ -39,24 +57,38 @@ const TABLE: [SideEffects; 5] = [
         doctype: "Item",
         follow: &["opening_stock", "standard_rate"],
         worked_out: &[],
+        makes: &[
+            Product { doctype: "Item Price", fields: &["standard_rate"] },
+            Product { doctype: "Stock Entry", fields: &["opening_stock"] },
+        ],
+    },
+    SideEffects {
+        // Whatever is in it.
+        doctype: "Lead",
+        follow: &[],
+        worked_out: &[],
+        makes: &[Product { doctype: "Contact", fields: &[] }],
     },
     SideEffects {
         // What of the payment is not set against invoices: it moves when one is cancelled.
         doctype: "Payment Entry",
         follow: &[],
         worked_out: &["unallocated_amount"],
+        makes: &[],
     },
     SideEffects {
         // They follow from the totals at every save.
         doctype: "Payment Schedule",
         follow: &[],
         worked_out: &["base_payment_amount", "payment_amount"],
+        makes: &[],
     },
     SideEffects {
         // Hidden from users; moved by deliveries and invoices.
         doctype: "Sales Order",
         follow: &[],
         worked_out: &["billing_status", "delivery_status"],
+        makes: &[],
     },
 ];
 
@@ -102,6 +134,12 @@ pub fn is_set_by_people(status: &str) -> bool {
 #[must_use]
 pub fn follow(doctype: &str) -> &'static [&'static str] {
     entry(doctype).map_or(&[], |entry| entry.follow)
+}
+
+/// What a site makes by itself beside a document of a doctype.
+#[must_use]
+pub fn makes(doctype: &str) -> &'static [Product] {
+    entry(doctype).map_or(&[], |entry| entry.makes)
 }
 
 /// The fields of a doctype that are no content although its metadata does not say so.

@@ -4,7 +4,7 @@ use crate::config::DoctypeConfig;
 use crate::identity::Naming;
 use crate::model::{Schema, Shape, Sides, md5_hex};
 
-use super::Pass;
+use super::{Pass, misnamed};
 
 /// So many fields are named where there may be many.
 const MOST_NAMED: usize = 12;
@@ -51,9 +51,24 @@ impl Pass<'_> {
         let shape = Shape::new(schemas.as_ref(), &config.exclude_fields, &config.include_fields);
         self.state.save_shape(shape.digest(), &shape.content_fields())?;
         self.report_one_sided(&shape)?;
+        self.report_misnamed(&config, schemas.as_ref());
         let naming = Naming::weaker(Naming::of(&schemas.cloud), Naming::of(&schemas.local));
         let scope = scope_digest(&config);
         Ok(Doctype { config, schemas, shape, naming, scope })
+    }
+
+    /// Says which names of the doctype's own rules mean nothing, in every run that reads its
+    /// metadata: what is misspelt in `exclude_fields` is not private. What `[sync]` excludes may be
+    /// meant for another doctype; `doctor` looks at all of them.
+    fn report_misnamed(&mut self, config: &DoctypeConfig, schemas: Sides<&Schema>) {
+        for found in misnamed(config, schemas) {
+            let is_meant_for_all = found.key == "exclude_fields"
+                && self.config.excluded_everywhere().contains(&found.name);
+            let warning = format!("{}: {found}: {}", config.doctype, found.hint());
+            if !is_meant_for_all && !self.summary.warnings.contains(&warning) {
+                self.summary.warnings.push(warning);
+            }
+        }
     }
 
     /// Says which fields only one side has, where that is not what was said last.

@@ -2,13 +2,10 @@
 //!
 //! Writes go through `write`; here is everything that only changes the state.
 
-use std::collections::BTreeSet;
-
-use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use crate::model::{Action, ConflictKind, Direction, OpenLink, Side, Sides};
+use crate::model::{Action, ConflictKind, Direction, Side, Sides};
 use crate::recon::{Decision, Observed, Renaming};
 use crate::state::{
     Closing, Failure, LogEntry, LogStatus, NewConflict, Record, RecordStatus, StatusChange, stamp,
@@ -16,7 +13,6 @@ use crate::state::{
 
 use super::close::agreed;
 use super::judge::is_unchanged;
-use super::taken::cannot_be_written;
 use super::{ActionLine, ActionStatus, Aside, AsideReason, Doctype, Operation, Pair, Pass, Step};
 
 /// When a failed document is tried again, by how often it failed before; then once a day.
@@ -59,7 +55,10 @@ impl Pass<'_> {
                 Step::Fail(message) => self.fail(&operation.pair, &operation.decision, &message)?,
                 Step::Wait(link) => aside.push(Aside {
                     candidate: operation.pair.record.id,
-                    reason: AsideReason::Waits(link),
+                    reason: AsideReason::Waits(
+                        link,
+                        operation.decision.direction.target().map(Side::opposite),
+                    ),
                 }),
                 Step::Last => aside
                     .push(Aside { candidate: operation.pair.record.id, reason: AsideReason::Last }),
@@ -129,10 +128,12 @@ impl Pass<'_> {
         let Operation { pair, decision, .. } = operation;
         let record = &pair.record;
         let now = self.now();
-        // What is waited for stays pending.
-        if record.is_syncing || self.may_be_awaited(pair) {
-            self.report(record, decision, ActionStatus::Skipped, None);
+        // The settling, or the failure, has said so.
+        if record.is_syncing {
             return Ok(());
+        }
+        if let Some(awaited) = self.awaited_with(pair) {
+            return self.wait_with(record, awaited, &decision.reason);
         }
         let is_news = record.status != RecordStatus::Skipped
             && record.reason.as_deref() != Some(decision.reason.as_str());
@@ -181,72 +182,6 @@ impl Pass<'_> {
         self.state.record_failures(&[failure], now)?;
         self.report(record, decision, ActionStatus::Failed, Some(message));
         Ok(())
-    }
-
-    /// What still waits at the end of a run.
-    pub(super) fn give_up_waiting(&mut self, waiting: Vec<Aside>) -> anyhow::Result<()> {
-        let ids: Vec<i64> = waiting.iter().map(|aside| aside.candidate).collect();
-        let records = self.state.load_records(&ids)?;
-        let stuck: BTreeSet<i64> = ids.iter().copied().collect();
-        for (aside, record) in waiting.into_iter().zip(records) {
-            let target = match (&record.names.cloud, &record.names.local) {
-                (Some(_), None) => Some(Side::Local),
-                (None, Some(_)) => Some(Side::Cloud),
-                _ => None,
-            };
-            let place = target.map_or("the other side", Side::as_str);
-            let message = match aside.reason {
-                AsideReason::Waits(link) => self.waiting_for(&link, target, place)?,
-                AsideReason::Taken(message) => format!("{place}: {message}"),
-                AsideReason::Held(message) => message,
-                AsideReason::NameTaken if target.is_none() => {
-                    let message = "its new name is still another document's on the other side";
-                    self.leave_for_next_run(&record, message);
-                    continue;
-                }
-                AsideReason::NameTaken => {
-                    let target = target.context("a name without a side")?;
-                    self.name_is_still_taken(&record, target, &stuck)?;
-                    continue;
-                }
-                // Somebody is at work on it: the next run takes it up.
-                AsideReason::Moved
-                | AsideReason::Rest
-                | AsideReason::Renamed
-                | AsideReason::Last => {
-                    self.leave_for_next_run(&record, "edited while it was being synced");
-                    continue;
-                }
-            };
-            self.fail_record(&record, &cannot_be_written(&record), &message)?;
-        }
-        Ok(())
-    }
-
-    /// What a document waits for that was not done in this run: of one that both sides have,
-    /// the cancellation.
-    fn waiting_for(
-        &self,
-        link: &OpenLink,
-        target: Option<Side>,
-        place: &str,
-    ) -> anyhow::Result<String> {
-        let OpenLink { doctype, name } = link;
-        let linked = match target {
-            Some(target) => self.state.record_by_name(doctype, target.opposite(), name)?,
-            None => None,
-        };
-        Ok(if linked.is_some_and(|linked| linked.bases.is_some()) {
-            format!("waits for the cancellation of {doctype} {name} on {place}")
-        } else {
-            format!("waits for {doctype} {name}, which is not on {place} yet")
-        })
-    }
-
-    /// A document that nothing is wrong with and that can be written another time.
-    pub(super) fn leave_for_next_run(&mut self, record: &Record, reason: &str) {
-        self.counts(&record.doctype).skipped += 1;
-        self.report(record, &Decision::skip(reason), ActionStatus::Skipped, None);
     }
 
     /// A row of the log.
@@ -339,7 +274,7 @@ impl Pass<'_> {
             ActionStatus::Failed => counts.failed += 1,
             ActionStatus::Conflict => counts.conflicts += 1,
             ActionStatus::Skipped => counts.skipped += 1,
-            ActionStatus::Success | ActionStatus::Planned => {}
+            ActionStatus::Waiting | ActionStatus::Success | ActionStatus::Planned => {}
         }
         self.report(&pair.record, decision, status, message.as_deref());
     }

@@ -19,6 +19,9 @@ use crate::state::{CandidateQuery, Renamed, Unlisted};
 
 use super::{Candidate, Guard, Pass, at};
 
+/// How many of the documents that are gone are named.
+const NAMED: usize = 3;
+
 /// What became of documents that a side did not show.
 pub(super) type Fates = BTreeMap<(Candidate, Side), Fate>;
 
@@ -46,12 +49,24 @@ impl Pass<'_> {
         }
         self.ask(&config.doctype, &missing, enough)?;
         for gone_on in Side::BOTH {
-            let to_delete = missing.iter().filter(|one| {
-                let is_gone = |side| self.fates.get(&(one.record, side)) == Some(&Fate::Gone);
-                one.side == gone_on && is_gone(gone_on) && !is_gone(gone_on.opposite())
-            });
-            if to_delete.count() as u64 > enough[gone_on] {
-                return Ok(Some(too_many(config, gone_on.opposite(), enough[gone_on])));
+            let fate_of = |one: &Unlisted, side| self.fates.get(&(one.record, side));
+            let is_gone = |one: &Unlisted, side| fate_of(one, side) == Some(&Fate::Gone);
+            let to_delete = missing
+                .iter()
+                .filter(|one| one.side == gone_on && !is_gone(one, gone_on.opposite()));
+            let (found, unasked): (Vec<_>, Vec<_>) = to_delete
+                .filter(|one| fate_of(one, gone_on).is_none_or(|fate| *fate == Fate::Gone))
+                .partition(|one| is_gone(one, gone_on));
+            if found.len() as u64 > enough[gone_on] {
+                // Where so many are gone, those that nobody asked for will be as well.
+                let gone: Vec<String> =
+                    found.iter().chain(&unasked).map(|one| one.name.clone()).collect();
+                return Ok(Some(self.too_many(
+                    config,
+                    gone_on.opposite(),
+                    &gone,
+                    enough[gone_on],
+                )?));
             }
         }
         self.look_at_referrers(&config.doctype, &missing)?;
@@ -262,13 +277,51 @@ impl Pass<'_> {
         }
         let left = self.deletes_left(config, side)?;
         if left == 0 {
-            let reason = too_many(config, side, 0);
+            self.not_deleted.insert(record);
+            let mut gone = self.state.load_records(&Vec::from_iter(self.not_deleted.clone()))?;
+            gone.retain(|one| one.doctype == config.doctype);
+            let names: Vec<String> =
+                gone.iter().filter_map(|one| one.names[side].clone()).collect();
+            let reason = self.too_many(config, side, &names, 0)?;
             self.counts(&config.doctype).guard = Some(Guard::TooManyGone(reason));
             return Ok(false);
         }
         self.deletes_left.insert((config.doctype.clone(), side), left - 1);
         self.to_delete.insert(record);
         Ok(true)
+    }
+
+    /// What is said of more documents than may be deleted on a side: how many, which, and what
+    /// lets them go.
+    fn too_many(
+        &self,
+        config: &DoctypeConfig,
+        side: Side,
+        gone: &[String],
+        left: u64,
+    ) -> anyhow::Result<String> {
+        let known = self.state.known_on(&config.doctype, side)?;
+        let at_most = match left {
+            0 => "none".to_owned(),
+            left => format!("no more than {left}"),
+        };
+        let (verb, count) = (if gone.len() == 1 { "is" } else { "are" }, gone.len());
+        Ok(format!(
+            "{count} of {known} documents {verb} gone on {} ({}), of which {at_most} may be deleted \
+             on {side} now (max_deletes = {} in 24 hours); --allow-deletes {count} lets all of them go",
+            side.opposite(),
+            shortened(gone),
+            config.max_deletes
+        ))
+    }
+}
+
+/// The first few of some names.
+fn shortened(names: &[String]) -> String {
+    let shown = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 
@@ -278,19 +331,6 @@ fn is_carried(config: &DoctypeConfig, gone_on: Side) -> bool {
     let may_write =
         config.direction == Direction::Both || config.direction == Direction::to(target);
     config.deletes == Deletes::Propagate && may_write
-}
-
-fn too_many(config: &DoctypeConfig, side: Side, left: u64) -> String {
-    let at_most = match left {
-        0 => "no more".to_owned(),
-        left => format!("no more than {left}"),
-    };
-    format!(
-        "documents are gone on {}, of which {at_most} may be deleted on {side} now (max_deletes = \
-         {} in 24 hours)",
-        side.opposite(),
-        config.max_deletes
-    )
 }
 
 /// What a site lists under the names and with the `creation` of some documents.

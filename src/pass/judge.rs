@@ -10,6 +10,7 @@ use crate::model::{
     Action, ConflictKind, Direction, Doc, FieldKind, Meeting, Policy, Side, Sides, canonical_scalar,
 };
 use crate::recon::{Decision, Observed, Renaming, Rules, SiteClock, Situation, Version, decide};
+use crate::state::UNANSWERED;
 
 use super::{Doctype, Forms, Pair, Pass, WholeForms};
 
@@ -22,10 +23,9 @@ impl Pass<'_> {
     ) -> anyhow::Result<(Forms, Decision)> {
         let forms = forms(doctype, pair, links);
         if pair.record.is_syncing {
-            let reason = "an earlier request has no answer yet; its outcome is waited for";
-            return Ok((forms, Decision::skip(reason)));
+            return Ok((forms, Decision::skip(UNANSWERED)));
         }
-        if self.may_be_awaited(pair) {
+        if self.awaited_with(pair).is_some() {
             let reason = "may be what an earlier request made whose outcome is waited for";
             return Ok((forms, Decision::skip(reason)));
         }

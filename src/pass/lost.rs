@@ -13,11 +13,12 @@ use crate::identity::row_creations;
 use crate::model::{Action, ConflictKind, Direction, Doc, Side, Sides};
 use crate::recon::{Decision, earliest_stamp};
 use crate::site::{ListQuery, bulk};
-use crate::state::{Intent, Listed, LogStatus, NewConflict, Origin, stamp};
+use crate::state::{Intent, Listed, LogStatus, NewConflict, Origin, Record, stamp};
 
 use super::reread::Done;
 use super::settle::{Verdict, holds};
-use super::{ActionStatus, Doctype, Pair, Pass, at};
+use super::waiting::Cause;
+use super::{ActionStatus, Candidate, Doctype, Pair, Pass, at};
 
 /// How far a site's clock may be behind what its last answer said.
 const SLACK: SignedDuration = SignedDuration::from_mins(1);
@@ -88,31 +89,51 @@ impl Pass<'_> {
     /// a person.
     pub(super) fn hold_strangers(&mut self, config: &DoctypeConfig) -> anyhow::Result<()> {
         let unclear = self.state.sides_without(&config.doctype, ConflictKind::UnknownOutcome)?;
-        self.awaited.extend(unclear.into_iter().map(|side| (config.doctype.clone(), side)));
+        let held = unclear.into_iter().map(|(side, of)| ((config.doctype.clone(), side), of));
+        self.awaited.extend(held);
         Ok(())
     }
 
     /// Remembers that a document may still turn up on the side that was written to.
     pub(super) fn waits_for_outcome(&mut self, intent: &Intent) {
         if intent.action == Action::Create && intent.target_name.is_none() {
-            self.awaited.insert((intent.doctype.clone(), intent.side));
+            self.awaited.insert((intent.doctype.clone(), intent.side), intent.record);
         }
     }
 
     /// Whether a new document may be what a request has made whose outcome is waited for: it
     /// is not to be carried over as if a user had made it.
-    pub(super) fn may_be_awaited(&self, pair: &Pair) -> bool {
-        let is_awaited = |side: Side, doc: &Doc| self.is_awaited(side, doc, &pair.record.doctype);
-        pair.record.bases.is_none()
-            && Side::BOTH
-                .into_iter()
-                .any(|side| pair.doc(side).is_some_and(|doc| is_awaited(side, doc)))
+    /// Gives the document that was to be carried over.
+    pub(super) fn awaited_with(&self, pair: &Pair) -> Option<Candidate> {
+        let doctype = &pair.record.doctype;
+        let of = |side: Side| {
+            pair.doc(side).filter(|doc| self.is_awaited(side, doc, doctype))?;
+            self.awaited.get(&(doctype.clone(), side)).copied()
+        };
+        Side::BOTH.into_iter().find_map(of).filter(|_| pair.record.bases.is_none())
+    }
+
+    /// Leaves such a document until it is known what came of the request.
+    pub(super) fn wait_with(
+        &mut self,
+        record: &Record,
+        awaited: Candidate,
+        reason: &str,
+    ) -> anyhow::Result<()> {
+        for of in self.state.load_records(&[awaited])? {
+            let cause = self.cause(&of)?.map_or_else(
+                || Cause { record: awaited, text: reason.to_owned() },
+                |cause| Cause { text: format!("{reason}; {}", cause.text), ..cause },
+            );
+            self.wait(record, &cause)?;
+        }
+        Ok(())
     }
 
     /// The same of a document of a side that is known to be new.
     pub(super) fn is_awaited(&self, side: Side, doc: &Doc, doctype: &str) -> bool {
         doc.text("owner") == Some(self.users[side].as_str())
-            && self.awaited.contains(&(doctype.to_owned(), side))
+            && self.awaited.contains_key(&(doctype.to_owned(), side))
     }
 
     /// Puts a document that turned out to be ours into the record that it belongs to: a

@@ -199,7 +199,7 @@ impl Pass<'_> {
         let fields = telling_fields(&doctype.shape, &doctype.config.match_on);
         alike.told_by_fields(&fields, strangers, findings)?;
         // What may be the copy of a document whose request is open is nobody else's.
-        if self.awaited.contains(&(doctype.config.doctype.clone(), other)) {
+        if self.awaited.contains_key(&(doctype.config.doctype.clone(), other)) {
             return Ok(());
         }
         alike.twins(strangers, findings)

@@ -10,6 +10,7 @@
 //! when an action is closed (1).
 
 mod alike;
+mod anew;
 mod apart;
 mod born;
 mod clocks;
@@ -25,6 +26,7 @@ mod links;
 mod lost;
 mod meet;
 mod metadata;
+mod misnamed;
 mod named;
 mod options;
 mod passage;
@@ -41,6 +43,7 @@ mod summary;
 mod taken;
 mod told;
 mod types;
+mod waiting;
 mod wanted;
 mod workers;
 mod write;
@@ -51,6 +54,7 @@ use jiff::Timestamp;
 
 pub use apart::is_about_identity;
 pub use doctype::{Doctype, Unsyncable, render_one_sided};
+pub use misnamed::{Misnamed, misnamed};
 use options::at;
 pub use options::{Options, Scope, Stop, Surroundings, Watcher, is_about_the_doctype};
 pub use preview::Preview;
@@ -89,8 +93,11 @@ pub struct Pass<'a> {
     phase: Phase,
     /// Doctypes of this run that have not been looked at yet.
     ahead: Vec<String>,
-    /// Where documents may still turn up that requests of earlier runs have made.
-    awaited: BTreeSet<(String, Side)>,
+    /// Where documents may still turn up that requests of earlier runs have made, each with
+    /// the document that was to be carried over.
+    awaited: BTreeMap<(String, Side), Candidate>,
+    /// The documents whose open requests this run has looked into.
+    settled: BTreeSet<Candidate>,
     /// New documents that were looked for on the other side already.
     met: BTreeSet<Candidate>,
     /// New documents that are second copies of known ones.
@@ -111,6 +118,8 @@ pub struct Pass<'a> {
     deletes_left: BTreeMap<(String, Side), u64>,
     /// The documents that count against that already.
     to_delete: BTreeSet<Candidate>,
+    /// Those for which nothing was left of it.
+    not_deleted: BTreeSet<Candidate>,
     /// Documents of doctypes that the run has left behind, which link to what is gone.
     referrers: BTreeMap<String, BTreeSet<Candidate>>,
     /// How often a site refused to rename a document, and with what words.
@@ -152,7 +161,8 @@ impl<'a> Pass<'a> {
             naming: BTreeMap::new(),
             phase: Phase::Main,
             ahead: Vec::new(),
-            awaited: BTreeSet::new(),
+            awaited: BTreeMap::new(),
+            settled: BTreeSet::new(),
             met: BTreeSet::new(),
             copies: BTreeSet::new(),
             made: None,
@@ -163,6 +173,7 @@ impl<'a> Pass<'a> {
             fates: gone::Fates::new(),
             deletes_left: BTreeMap::new(),
             to_delete: BTreeSet::new(),
+            not_deleted: BTreeSet::new(),
             referrers: BTreeMap::new(),
             not_renamed: BTreeMap::new(),
             foreseen: taken::Foreseen::default(),
@@ -183,7 +194,9 @@ impl<'a> Pass<'a> {
             waiting.extend(self.pass_over(scope)?);
         }
         for scope in scopes.iter().filter(|scope| scope.is_whole()) {
-            waiting.extend(self.left_behind(&scope.config)?);
+            let config = self.effective(&scope.config);
+            let left_behind = self.left_behind(&config);
+            waiting.extend(self.contained(&config, left_behind)?.flatten());
         }
         self.finish(waiting)?;
         self.foretell_taken()
@@ -196,9 +209,9 @@ impl<'a> Pass<'a> {
         if counts.guard.is_some() || counts.error.is_some() {
             return Ok(None);
         }
-        let doctype = self.load_doctype(self.effective(config))?;
-        let reason = || AsideReason::Rest;
-        let aside = records.into_iter().map(|candidate| Aside { candidate, reason: reason() });
+        let doctype = self.load_doctype(config.clone())?;
+        let aside =
+            records.into_iter().map(|candidate| Aside { candidate, reason: AsideReason::Rest });
         Ok(Some((doctype, aside.collect())))
     }
 
@@ -216,18 +229,28 @@ impl<'a> Pass<'a> {
     /// Counts what waits, failed or was left alone, from this run or from earlier ones.
     fn tally(&mut self) -> anyhow::Result<()> {
         for entry in &mut self.summary.doctypes {
-            let statuses = match self.named.get(&entry.doctype) {
+            let named = self.named.get(&entry.doctype).map(|named| {
+                // What came of an earlier request concerns whoever finds it out.
+                named.iter().chain(&self.settled).copied().collect::<BTreeSet<Candidate>>()
+            });
+            let statuses = match &named {
                 None => self.state.totals_of(&entry.doctype)?,
                 Some(named) => {
                     let mut counts = BTreeMap::new();
-                    let living: Vec<i64> =
-                        named.iter().filter(|id| !self.joined.contains(id)).copied().collect();
-                    for record in self.state.load_records(&living)? {
+                    let living: Vec<i64> = named.difference(&self.joined).copied().collect();
+                    let records = self.state.load_records(&living)?;
+                    for record in records.iter().filter(|one| one.doctype == entry.doctype) {
                         *counts.entry(record.status).or_insert(0) += 1;
                     }
                     counts
                 }
             };
+            let mut waiting = self.state.waiting_documents(Some(&entry.doctype))?;
+            waiting.retain(|one| named.as_ref().is_none_or(|named| named.contains(&one.record)));
+            for one in &waiting {
+                entry.count_waiting(one.waits);
+            }
+            self.summary.waiting.extend(waiting);
             let count = |status| statuses.get(&status).copied().unwrap_or(0);
             entry.conflicts = count(RecordStatus::Conflict);
             entry.failed += count(RecordStatus::Error) + count(RecordStatus::Failed);
@@ -241,24 +264,32 @@ impl<'a> Pass<'a> {
     fn pass_over(&mut self, scope: &Scope) -> anyhow::Result<Option<Waiting>> {
         self.check_interrupted()?;
         let config = self.effective(&scope.config);
-        let name = config.doctype.clone();
-        self.counts(&name);
-        match self.try_pass_over(config.clone(), scope) {
-            Err(error) if is_about_the_doctype(&error) => {
-                // A site says little about a single or a child table that is listed.
-                let error = match self.load_doctype(config) {
-                    Err(reason) if reason.is::<Unsyncable>() => reason,
-                    _ => error,
-                };
-                let counts = self.counts(&name);
-                counts.error = Some(format!("{error:#}"));
-                if let Some(Stop::Site { side, error }) = error.downcast_ref() {
-                    counts.refused = Some((*side, error.kind));
-                }
-                Ok(None)
-            }
-            result => result,
+        self.counts(&config.doctype);
+        let passed = self.try_pass_over(config.clone(), scope);
+        Ok(self.contained(&config, passed)?.flatten())
+    }
+
+    /// What is about one doctype only is noted with it, and the others go on.
+    fn contained<T>(
+        &mut self,
+        config: &DoctypeConfig,
+        result: anyhow::Result<T>,
+    ) -> anyhow::Result<Option<T>> {
+        let error = match result {
+            Err(error) if is_about_the_doctype(&error) => error,
+            result => return result.map(Some),
+        };
+        // A site says little about a single or a child table that is listed.
+        let error = match self.load_doctype(config.clone()) {
+            Err(reason) if reason.is::<Unsyncable>() => reason,
+            _ => error,
+        };
+        let counts = self.counts(&config.doctype);
+        counts.error = Some(format!("{error:#}"));
+        if let Some(Stop::Site { side, error }) = error.downcast_ref() {
+            counts.refused = Some((*side, error.kind));
         }
+        Ok(None)
     }
 
     fn try_pass_over(
@@ -360,15 +391,13 @@ impl<'a> Pass<'a> {
             self.phase = phase;
             for (doctype, aside) in last.into_iter().rev() {
                 let candidates = aside.iter().rev().map(|aside| aside.candidate).collect();
-                let aside = self.rounds(&doctype, candidates, OpenLinks::Wait)?;
+                let aside = self.rounds(&doctype, candidates, OpenLinks::Wait);
+                let aside = self.contained(&doctype.config, aside)?.unwrap_or_default();
                 waiting.push((doctype, aside));
             }
             self.until_nothing_moves(&mut waiting)?;
         }
-        for (_, aside) in waiting {
-            self.give_up_waiting(aside)?;
-        }
-        Ok(())
+        self.give_up_waiting(waiting)
     }
 
     /// Again until nothing moves, then once without the links still open, then the rest of
@@ -381,7 +410,8 @@ impl<'a> Pass<'a> {
                     let (last, again): (Vec<_>, Vec<_>) =
                         aside.drain(..).partition(|aside| aside.reason == AsideReason::Last);
                     let candidates = again.iter().map(|aside| aside.candidate).collect();
-                    *aside = self.rounds(doctype, candidates, open)?;
+                    let again = self.rounds(doctype, candidates, open);
+                    *aside = self.contained(&doctype.config, again)?.unwrap_or_default();
                     aside.extend(last);
                 }
                 if count(waiting) == before || open == OpenLinks::Cut {

@@ -178,7 +178,7 @@ fn delete(doc: &Doc, decision: &Decision, target: Side) -> Write {
     }
 }
 
-fn insert(doctype: &Doctype, source: &Doc, mut body: Body, target: Side) -> Write {
+pub(super) fn insert(doctype: &Doctype, source: &Doc, mut body: Body, target: Side) -> Write {
     // Nowhere else: a name inside a site's own series blocks the series.
     if Naming::of(&doctype.schemas[target]).is_prompted() {
         body.fields.insert("name".to_owned(), source.name().into());

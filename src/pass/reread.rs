@@ -12,6 +12,7 @@ use crate::model::{Action, Direction, Doc, FieldKind, Side, Sides};
 use crate::recon::Decision;
 use crate::state::{Closing, LogStatus, RecordStatus, Resolution, SideState};
 
+use super::anew::is_anew;
 use super::close::{hash_of, row_names, side_state};
 use super::{ActionStatus, Aside, AsideReason, Doctype, Pass};
 
@@ -47,8 +48,14 @@ impl Pass<'_> {
         doctype: &Doctype,
         done: Vec<Done>,
     ) -> anyhow::Result<Vec<Aside>> {
+        let (anew, done): (Vec<Done>, Vec<Done>) =
+            done.into_iter().partition(|one| is_anew(one.action, one.side, one.resolution));
+        let mut aside = Vec::new();
+        for one in anew {
+            aside.push(self.finish_anew(one)?);
+        }
         if done.is_empty() {
-            return Ok(Vec::new());
+            return Ok(aside);
         }
         let read = self.read_again(doctype, &done)?;
         let docs: Vec<(Side, &Doc)> = done
@@ -57,7 +64,6 @@ impl Pass<'_> {
             .chain(read.iter().flat_map(|(side, docs)| docs.values().map(move |doc| (side, doc))))
             .collect();
         let links = self.known_links(doctype, docs.into_iter())?;
-        let mut aside = Vec::new();
         let mut closings = Vec::new();
         for done in &done {
             let reread = read[done.side].get(&done.answer.name());

@@ -32,7 +32,11 @@ impl Pass<'_> {
             return refused("one side has no document: take one side's version whole");
         };
         let Some(there) = Side::BOTH.into_iter().find(|side| pair.doc(*side).is_some()) else {
-            return self.gone_on_both(conflict, pair, *taken);
+            return if conflict.data[*taken].is_null() {
+                self.gone_on_both(conflict, pair, *taken)
+            } else {
+                self.make_anew(doctype, conflict, pair, *taken)
+            };
         };
         let is_deletion = *taken != there;
         let target = if is_deletion { there } else { there.opposite() };
@@ -91,14 +95,6 @@ impl Pass<'_> {
         pair: &Pair,
         taken: Side,
     ) -> anyhow::Result<Resolved> {
-        if !conflict.data[taken].is_null() {
-            return Ok(Resolved::Refused(format!(
-                "neither side has the document any more; enter it anew from the record (erpsync \
-                 conflicts show {} --json), then take {}",
-                conflict.id,
-                taken.opposite()
-            )));
-        }
         let decision = Decision {
             action: Action::Forget,
             direction: Direction::None,

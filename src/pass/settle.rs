@@ -9,15 +9,16 @@ use serde_json::{Map, Value};
 use crate::config::DoctypeConfig;
 use crate::identity::row_creations;
 use crate::model::{Action, Doc, Side, Sides};
-use crate::recon::{Decision, Fate};
+use crate::recon::Fate;
 use crate::site::{Site, SiteError, bulk};
 use crate::state::{Intent, Unlisted};
 
+use super::anew::is_anew;
 use super::delete::Deleted;
 use super::named::is_second_copy;
 use super::renames::Renamed;
 use super::reread::Done;
-use super::{ActionStatus, Doctype, Pass, at};
+use super::{Doctype, Pass, at};
 
 /// Why an update did not happen, as far as anybody can tell.
 const EDITED: &str = "the target was edited by somebody else";
@@ -49,6 +50,7 @@ impl Pass<'_> {
         let doctype = self.load_doctype(config.clone())?;
         let mut done: Vec<Done> = Vec::new();
         let (mut deleted, mut renamed) = (Vec::new(), Vec::new());
+        self.settled.extend(intents.iter().map(|intent| intent.record));
         for intent in intents {
             match (intent.action, intent.answer.is_some()) {
                 (Action::Delete, true) => deleted.push(Deleted::found(intent)),
@@ -89,13 +91,15 @@ impl Pass<'_> {
         let now = self.now();
         match verdict {
             Verdict::Happened(target) => {
-                let answer = self.as_we_left_it(doctype, &intent, target);
+                let answer = as_we_left_it(doctype, &intent, target);
                 self.take_in(&intent, &answer)?;
                 Ok(Some(done(doctype, intent, answer)))
             }
             Verdict::DidNot(why) => {
                 self.state.void_intent(intent.id, why, now)?;
-                if intent.action != Action::Create && intent.resolution.is_some()
+                if is_anew(intent.action, intent.side, intent.resolution) {
+                    self.keep_in_conflict(intent.record)?;
+                } else if intent.action != Action::Create && intent.resolution.is_some()
                     || intent.action == Action::Resolve
                 {
                     // What was to be settled is looked at anew, and may be another conflict
@@ -104,13 +108,15 @@ impl Pass<'_> {
                 }
                 Ok(None)
             }
+            // The version that the conflict keeps is not to be shown over.
+            Verdict::Unclear(reason) if is_anew(intent.action, intent.side, intent.resolution) => {
+                self.state.void_intent(intent.id, &reason, now)?;
+                self.keep_in_conflict(intent.record).map(|()| None)
+            }
             Verdict::Unclear(reason) => self.give_up_on(&intent, reason).map(|()| None),
             Verdict::Open => {
                 self.waits_for_outcome(&intent);
-                for record in self.state.load_records(&[intent.record])? {
-                    let reason = "an earlier request has no answer yet; its outcome is waited for";
-                    self.report(&record, &Decision::skip(reason), ActionStatus::Skipped, None);
-                }
+                self.wait_for_outcome(intent.record)?;
                 Ok(None)
             }
         }
@@ -154,27 +160,6 @@ impl Pass<'_> {
         }
         self.state.void_intent(intent.id, "nobody can say whether it happened", now)?;
         Ok(None)
-    }
-
-    /// What our request left behind, of a target as it stands now. Where somebody else saved
-    /// it since, that is the target as it was with what was sent over it: what came later is
-    /// an edit, and never goes into a base (invariant 1).
-    fn as_we_left_it(&self, doctype: &Doctype, intent: &Intent, now: Doc) -> Doc {
-        if now.text("modified_by") == Some(self.users[intent.side].as_str()) {
-            return now;
-        }
-        let mut left = now;
-        let docstatus = "docstatus".to_owned();
-        for field in doctype.shape.columns.keys().chain([&docstatus]) {
-            let before = || intent.target.as_ref()?.0.get(field);
-            match intent.sent.0.get(field).or_else(before) {
-                Some(value) => drop(left.0.insert(field.clone(), value.clone())),
-                None => drop(left.0.remove(field)),
-            }
-        }
-        let stamp = intent.target_modified.clone().unwrap_or_else(|| left.creation().to_owned());
-        left.0.insert("modified".to_owned(), stamp.into());
-        left
     }
 
     fn settle_answered(
@@ -267,6 +252,47 @@ pub(super) fn holds(doctype: &Doctype, sent: &Doc, doc: &Doc) -> bool {
     let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
     // It may have gone on since: submitted by us and cancelled by a user.
     form(&wanted) == form(doc) && doc.docstatus() >= sent.docstatus()
+}
+
+/// What our request left behind, of a target as it stands now: the target as it was, with what
+/// was sent over it. What differs from that somebody has edited since, whoever `modified_by`
+/// names (people may share our login): it is an edit, and never goes into a base (invariant 1).
+/// What each site works out by itself is in no form, and stays as it is.
+fn as_we_left_it(doctype: &Doctype, intent: &Intent, now: Doc) -> Doc {
+    let is_untouched = intent.action == Action::Create && now.modified() == now.creation();
+    if is_untouched {
+        return now;
+    }
+    let ours = written_over(doctype, intent, &now);
+    let form = |doc: &Doc| doctype.shape.whole_form(doc, &|_, _| None);
+    let edited = form(&now).differing(&form(&ours));
+    if edited.is_empty() {
+        return now;
+    }
+    let mut left = now;
+    for field in edited {
+        match ours.0.get(&field) {
+            Some(value) => drop(left.0.insert(field, value.clone())),
+            None => drop(left.0.remove(&field)),
+        }
+    }
+    let stamp = intent.target_modified.clone().unwrap_or_else(|| left.creation().to_owned());
+    left.0.insert("modified".to_owned(), stamp.into());
+    left
+}
+
+/// A document with each of its fields as it was before the request, or as that has set it.
+fn written_over(doctype: &Doctype, intent: &Intent, now: &Doc) -> Doc {
+    let mut ours = now.clone();
+    let docstatus = "docstatus".to_owned();
+    for field in doctype.shape.columns.keys().chain([&docstatus]) {
+        let before = || intent.target.as_ref()?.0.get(field);
+        match intent.sent.0.get(field).or_else(before) {
+            Some(value) => drop(ours.0.insert(field.clone(), value.clone())),
+            None => drop(ours.0.remove(field)),
+        }
+    }
+    ours
 }
 
 fn read_one(

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::model::{Action, ConflictKind, Direction, Side, Sides};
 use crate::recon::Decision;
 use crate::site::ErrorKind;
+use crate::state::{WaitingDocument, Waits};
 
 /// A whole run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -20,6 +21,9 @@ pub struct Summary {
     pub remaining: usize,
     /// What is worth a word about a whole site or doctype, once a run.
     pub warnings: Vec<String>,
+    /// The documents of the run's doctypes that wait for an outcome or for a person.
+    #[serde(skip)]
+    pub waiting: Vec<WaitingDocument>,
     /// The documents that a site told of.
     #[serde(skip)]
     pub told: Vec<Told>,
@@ -75,6 +79,10 @@ pub struct DoctypeSummary {
     pub failed: usize,
     /// Documents left alone although the sides differ, known ones included.
     pub skipped: usize,
+    /// Documents that need one with an open conflict: they follow when it is settled.
+    pub waiting_for_conflict: usize,
+    /// Documents about which a request was sent, and nobody knows yet what came of it.
+    pub waiting_for_outcome: usize,
     /// Why the doctype as a whole could not be synced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -94,6 +102,23 @@ pub enum Guard {
     WentBack(String),
     /// More documents are gone than may be deleted.
     TooManyGone(String),
+}
+
+impl Guard {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::WentBack(_) => {
+                "find out what happened to that site; to go on with it as it is, move the state \
+                 database away and begin anew with --new-state"
+            }
+            Self::TooManyGone(_) => {
+                "find out who deleted them; if they are to go on the other side as well, sync with \
+                 --allow-deletes N (what it lets go counts for the next 24 hours)"
+            }
+        }
+    }
 }
 
 impl fmt::Display for Guard {
@@ -124,7 +149,7 @@ pub struct ActionLine {
     /// The conflict that was found, whether a rule settled it or not.
     #[serde(skip)]
     pub conflict: Option<ConflictKind>,
-    /// `success`, `failed`, `conflict` or `skipped`; in a dry run `planned`.
+    /// `success`, `failed`, `conflict`, `skipped` or `waiting`; in a dry run `planned`.
     pub status: ActionStatus,
     /// The site's words, where it did not go well.
     pub message: Option<String>,
@@ -142,6 +167,8 @@ pub enum ActionStatus {
     Conflict,
     /// Left alone.
     Skipped,
+    /// Left for a next run: an outcome or a person is waited for.
+    Waiting,
     /// It would be done.
     Planned,
 }
@@ -167,6 +194,14 @@ impl DoctypeSummary {
                 *count += 1;
             }
             _ => {}
+        }
+    }
+
+    /// Counts a document that waits.
+    pub fn count_waiting(&mut self, waits: Waits) {
+        match waits {
+            Waits::Outcome => self.waiting_for_outcome += 1,
+            Waits::Conflict(_) => self.waiting_for_conflict += 1,
         }
     }
 

@@ -197,8 +197,9 @@ pub struct Aside {
 /// Why a document is looked at again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AsideReason {
-    /// It links to a document that is still to be written.
-    Waits(OpenLink),
+    /// It links to a document that is still to be written, by its name on this side, where one
+    /// is written to.
+    Waits(OpenLink, Option<Side>),
     /// It changed while it was looked at.
     Moved,
     /// The site says that it is there already.

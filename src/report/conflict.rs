@@ -12,7 +12,7 @@ use super::escape;
 use super::words::{Mark, Page, Piece, fill, painted, word_changes};
 use crate::model::{ConflictKind, Side, Sides};
 use crate::recon::{Content, Difference, Differences, RowChange, RowDifference, Values};
-use crate::state::{Conflict, stamp};
+use crate::state::{Conflict, WaitingDocument, stamp};
 
 /// From this length on a text is compared word by word.
 const LONG: usize = 60;
@@ -52,6 +52,18 @@ pub fn render_conflicts(conflicts: &[Conflict]) -> String {
         }
     }
     text
+}
+
+/// The documents that follow when a conflict is settled, where there are any.
+#[must_use]
+pub fn render_waiting(waiting: &[WaitingDocument]) -> String {
+    if waiting.is_empty() {
+        return String::new();
+    }
+    let name =
+        |one: &WaitingDocument| format!("  {}/{}\n", escape(&one.doctype), escape(&one.docname));
+    let names: String = waiting.iter().map(name).collect();
+    format!("\nwaiting for it: {}\n{names}", waiting.len())
 }
 
 fn label(conflict: &Conflict) -> String {

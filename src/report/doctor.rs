@@ -13,6 +13,10 @@ pub fn render_findings(findings: &[Finding], least: Level) -> String {
         .map(|finding| {
             let hint = finding.hint.as_ref().map(|hint| format!(" -> {}", escape(hint)));
             let what = format!("{}{}", escape(&finding.what), hint.unwrap_or_default());
+            let what = match finding.doctypes.as_slice() {
+                [] => what,
+                doctypes => format!("{}: {what}", escape(&doctypes.join(", "))),
+            };
             vec![
                 word(finding.level).to_owned(),
                 place(finding),

@@ -23,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Context as _;
 use serde_json::Value;
 
-pub use conflict::{render_conflict, render_conflicts};
+pub use conflict::{render_conflict, render_conflicts, render_waiting};
 pub use csv::{Cell, Rows, render_csv, write_private};
 pub use doctor::render_findings;
 pub use progress::Progress;

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::escape;
 use super::table::columns;
 use super::text::render_log;
-use crate::state::{FailedDocument, LogRow, RecordStatus, Run, stamp};
+use crate::state::{FailedDocument, LogRow, RecordStatus, Run, WaitingDocument, stamp};
 
 /// Everything that `status` shows.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Status {
     pub last_run: Option<Run>,
     /// Documents whose last attempt failed.
     pub failed: Vec<FailedDocument>,
+    /// Documents that wait for an outcome or for a person.
+    pub waiting: Vec<WaitingDocument>,
     /// Webhook deliveries not processed yet.
     pub pending_webhooks: usize,
     /// The last operations, newest first.
@@ -55,6 +57,11 @@ pub fn render_status(status: &Status, now: Timestamp) -> String {
     let _ = writeln!(text, "Failed documents: {}", status.failed.len());
     let failed: Vec<_> = status.failed.iter().map(|failed| failed_row(failed, now)).collect();
     text.push_str(&columns(&failed));
+    if !status.waiting.is_empty() {
+        let _ = writeln!(text, "Waiting documents: {}", status.waiting.len());
+        let waiting: Vec<_> = status.waiting.iter().map(waiting_row).collect();
+        text.push_str(&columns(&waiting));
+    }
     let _ = writeln!(text, "Pending webhooks: {}", status.pending_webhooks);
     if !status.recent.is_empty() {
         text.push_str("\nRecent operations\n");
@@ -121,6 +128,11 @@ fn failed_row(failed: &FailedDocument, now: Timestamp) -> Vec<String> {
         retry,
         escape(failed.message.as_deref().unwrap_or_default()),
     ]
+}
+
+fn waiting_row(waiting: &WaitingDocument) -> Vec<String> {
+    let name = format!("  {}/{}", escape(&waiting.doctype), escape(&waiting.docname));
+    vec![name, escape(&waiting.reason)]
 }
 
 /// A time, from now on and by the clock.

@@ -1,5 +1,6 @@
 //! The texts. Each function makes a string of plain values; nothing here prints.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -7,7 +8,7 @@ use serde_json::Value;
 use super::table::columns;
 use crate::model::Direction;
 use crate::pass::{ActionLine, ActionStatus, DoctypeSummary, Summary};
-use crate::state::{LogRow, NamedDocument, stamp};
+use crate::state::{LogRow, NamedDocument, WaitingDocument, Waits, stamp};
 
 /// Text with its control characters shown, so that nothing in it can drive a terminal. Line
 /// ends and tabs within a text become visible too.
@@ -61,6 +62,13 @@ pub fn render_summary(summary: &Summary, dry_run: bool) -> String {
             if conflicts == 1 { ("conflict", "waits") } else { ("conflicts", "wait") };
         let _ = writeln!(text, "{conflicts} {noun} {verb} for a person: erpsync conflicts");
     }
+    for (conflict, waiting) in waiting_for_conflicts(&summary.waiting) {
+        let (noun, verb) = if waiting == 1 { ("document", "waits") } else { ("documents", "wait") };
+        let _ = writeln!(
+            text,
+            "{waiting} {noun} {verb} for conflict {conflict}: erpsync conflicts show {conflict}"
+        );
+    }
     let of_this_run =
         summary.actions.iter().filter(|line| line.status == ActionStatus::Failed).count();
     let failed: usize = summary.doctypes.iter().map(|counts| counts.failed).sum();
@@ -70,6 +78,17 @@ pub fn render_summary(summary: &Summary, dry_run: bool) -> String {
         let _ = writeln!(text, "{earlier} failed {noun} {verb} for another try: erpsync status");
     }
     text
+}
+
+/// How many documents wait for which conflict.
+fn waiting_for_conflicts(waiting: &[WaitingDocument]) -> BTreeMap<i64, usize> {
+    let mut conflicts = BTreeMap::new();
+    for one in waiting {
+        if let Waits::Conflict(id) = one.waits {
+            *conflicts.entry(id).or_default() += 1;
+        }
+    }
+    conflicts
 }
 
 fn counted(counts: &DoctypeSummary, dry_run: bool) -> String {
@@ -89,6 +108,8 @@ fn counted(counts: &DoctypeSummary, dry_run: bool) -> String {
         (counts.deleted_on_local, "deleted on local"),
         (counts.conflicts, if counts.conflicts == 1 { "conflict" } else { "conflicts" }),
         (counts.failed, "failed"),
+        (counts.waiting_for_outcome, "waiting for an outcome"),
+        (counts.waiting_for_conflict, "waiting for a conflict"),
         (counts.skipped, "left alone"),
         (counts.unchanged, "unchanged"),
     ];
@@ -137,6 +158,7 @@ fn action_word(line: &ActionLine) -> String {
         }
         ActionStatus::Failed => "FAILED".to_owned(),
         ActionStatus::Skipped => "skip".to_owned(),
+        ActionStatus::Waiting => "wait".to_owned(),
     }
 }
 

@@ -4,10 +4,8 @@
 use std::cmp::Ordering;
 use std::sync::Mutex;
 
-use serde_json::Map;
-
 use super::*;
-use crate::site::ServerClock;
+use crate::site::reads::Reads;
 
 /// What somebody else does before the request of a number (from 1).
 type Meddle = Box<dyn Fn(usize, &mut Vec<Doc>) + Send + Sync>;
@@ -70,8 +68,8 @@ fn holds(doc: &Doc, filter: &Value) -> bool {
     }
 }
 
-impl Site for Fake {
-    fn list(&self, query: &ListQuery) -> SiteResult<Vec<Doc>> {
+impl Reads for Fake {
+    fn listed(&self, query: &ListQuery) -> SiteResult<Vec<Doc>> {
         self.queries.lock().unwrap().push(query.clone());
         self.turn();
         if let Some(page) = &self.stuck {
@@ -101,53 +99,13 @@ impl Site for Fake {
         Ok(found)
     }
 
-    fn get(&self, doctype: &str, name: &str) -> SiteResult<Doc> {
+    fn read(&self, doctype: &str, name: &str) -> SiteResult<Doc> {
         self.gets.lock().unwrap().push(name.to_owned());
         self.turn();
         let docs = self.docs.lock().unwrap();
         let is = |doc: &&Doc| doc.text("doctype") == Some(doctype) && doc.name() == name;
         let missing = || SiteError::new(ErrorKind::NotFound, "not found");
         docs.iter().find(is).cloned().ok_or_else(missing)
-    }
-
-    fn meta(&self, _: &str) -> SiteResult<Map<String, Value>> {
-        unreachable!()
-    }
-
-    fn form_meta(&self, _: &str) -> SiteResult<Vec<Map<String, Value>>> {
-        unreachable!()
-    }
-
-    fn rename(&self, _: &str, _: &str, _: &str) -> SiteResult<String> {
-        unreachable!()
-    }
-
-    fn insert(&self, _: &str, _: &Map<String, Value>) -> SiteResult<Doc> {
-        unreachable!()
-    }
-
-    fn update(&self, _: &str, _: &str, _: &Map<String, Value>) -> SiteResult<Doc> {
-        unreachable!()
-    }
-
-    fn delete(&self, _: &str, _: &str) -> SiteResult<()> {
-        unreachable!()
-    }
-
-    fn user(&self) -> SiteResult<String> {
-        unreachable!()
-    }
-
-    fn time_zone(&self) -> SiteResult<String> {
-        unreachable!()
-    }
-
-    fn clock(&self) -> Option<ServerClock> {
-        None
-    }
-
-    fn requests(&self) -> u64 {
-        0
     }
 }
 

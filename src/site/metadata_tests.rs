@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::site::ServerClock;
+use crate::site::reads::Reads;
 
 /// A site that knows some metadata, and answers everything else with nothing.
 #[derive(Default)]
@@ -33,13 +33,13 @@ impl Fake {
     }
 }
 
-impl Site for Fake {
-    fn meta(&self, doctype: &str) -> SiteResult<Map<String, Value>> {
+impl Reads for Fake {
+    fn described(&self, doctype: &str) -> SiteResult<Map<String, Value>> {
         self.answer(doctype.to_owned(), self.closed, ())?;
         self.find(doctype)
     }
 
-    fn form_meta(&self, doctype: &str) -> SiteResult<Vec<Map<String, Value>>> {
+    fn described_to_the_desk(&self, doctype: &str) -> SiteResult<Vec<Map<String, Value>>> {
         self.answer(format!("desk {doctype}"), self.closed_desk, ())?;
         let own = self.find(doctype)?;
         let schema = Schema::from_meta(&own);
@@ -47,44 +47,8 @@ impl Site for Fake {
         std::iter::once(Ok(own)).chain(children).collect()
     }
 
-    fn list(&self, query: &ListQuery) -> SiteResult<Vec<Doc>> {
+    fn listed(&self, query: &ListQuery) -> SiteResult<Vec<Doc>> {
         self.answer(query.doctype.clone(), None, Vec::new())
-    }
-
-    fn get(&self, _: &str, _: &str) -> SiteResult<Doc> {
-        unreachable!()
-    }
-
-    fn rename(&self, _: &str, _: &str, _: &str) -> SiteResult<String> {
-        unreachable!()
-    }
-
-    fn insert(&self, _: &str, _: &Map<String, Value>) -> SiteResult<Doc> {
-        unreachable!()
-    }
-
-    fn update(&self, _: &str, _: &str, _: &Map<String, Value>) -> SiteResult<Doc> {
-        unreachable!()
-    }
-
-    fn delete(&self, _: &str, _: &str) -> SiteResult<()> {
-        unreachable!()
-    }
-
-    fn user(&self) -> SiteResult<String> {
-        unreachable!()
-    }
-
-    fn time_zone(&self) -> SiteResult<String> {
-        unreachable!()
-    }
-
-    fn clock(&self) -> Option<ServerClock> {
-        None
-    }
-
-    fn requests(&self) -> u64 {
-        0
     }
 }
 

@@ -8,10 +8,12 @@ pub mod bulk;
 mod error;
 pub mod http;
 pub mod metadata;
+#[cfg(test)]
+mod reads;
 
 pub use error::{ErrorKind, SiteError};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -106,6 +108,10 @@ pub trait Examined: Site {
     /// Whether our user has a right (`read`, `create`, `submit` ...) on a doctype, on some of
     /// its documents at least.
     fn has_right(&self, doctype: &str, right: &str) -> SiteResult<bool>;
+
+    /// The rights that our user has on one document, all in one answer. More than one of them
+    /// belong to the doctype, `create` among them.
+    fn rights_on(&self, doctype: &str, name: &str) -> SiteResult<BTreeSet<String>>;
 
     /// The versions of the applications on the site, by name.
     fn versions(&self) -> SiteResult<BTreeMap<String, String>>;

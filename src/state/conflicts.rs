@@ -32,7 +32,7 @@ impl State {
                 let changed = transaction
                     .prepare_cached(
                         "UPDATE sync_records SET sync_status = 'conflict', reason = ?,
-                            next_retry = NULL, updated_at = ? WHERE id = ?",
+                            next_retry = NULL, waits_for = NULL, updated_at = ? WHERE id = ?",
                     )?
                     .execute(params![conflict.reason, time::stamp(now), conflict.record])?;
                 expect_record(changed, conflict.record)?;
@@ -62,19 +62,23 @@ impl State {
         Ok(collect(&mut statement, [id], conflict_from)?.pop())
     }
 
-    /// The sides that have no document in an open conflict of a kind.
-    pub fn sides_without(&self, doctype: &str, kind: ConflictKind) -> StateResult<Vec<Side>> {
+    /// The sides that have no document in an open conflict of a kind, each with the record.
+    pub fn sides_without(
+        &self,
+        doctype: &str,
+        kind: ConflictKind,
+    ) -> StateResult<Vec<(Side, i64)>> {
         let mut sides = Vec::new();
         for side in Side::BOTH {
             let sql = for_side(
                 side,
-                "SELECT 1 FROM conflict_records c JOIN sync_records r ON r.id = c.record
+                "SELECT r.id FROM conflict_records c JOIN sync_records r ON r.id = c.record
                  WHERE c.resolved = FALSE AND c.kind = ? AND r.doctype = ?
-                    AND r.{s}_name IS NULL LIMIT 1",
+                    AND r.{s}_name IS NULL ORDER BY c.id LIMIT 1",
             );
-            if self.connection.prepare_cached(&sql)?.exists([kind.as_str(), doctype])? {
-                sides.push(side);
-            }
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            let found = collect(&mut statement, [kind.as_str(), doctype], |row| Ok(row.get(0)?))?;
+            sides.extend(found.into_iter().map(|record| (side, record)));
         }
         Ok(sides)
     }

@@ -46,6 +46,27 @@ pub struct Forgetting {
     pub conflict: Option<NewConflict>,
 }
 
+/// A document that both sides have lost and one of them has anew.
+#[derive(Debug, Clone)]
+pub struct Anew {
+    /// The record, with its open conflict.
+    pub record: i64,
+    /// Where it was made.
+    pub side: Side,
+    /// Its name there.
+    pub name: String,
+    /// Its `creation` there.
+    pub creation: String,
+    /// The create that this closes.
+    pub intent: i64,
+    /// How the conflict is settled.
+    pub resolution: Resolution,
+    /// Why.
+    pub reason: String,
+    /// The log row.
+    pub log: Option<LogEntry>,
+}
+
 impl State {
     /// The documents that were in step and are in the collected listing neither under their
     /// name nor by their `creation`; of those that were noticed before only what is due. One
@@ -219,6 +240,32 @@ impl State {
         ];
         let deleted = self.connection.prepare_cached(sql)?.query_row(params, |r| count(r, 0))?;
         Ok(deleted as u64)
+    }
+
+    /// Begins anew with a document that was made again: nothing of what both sides agreed on
+    /// before is a base of it, so that it goes over like any new one.
+    pub fn begin_anew(&mut self, anew: &Anew, now: Timestamp) -> StateResult<()> {
+        self.write(|transaction| {
+            let sql = for_side(
+                anew.side,
+                "UPDATE sync_records SET {s}_name = ?1, {s}_creation = ?2, {s}_seen = NULL,
+                    {o}_name = NULL, {o}_creation = NULL, {o}_seen = NULL, cloud_base = NULL,
+                    local_base = NULL, cloud_modified = NULL, local_modified = NULL,
+                    sync_hash_cloud = NULL, sync_hash_local = NULL, form_digest = NULL,
+                    is_proven = FALSE, sync_status = 'pending', reason = ?3, error_message = NULL,
+                    retry_count = 0, next_retry = NULL, waits_for = NULL, updated_at = ?4
+                 WHERE id = ?5",
+            );
+            let stamp = time::stamp(now);
+            let params = params![anew.name, anew.creation, anew.reason, stamp, anew.record];
+            let changed = transaction.prepare_cached(&sql)?.execute(params)?;
+            expect_record(changed, anew.record)?;
+            transaction.execute("DELETE FROM row_names WHERE record = ?", [anew.record])?;
+            journal::end(transaction, anew.intent, anew.record, now)?;
+            refresh_is_syncing(transaction, anew.record)?;
+            conflicts::settle(transaction, anew.record, anew.resolution, now)?;
+            log::insert(transaction, anew.record, anew.log.as_ref(), now)
+        })
     }
 
     /// Forgets documents that are gone on both sides; the rows stay as tombstones. One that was

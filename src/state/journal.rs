@@ -107,8 +107,8 @@ fn begin(transaction: &Transaction, intent: &NewIntent, now: Timestamp) -> State
     }
     let changed = transaction
         .prepare_cached(
-            "UPDATE sync_records SET is_syncing = TRUE, sync_status = 'pending', updated_at = ?
-             WHERE id = ?",
+            "UPDATE sync_records SET is_syncing = TRUE, sync_status = 'pending', waits_for = NULL,
+                updated_at = ? WHERE id = ?",
         )?
         .execute(params![time::stamp(now), intent.record])?;
     expect_record(changed, intent.record)?;
@@ -184,7 +184,7 @@ fn save_sides(connection: &Connection, closing: &Closing, now: Timestamp) -> Sta
                 sync_hash_local = ?11, local_base = ?12,
                 form_digest = ?13, sync_status = ?14, reason = ?15, sync_direction = ?16,
                 last_synced = ?17, updated_at = ?17, error_message = NULL, retry_count = 0,
-                next_retry = NULL, scope_digest = NULL
+                next_retry = NULL, scope_digest = NULL, waits_for = NULL
              WHERE id = ?18",
         )?
         .execute(params![

@@ -6,7 +6,8 @@
 //!
 //! - 1, *a base never holds an edit that was not carried*: bases are written by
 //!   [`State::close`] alone, both sides in one transaction with the log row and the end of
-//!   the intent. Every other method may move `seen` and the status, and never a base.
+//!   the intent. Every other method may move `seen` and the status, and never a base; only
+//!   [`State::begin_anew`] takes both away, of a document that neither side has any more.
 //! - 4, *identity is the document*: a name and a `creation` on each side; a living record is
 //!   unique by its name on either side, and [`State::absorb_listing`] compares both.
 //! - 5, *both versions are stored before one is overwritten*: [`State::begin_intents`] stores
@@ -18,7 +19,8 @@
 //!
 //! Files: `open` and `pair` (whose database is it), `lock`, `migrations`, `listing` (what the
 //! sites list against what is known), `pairing` (which documents are one), `gone`, `records`,
-//! `journal` (intents and their closing), `conflicts`, `metadata` (a cache), `queue` (deliveries of
+//! `waiting` (what waits for an outcome or for a
+//! person), `journal` (intents and their closing), `conflicts`, `metadata` (a cache), `queue` (deliveries of
 //! webhooks), `log` (the audit trail, runs and totals).
 
 mod conflicts;
@@ -39,6 +41,7 @@ mod queue;
 mod records;
 mod time;
 mod types;
+mod waiting;
 mod words;
 
 #[cfg(test)]
@@ -50,7 +53,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::model::Side;
 
 pub use error::{StateError, StateResult};
-pub use gone::{Forgetting, Unlisted};
+pub use gone::{Anew, Forgetting, Unlisted};
 pub use intents::{Closing, Intent, Made, NewIntent, RowName, SideState};
 pub use lock::RunLock;
 pub use metadata::Metadata;
@@ -61,6 +64,7 @@ pub use types::{
     Listed, ListingTimes, LogEntry, LogFilter, LogRow, NamedDocument, NewConflict, Origin, Pair,
     Record, Renamed, Run, StatusChange, StatusTotal, SteppedBack, United,
 };
+pub use waiting::{UNANSWERED, WaitingDocument, Waits};
 pub use words::{LogStatus, RecordStatus, Resolution};
 
 /// An open state database.

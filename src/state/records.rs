@@ -19,6 +19,7 @@ const COLUMNS: &str = "id, doctype, docname, cloud_name, local_name, cloud_creat
     local_creation, cloud_seen, local_seen, cloud_modified, local_modified, cloud_base,
     local_base, sync_hash_cloud, sync_hash_local, form_digest, sync_status, is_syncing,
     retry_count, next_retry, reason, error_message, scope_digest, last_synced, is_apart, is_proven,
+    waits_for,
     (SELECT kind FROM conflict_records c WHERE c.record = sync_records.id
         AND c.resolved = FALSE) AS open_conflict";
 
@@ -209,7 +210,7 @@ impl State {
                 let updated = transaction
                     .prepare_cached(
                         "UPDATE sync_records SET sync_status = ?, reason = ?, scope_digest = ?,
-                            next_retry = NULL, updated_at = ? WHERE id = ?",
+                            next_retry = NULL, waits_for = NULL, updated_at = ? WHERE id = ?",
                     )?
                     .execute(params![
                         change.status.as_str(),
@@ -235,7 +236,7 @@ impl State {
                     .prepare_cached(
                         "UPDATE sync_records SET sync_status = ?, error_message = ?,
                             reason = NULL, retry_count = retry_count + 1, next_retry = ?,
-                            updated_at = ? WHERE id = ?",
+                            waits_for = NULL, updated_at = ? WHERE id = ?",
                     )?
                     .execute(params![
                         status.as_str(),
@@ -319,6 +320,7 @@ pub(super) fn record_from(row: &Row) -> StateResult<Record> {
         last_synced: time::parse_some(row.get("last_synced")?)?,
         is_apart: row.get("is_apart")?,
         is_proven: row.get("is_proven")?,
+        waits_for: row.get("waits_for")?,
         conflict: conflict.as_deref().map(ConflictKind::word).transpose()?,
     })
 }

@@ -77,6 +77,9 @@ pub struct Record {
     pub is_apart: bool,
     /// Whether more than an equal name shows that both sides' documents are one.
     pub is_proven: bool,
+    /// The record that it waits for, while it is pending: one in conflict, or one whose request
+    /// has no answer.
+    pub waits_for: Option<i64>,
     /// The kind of its open conflict.
     pub conflict: Option<ConflictKind>,
 }

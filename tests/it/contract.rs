@@ -8,6 +8,7 @@
 mod case;
 mod client;
 mod coverage;
+mod deliveries;
 mod live;
 mod pattern;
 mod run;

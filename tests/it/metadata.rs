@@ -248,3 +248,28 @@ fn fields_of_one_side_are_told_once_and_left_alone() {
     edit(&bench, "fourth");
     assert_eq!(warnings(&pass(&bench)), [""; 0], "nobody asks for an excluded field");
 }
+
+/// The requests are the same as without the mistake: what is wrong is known anyway. What `[sync]`
+/// leaves out of every doctype need not be in each.
+#[test]
+fn a_run_warns_of_names_that_mean_nothing() {
+    let mut requests = Vec::new();
+    for field in ["imag", "image"] {
+        let bench = Bench::default();
+        bench.configure(&format!(
+            "[sync]\ndoctypes = [\"Brand\", \"UOM\"]\nexclude_fields = [\"remarks\"]\n\
+             [doctypes.Brand]\nexclude_fields = [\"{field}\"]"
+        ));
+        bench.insert(Side::Cloud, "Brand", &json!({"brand": "One"}));
+        bench.clear_logs();
+        let ran = bench.sync().expect(0);
+        let warnings = ran.json()["warnings"].clone();
+        let told = "Brand: exclude_fields names imag, which neither side has: did you mean image?";
+        let expected = if field == "imag" { json!([told]) } else { json!([]) };
+        assert_eq!(warnings, expected);
+        requests.push([bench.requests(Side::Cloud), bench.requests(Side::Local)]);
+        let idle = bench.run(&["sync-all", "--json"]).expect(0);
+        assert_eq!(idle.json()["warnings"], json!([]), "nothing to do, nothing read");
+    }
+    assert_eq!(requests[0], requests[1]);
+}

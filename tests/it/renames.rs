@@ -1,6 +1,7 @@
 //! Renames and merges through the program, each with edits on the other side.
 
 mod exchanged;
+mod killed;
 
 use std::time::Duration;
 
@@ -325,6 +326,27 @@ fn a_merge_is_carried_with_its_links() {
             is_quiet(&bench, 0);
         }
     }
+}
+
+/// A site that refuses one doctype late in a run stops that one, not the others.
+#[test]
+fn a_doctype_that_is_refused_at_the_end_stops_no_other() {
+    let bench = in_step(&["Merged", "Survivor"]);
+    bench.configure(&SYNC.replace("\"Customer\", \"Probe\"", "\"Probe\", \"Brand\", \"Customer\""));
+    bench.insert(Side::Cloud, "Brand", &json!({"brand": "Acme"}));
+    bench.sync().expect(0);
+    merge(&bench, Side::Cloud, "Merged", "Survivor");
+    bench.site(Side::Cloud).delete_as(USER, "Brand", "Acme", Timestamp::now()).unwrap();
+    let which = Match::on("POST", "[\"Link\"]");
+    bench.site(Side::Cloud).faults.always(which, || Action::Refuse(Refusal::Forbidden));
+    let ran = bench.sync().expect(4).json();
+    assert!(ran["doctypes"][0]["error"].is_string(), "{ran}");
+    assert_eq!(ran["doctypes"][1]["deleted_on_local"], 1, "{ran}");
+    assert!(bench.site(Side::Local).names("Brand").is_empty());
+    bench.site(Side::Cloud).faults.clear();
+    bench.run(&["sync-all", "--retry-failed"]).expect(0);
+    assert_eq!(link(&bench, Side::Local), "Survivor");
+    assert_eq!(customers(&bench, Side::Local), ["Survivor"]);
 }
 
 /// A conflict that waits shows what a merge made of a document, although no `modified` moved.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use erpsync::model::Side;
 use frappe_sandbox::faults::{Action, Match};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, USER};
+use crate::bench::{Bench, SYNC_USER, USER};
 
 const PROBES: &str = "[sync]\ndoctypes = [\"Probe\"]\n[sync.retry]\nbackoff_seconds = 0.01\n";
 
@@ -115,7 +116,7 @@ fn an_edit_between_post_and_reread_reaches_the_other_side() {
 
 /// Invariant 1, where the answer was lost: what a user entered on the target since our write
 /// is not taken for our own content when the write is found to have happened.
-fn edited_after_a_lost_answer(method: &'static str) {
+fn edited_after_a_lost_answer(method: &'static str, user: &str) {
     let bench = bench();
     bench.insert(Side::Cloud, "Probe", &probe("Acme", "first"));
     if method == "PUT" {
@@ -126,11 +127,11 @@ fn edited_after_a_lost_answer(method: &'static str) {
     bench.site(Side::Local).faults.once(lost, Action::CutAfter);
     bench.sync().expect(4);
     let later = json!({"phone": "+91-11", "rows": [{"item": "C", "qty": 3}]});
-    bench.edit(Side::Local, "Probe", "Acme", &later);
+    bench.site(Side::Local).edit_as(user, "Probe", "Acme", &later, Timestamp::now()).unwrap();
     bench.sync().expect(0);
     for side in Side::BOTH {
         let doc = bench.doc(side, "Probe", "Acme").unwrap();
-        assert_eq!(doc["phone"], "+91-11", "{side}");
+        assert_eq!(doc["phone"], "+91-11", "{side} {user}");
         assert_eq!(doc["stxt"], if method == "PUT" { "second" } else { "first" }, "{side}");
         assert_eq!(doc["rows"].as_array().unwrap().len(), 1, "{side}");
     }
@@ -141,12 +142,20 @@ fn edited_after_a_lost_answer(method: &'static str) {
 
 #[test]
 fn an_edit_after_a_put_without_an_answer_reaches_the_other_side() {
-    edited_after_a_lost_answer("PUT");
+    edited_after_a_lost_answer("PUT", USER);
 }
 
 #[test]
 fn an_edit_after_a_post_without_an_answer_reaches_the_other_side() {
-    edited_after_a_lost_answer("POST");
+    edited_after_a_lost_answer("POST", USER);
+}
+
+/// Also where a person works under the login of erpsync.
+#[test]
+fn an_edit_under_our_login_after_a_lost_answer_reaches_the_other_side() {
+    for method in ["PUT", "POST"] {
+        edited_after_a_lost_answer(method, SYNC_USER);
+    }
 }
 
 /// Invariant 3: an edit between our read and our write is not overwritten.

@@ -9,6 +9,7 @@
 
 mod answer;
 mod client;
+mod examined;
 mod gate;
 mod path;
 mod retry;
@@ -17,7 +18,6 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,7 +33,7 @@ use self::answer::{Answer, Asked};
 use self::client::{Connection, Method, Received, redirect_target};
 use self::gate::Gate;
 use self::retry::Repeat;
-use super::{ErrorKind, Examined, ListQuery, RateLimit, ServerClock, Site, SiteError, SiteResult};
+use super::{ErrorKind, ListQuery, RateLimit, ServerClock, Site, SiteError, SiteResult};
 use crate::model::{Doc, Side};
 use crate::secret::Secret;
 
@@ -446,36 +446,6 @@ impl Site for HttpSite {
 
     fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
-    }
-}
-
-impl Examined for HttpSite {
-    /// An empty name asks for the right on the doctype, whatever documents there are.
-    fn has_right(&self, doctype: &str, right: &str) -> SiteResult<bool> {
-        let path = path::method("frappe.client.has_permission");
-        let call = Call::read(Method::Get, path, doctype, "message").query(&[
-            ("doctype", doctype),
-            ("docname", ""),
-            ("perm_type", right),
-        ]);
-        match self.call(&call)?.get("has_permission") {
-            Some(Value::Bool(has)) => Ok(*has),
-            _ => Err(malformed("the answer says nothing of a right")),
-        }
-    }
-
-    fn versions(&self) -> SiteResult<BTreeMap<String, String>> {
-        let path = path::method("frappe.utils.change_log.get_versions");
-        let Value::Object(apps) = self.call(&Call::read(Method::Get, path, "", "message"))? else {
-            return Err(malformed("the versions are no object"));
-        };
-        let version = |app: &Value| Some(app.get("version")?.as_str()?.to_owned());
-        let named = |(name, app): (&String, &Value)| Some((name.clone(), version(app)?));
-        Ok(apps.iter().filter_map(named).collect())
-    }
-
-    fn rate_limit(&self) -> Option<RateLimit> {
-        *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -57,6 +57,9 @@ pub struct Case {
     pub site: Option<String>,
     /// Why it cannot be replayed on a real site.
     pub sandbox_only: Option<String>,
+    /// Shows what the site's background worker does: on real sites only where the keys say
+    /// `webhooks`.
+    pub needs_worker: bool,
     pub method: String,
     /// Percent-encoded, as it goes over the wire.
     pub path: String,
@@ -81,8 +84,8 @@ pub struct Case {
     pub stamp: Option<String>,
     pub rate_limit: Option<RateLimit>,
     pub wait_seconds: Option<String>,
-    /// What a sandbox's webhooks sent since the last look, a pattern a try, in order; the receiver
-    /// answers 500 below `/fail/` and 200 elsewhere.
+    /// What the webhooks sent since the last look, a pattern a try, in order; the receiver answers
+    /// 500 below `/fail/` and 200 elsewhere.
     pub deliveries: Option<Vec<Value>>,
     /// The secret of those webhooks.
     pub secret: Option<String>,
@@ -127,6 +130,14 @@ pub struct Expect {
     pub text: Option<String>,
 }
 
+/// A recorded title that a case covers.
+#[derive(Debug, Clone)]
+pub struct Title {
+    pub text: String,
+    /// `covered`, and where real sites cannot show it, why.
+    pub state: String,
+}
+
 impl Case {
     /// What to call it in a report.
     pub fn name(&self) -> &str {
@@ -142,19 +153,34 @@ impl Case {
     }
 
     /// The recorded titles it covers, one for each repetition.
-    pub fn titles(&self) -> Vec<String> {
+    pub fn titles(&self) -> Vec<Title> {
+        let covered = |text: &String| Title { text: text.clone(), state: self.state() };
         let inner = self.cases.iter().flat_map(Case::titles);
-        let own: Vec<String> = self.title.iter().cloned().chain(inner).collect();
+        let own: Vec<Title> = self.title.iter().map(covered).chain(inner).collect();
         if self.each.is_empty() {
             return own;
         }
-        let with = |value: &Value| -> Vec<String> {
+        let with = |value: &Value| -> Vec<Title> {
             let mut vars = Vars::default();
             vars.set("each", value.clone());
-            own.iter().map(|title| vars.text(title)).collect()
+            let of = |title: &Title| Title { text: vars.text(&title.text), ..title.clone() };
+            own.iter().map(of).collect()
         };
         self.each.iter().flat_map(with).collect()
     }
+
+    /// What the documentation has to say of it.
+    fn state(&self) -> String {
+        match &self.sandbox_only {
+            Some(reason) => on_the_sandbox_only(reason),
+            None if self.needs_worker => "covered, on real sites only with their worker".to_owned(),
+            None => "covered".to_owned(),
+        }
+    }
+}
+
+fn on_the_sandbox_only(reason: &str) -> String {
+    format!("covered, on the sandbox only: {reason}")
 }
 
 impl CaseFile {
@@ -164,8 +190,14 @@ impl CaseFile {
     }
 
     /// All recorded titles it covers.
-    pub fn titles(&self) -> Vec<String> {
-        self.cases.iter().flat_map(Case::titles).collect()
+    pub fn titles(&self) -> Vec<Title> {
+        let mut titles: Vec<Title> = self.cases.iter().flat_map(Case::titles).collect();
+        if let Some(reason) = &self.sandbox_only {
+            for title in &mut titles {
+                title.state = on_the_sandbox_only(reason);
+            }
+        }
+        titles
     }
 }
 

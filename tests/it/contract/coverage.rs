@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::case;
+use super::case::{self, Title};
 
 /// What the table says of one recorded exchange, or of a series of like ones.
 #[derive(Debug)]
@@ -51,19 +51,19 @@ fn parse(line: &str) -> Option<Line> {
 
 impl Line {
     pub fn is_covered(&self) -> bool {
-        self.state == "covered"
+        self.state.split(',').next() == Some("covered")
     }
 
-    fn is(&self, title: &str) -> bool {
+    fn is(&self, title: &Title) -> bool {
         match self.title.strip_suffix('…') {
-            Some(start) => title.trim().starts_with(start.trim_end()),
-            None => self.title == title.trim(),
+            Some(start) => title.text.trim().starts_with(start.trim_end()),
+            None => self.title == title.text.trim(),
         }
     }
 }
 
 /// Covered and recorded exchanges of a file, and every disagreement between table and cases.
-pub fn compare(file: &str, lines: &[Line], titles: &[String]) -> (usize, usize, Vec<String>) {
+pub fn compare(file: &str, lines: &[Line], titles: &[Title]) -> (usize, usize, Vec<String>) {
     let mut wrong = Vec::new();
     for line in lines {
         let state = line.state.as_str();
@@ -77,18 +77,19 @@ pub fn compare(file: &str, lines: &[Line], titles: &[String]) -> (usize, usize, 
                 line.title
             ));
         }
-        let found = titles.iter().filter(|t| line.is(t)).count();
+        let found = titles.iter().filter(|t| line.is(t) && t.state == line.state).count();
         if line.is_covered() && found != line.count {
             wrong.push(format!(
-                "{file}: {:?} is said to be covered {} times, the cases have it {found} times",
-                line.title, line.count
+                "{file}: {:?} is said to be {} {} times, the cases have that {found} times",
+                line.title, line.state, line.count
             ));
         }
     }
     for title in titles {
-        if !lines.iter().any(|line| line.is_covered() && line.is(title)) {
+        if !lines.iter().any(|line| line.state == title.state && line.is(title)) {
             wrong.push(format!(
-                "{file}: the case {title:?} is not in the table of docs/frappe.md as covered"
+                "{file}: the case {:?} is not in the table of docs/frappe.md as {}",
+                title.text, title.state
             ));
         }
     }
@@ -99,7 +100,7 @@ pub fn compare(file: &str, lines: &[Line], titles: &[String]) -> (usize, usize, 
 /// The whole count, printed, and every disagreement.
 pub fn count() -> (String, Vec<String>) {
     let tables = table();
-    let mut titles: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut titles: BTreeMap<String, Vec<Title>> = BTreeMap::new();
     for file in case::all_files().iter().map(|name| case::read(name)) {
         titles.entry(file.recording().to_owned()).or_default().extend(file.titles());
     }
@@ -111,7 +112,7 @@ pub fn count() -> (String, Vec<String>) {
         .collect();
     let (mut covered, mut total) = (0, 0);
     for (file, lines) in &tables {
-        let titles = titles.get(file).map_or(&[] as &[String], Vec::as_slice);
+        let titles = titles.get(file).map_or(&[] as &[Title], Vec::as_slice);
         let (c, t, w) = compare(file, lines, titles);
         text.push(format!("  {file:44} {c:4} of {t:4}"));
         covered += c;

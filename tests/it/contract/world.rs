@@ -2,18 +2,16 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use erpsync::webhook::is_signed;
-use frappe_sandbox::WebhookCall;
 use frappe_sandbox::http::Server;
 use frappe_sandbox::rate::RateLimit;
 use frappe_sandbox::sites;
-use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::case::{Case, CaseFile, Ground};
 use super::client::{Client, Site};
+use super::deliveries::{self, Receiver};
 use super::live;
 use super::vars::{Vars, at, plain};
 
@@ -23,6 +21,7 @@ pub struct World {
     cloud: Site,
     local: Site,
     sandbox: Option<Sandbox>,
+    receiver: Option<Receiver>,
 }
 
 /// Two running sandbox sites.
@@ -46,6 +45,9 @@ struct Keys {
 struct Live {
     cloud: Keys,
     local: Keys,
+    /// Their background worker runs, and they reach this machine as 127.0.0.1.
+    #[serde(default)]
+    webhooks: bool,
 }
 
 impl From<Keys> for Site {
@@ -69,6 +71,7 @@ impl World {
             cloud: address(&cloud),
             local: address(&local),
             sandbox: Some(Sandbox { cloud, local }),
+            receiver: None,
         }
     }
 
@@ -82,6 +85,7 @@ impl World {
             cloud: keys.cloud.into(),
             local: keys.local.into(),
             sandbox: None,
+            receiver: keys.webhooks.then(Receiver::start),
         };
         world.flavour = world.version();
         Some(world)
@@ -101,6 +105,12 @@ impl World {
 
     pub fn is_live(&self) -> bool {
         self.sandbox.is_none()
+    }
+
+    /// True for what real sites, or these, cannot show.
+    pub fn leaves_out(&self, case: &Case) -> bool {
+        let lacks_worker = case.needs_worker && self.receiver.is_none();
+        self.is_live() && (case.sandbox_only.is_some() || lacks_worker)
     }
 
     pub fn flavour(&self) -> &str {
@@ -205,31 +215,14 @@ impl World {
             Some(RateLimit::new(limit.accept * cost, limit.window_seconds.into(), cost));
     }
 
-    /// What the webhooks of a sandbox sent since the last look: one object for every try.
-    pub fn deliveries(&self, case: &Case) -> Vec<Value> {
-        let Some(server) = self.server(case) else {
-            return Vec::new();
+    /// What webhooks sent since the last look: one object for every try.
+    pub fn deliveries(&self, case: &Case, expected: usize) -> Vec<Value> {
+        let sent = match (&self.receiver, self.server(case)) {
+            (Some(receiver), _) => receiver.take(expected),
+            (None, Some(server)) => deliveries::of_sandbox(server),
+            (None, None) => Vec::new(),
         };
-        let secret = case.secret.clone().unwrap_or_default();
-        let in_a_minute = Timestamp::now() + SignedDuration::from_mins(1);
-        let mut tries: Vec<(WebhookCall, Value)> = Vec::new();
-        loop {
-            let calls = server.site().due_webhooks(in_a_minute);
-            if calls.is_empty() {
-                return tries.into_iter().map(|(_, shown)| shown).collect();
-            }
-            for call in calls {
-                let first = tries
-                    .iter()
-                    .find(|(earlier, _)| earlier.body == call.body && earlier.url == call.url);
-                let begun = first.map_or(call.due, |(earlier, _)| earlier.due);
-                let shown = show(&call, &secret, (call.due - begun).get_seconds());
-                let status = if call.url.contains("/fail/") { 500 } else { 200 };
-                let due = call.due;
-                server.site().webhook_answered(call.clone(), Some(status), "", due);
-                tries.push((call, shown));
-            }
-        }
+        deliveries::show(&sent, case.secret.as_deref().unwrap_or_default())
     }
 
     /// Gives the answered document another `modified`.
@@ -242,18 +235,6 @@ impl World {
         let done = server.site().poke(&plain(doctype), &plain(name), "modified", &value);
         done.unwrap_or_else(|failure| panic!("{doctype} {name}: {failure:?}"));
     }
-}
-
-/// A try of a webhook, so many seconds after the first, as patterns see it.
-fn show(call: &WebhookCall, secret: &str, after: i64) -> Value {
-    let headers: Map<String, Value> =
-        call.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    let signature = headers.get("X-Frappe-Webhook-Signature").and_then(Value::as_str);
-    let is_signed = signature.is_some_and(|code| is_signed(secret.as_bytes(), &call.body, code));
-    json!({
-        "url": call.url, "method": call.method, "headers": headers, "after": after,
-        "signed": is_signed, "text": String::from_utf8_lossy(&call.body),
-    })
 }
 
 fn address(server: &Server) -> Site {

@@ -42,11 +42,94 @@ fn an_edit_after_the_last_look_is_kept() {
     is_quiet(&bench, 3);
     // Looking again at everything does not make the record go away.
     bench.run(&["sync-all", "--full"]).expect(3);
-    bench.run(&["resolve", "1", "--take", "local"]).expect(3);
-    assert!(bench.query(kept).contains("just now"));
     bench.run(&["resolve", "1", "--take", "cloud"]).expect(0);
     assert_eq!(bench.query("SELECT sync_status FROM sync_records"), "gone");
     is_quiet(&bench, 0);
+}
+
+/// Taking what slipped in makes the document anew, on its own side first and then on the other;
+/// a lost answer is found out, and what is kept is kept until a site has it.
+#[test]
+fn what_slipped_in_can_be_made_anew() {
+    for lost in [None, Some((Action::Cut, false)), Some((Action::CutAfter, true))] {
+        let bench = in_step(SYNC, &["A"]);
+        delete(&bench, Side::Cloud, "Probe", "A");
+        slip_in(&bench, Match::on("DELETE", "/Probe/A"));
+        bench.sync().expect(3);
+        let take = ["resolve", "1", "--take", "local"];
+        let kept = "SELECT local_data || sync_status FROM conflict_records c
+            JOIN sync_records r ON r.id = c.record";
+        if let Some((how, has_effect)) = lost {
+            let post = Match::on("POST", "/resource/Probe");
+            bench.site(Side::Local).faults.once(post, how);
+            bench.run(&take).expect(4);
+            bench.sync().expect(if has_effect { 0 } else { 3 });
+            assert!(bench.query(kept).contains("just now"));
+            if !has_effect {
+                assert!(bench.query(kept).ends_with("conflict"), "{}", bench.query(kept));
+                is_quiet(&bench, 3);
+                bench.run(&take).expect(0);
+            }
+        } else {
+            bench.run(&take).expect(0);
+        }
+        assert_eq!(texts(&bench, "A"), [some("just now"), some("just now")]);
+        assert_eq!(bench.query("SELECT resolution FROM conflict_records"), "local_wins");
+        assert_eq!(bench.query("SELECT count(*) FROM sync_records"), "1");
+        is_quiet(&bench, 0);
+    }
+}
+
+/// Killed before the site has it again, and after.
+#[test]
+fn a_kill_while_it_is_made_anew_loses_nothing() {
+    for has_effect in [true, false] {
+        let bench = in_step(SYNC, &["A"]);
+        delete(&bench, Side::Cloud, "Probe", "A");
+        slip_in(&bench, Match::on("DELETE", "/Probe/A"));
+        bench.sync().expect(3);
+        let post = Match::on("POST", "/resource/Probe");
+        let (sender, arrived) = channel();
+        let hold = Action::Before(Box::new(move |_, _| {
+            sender.send(()).ok();
+            std::thread::sleep(Duration::from_millis(200));
+        }));
+        bench.site(Side::Local).faults.once(post.clone(), hold);
+        if !has_effect {
+            bench.site(Side::Local).faults.once(post, Action::Cut);
+        }
+        let mut child = bench
+            .command(&["resolve", "1", "--take", "local"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        arrived.recv_timeout(Duration::from_secs(60)).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        bench.sync().expect(if has_effect { 0 } else { 3 });
+        if !has_effect {
+            is_quiet(&bench, 3);
+            bench.run(&["resolve", "1", "--take", "local"]).expect(0);
+        }
+        assert_eq!(texts(&bench, "A"), [some("just now"), some("just now")]);
+        is_quiet(&bench, 0);
+    }
+}
+
+/// Under a name that is another document's by now, nothing is made.
+#[test]
+fn what_slipped_in_is_not_made_over_another_document() {
+    let bench = in_step(SYNC, &["A"]);
+    delete(&bench, Side::Cloud, "Probe", "A");
+    slip_in(&bench, Match::on("DELETE", "/Probe/A"));
+    bench.sync().expect(3);
+    probe(&bench, Side::Local, "A", "entered again");
+    let ran = bench.run(&["resolve", "1", "--take", "local"]);
+    assert!([3, 4].contains(&ran.code), "{ran:?}");
+    assert_eq!(texts(&bench, "A"), [None, some("entered again")]);
+    let kept = "SELECT local_data FROM conflict_records WHERE resolved = FALSE";
+    assert!(bench.query(kept).contains("just now"));
 }
 
 /// Somebody enters the document again: what slipped in still waits, and the new one with it.

@@ -112,7 +112,13 @@ fn more_than_the_cap_stops_the_doctype_in_both_directions() {
         bench.clear_logs();
         let ran = bench.sync().expect(6);
         assert_eq!(bench.writes(), 0, "{ran:?}");
-        assert!(ran.err.contains("--allow-deletes N"), "{ran:?}");
+        let (here, there) = (side, side.opposite());
+        let text = format!(
+            "error: Probe: 30 of 40 documents are gone on {here} (D000, D001, D002 and 27 more), of \
+             which no more than 5 may be deleted on {there} now (max_deletes = 10% in 24 hours); \
+             --allow-deletes 30 lets all of them go\n"
+        );
+        assert!(ran.err.contains(&text), "{ran:?}");
         // A tenth of forty, rounded up and never below five: the sixth 404 is enough.
         assert_eq!(single_reads(&bench, side), 6);
         assert_eq!(bench.requests(side), 3 + 2 + 6);
@@ -175,7 +181,12 @@ fn the_cap_holds_for_named_documents() {
     let bench = in_step(&rule, &["A", "B"]);
     delete(&bench, Side::Cloud, "Probe", "A");
     delete(&bench, Side::Cloud, "Probe", "B");
-    bench.run(&["sync-doctype", "Probe", "--name", "A", "--name", "B"]).expect(6);
+    let ran = bench.run(&["sync-doctype", "Probe", "--name", "A", "--name", "B"]).expect(6);
+    assert!(
+        ran.err.contains("1 of 2 documents is gone on cloud (A), of which none may"),
+        "{ran:?}"
+    );
+    assert!(ran.err.contains("--allow-deletes 1 lets"), "{ran:?}");
     assert_eq!(bench.site(Side::Local).count_of("Probe"), 1);
 }
 
@@ -197,7 +208,7 @@ fn a_stopped_doctype_is_not_written_through_what_it_links_to() {
     }
     delete(&bench, Side::Cloud, "Brand", "Acme");
     let ran = bench.sync().expect(6);
-    assert!(ran.err.contains("--allow-deletes N"), "{ran:?}");
+    assert!(ran.err.contains("--allow-deletes 9 lets"), "{ran:?}");
     for name in &names {
         assert!(bench.doc(Side::Local, "Item", name).is_some(), "{name}: {ran:?}");
     }

@@ -8,7 +8,7 @@ use erpsync::report::{
 };
 use erpsync::state::{
     Conflict, FailedDocument, LogEntry, LogRow, LogStatus, NamedDocument, RecordStatus, Resolution,
-    Run,
+    Run, UNANSWERED, WaitingDocument, Waits,
 };
 use insta::assert_snapshot;
 use jiff::Timestamp;
@@ -245,6 +245,13 @@ fn the_state_of_things() {
         retry_count: 2,
         next_retry: next,
     };
+    let waiting = |name: &str, waits: Waits, reason: &str| WaitingDocument {
+        record: 1,
+        doctype: "N Series".to_owned(),
+        docname: name.to_owned(),
+        waits,
+        reason: reason.to_owned(),
+    };
     let status = Status {
         doctypes: vec![
             doctype("Customer", [1, 1190, 2, 1, 1, 3, 12], 2),
@@ -264,6 +271,10 @@ fn the_state_of_things() {
             failed("CUST-00004", RecordStatus::Error, Some(at("10:55:00"))),
             failed("CUST-00005", RecordStatus::Failed, Some(at("10:00:00"))),
         ],
+        waiting: vec![
+            waiting("NS-2026-0001", Waits::Outcome, UNANSWERED),
+            waiting("\u{1b}[2J", Waits::Conflict(7), "waits for Customer ACME, conflict 7: ..."),
+        ],
         pending_webhooks: 4,
         recent: log_rows(),
     };
@@ -272,6 +283,7 @@ fn the_state_of_things() {
         doctypes: Vec::new(),
         last_run: None,
         failed: Vec::new(),
+        waiting: Vec::new(),
         pending_webhooks: 0,
         recent: Vec::new(),
     };

@@ -217,7 +217,15 @@ impl Site {
             if value.is_empty() || names.contains(&collate::key(&value)) {
                 continue;
             }
-            let field = meta.field(column)?;
+            let Some(field) = meta.field(column) else {
+                // The permission is on the documents themselves; a new one has no name yet.
+                if right == "create" {
+                    continue;
+                }
+                let (doctype, name) = (&meta.name, doc.name());
+                let hidden = no_access(user, doctype, &name);
+                return Some(format!("Not allowed for {doctype}: {name}<br>{hidden}"));
+            };
             let record = if self.is_newer() { meta.name.as_str() } else { "DocType" };
             return Some(format!(
                 "You are not allowed to access this {record} record because it is linked to {} '{value}' in field {}<br>{}",

@@ -229,7 +229,7 @@ impl Site {
     }
 
     /// The rights of a user on a document, as a form is told.
-    fn rights(&self, ctx: &Context, doc: &Doc) -> Value {
+    pub(crate) fn rights(&self, ctx: &Context, doc: &Doc) -> Value {
         let mut out = Map::from_iter([
             ("if_owner".to_owned(), json!({})),
             ("has_if_owner_enabled".to_owned(), json!(false)),
@@ -253,7 +253,9 @@ impl Site {
             ("export", "read"),
             ("share", "read"),
         ] {
-            let held = self.hidden(ctx, &meta, doc, follows).is_none();
+            let submits = ["submit", "cancel", "amend"].contains(&right);
+            let held = (meta.is_submittable || !submits)
+                && self.hidden(ctx, &meta, doc, follows).is_none();
             out.insert(right.to_owned(), json!(u8::from(held)));
         }
         Value::Object(out)
@@ -261,9 +263,7 @@ impl Site {
 
     /// Makes a deleted document anew from its copy.
     fn restore(&mut self, ctx: &mut Context, name: &str) -> Outcome<Reply> {
-        let copy = self
-            .load("Deleted Document", name)
-            .ok_or_else(|| Failure::not_found("Deleted Document", name))?;
+        let copy = self.found("Deleted Document", name)?;
         let data: Value = serde_json::from_str(&copy.text("data")).unwrap_or_default();
         let Value::Object(values) = data else {
             return Err(Failure::validation("Nothing to restore"));

@@ -38,6 +38,7 @@ impl Site {
         now: Timestamp,
         action: impl FnOnce(&mut Self, &mut Context) -> Outcome<T>,
     ) -> Outcome<T> {
+        self.store.commit();
         let mark = self.store.mark();
         let mut ctx = Context::internal(user, now);
         let result = action(self, &mut ctx);

@@ -5,11 +5,17 @@
 use serde_json::Value;
 
 use crate::doc::{Doc, SYSTEM_FIELDS};
+use crate::failure::{Failure, Outcome};
 use crate::meta::DocType;
 use crate::site::Site;
 use crate::table::{Row, Table};
 
 impl Site {
+    /// The same as [`Site::load`], or the refusal of a single read.
+    pub(crate) fn found(&self, doctype: &str, name: &str) -> Outcome<Doc> {
+        self.load(doctype, name).ok_or_else(|| Failure::not_found(doctype, name))
+    }
+
     /// Reads a document with its rows; names are compared as the database does.
     pub fn load(&self, doctype: &str, name: &str) -> Option<Doc> {
         let meta = self.meta(doctype)?;

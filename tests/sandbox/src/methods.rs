@@ -91,11 +91,13 @@ impl Site {
                 if text("docname").is_empty() {
                     return Ok(Reply::Value(self.has_right(ctx, &meta, &right)));
                 }
-                let doc = self
-                    .load(&text("doctype"), &text("docname"))
-                    .ok_or_else(|| Failure::not_found(&text("doctype"), &text("docname")))?;
+                let doc = self.found(&text("doctype"), &text("docname"))?;
                 let has = self.hidden(ctx, &meta, &doc, &right).is_none();
                 Ok(Reply::Value(json!({ "has_permission": has })))
+            }
+            "get_doc_permissions" => {
+                let doc = self.found(&text("doctype"), &text("docname"))?;
+                Ok(Reply::Value(json!({ "permissions": self.rights(ctx, &doc) })))
             }
             other => self.call_client_write(ctx, other, parameters),
         }
@@ -128,9 +130,7 @@ impl Site {
                 self.save_body(ctx, &body, docstatus)
             }
             "cancel" => {
-                let mut doc = self
-                    .load(&text("doctype"), &text("name"))
-                    .ok_or_else(|| Failure::not_found(&text("doctype"), &text("name")))?;
+                let mut doc = self.found(&text("doctype"), &text("name"))?;
                 doc.set("docstatus", 2);
                 let doc = self.save(ctx, doc)?;
                 Ok(Reply::Value(doc.to_json(true)))

@@ -23,7 +23,7 @@ impl Site {
         merge: bool,
     ) -> Outcome<String> {
         let meta = self.known(doctype)?;
-        let doc = self.load(doctype, old).ok_or_else(|| Failure::not_found(doctype, old))?;
+        let doc = self.found(doctype, old)?;
         self.check_rename(ctx, &meta, &doc, old, new, merge)?;
         let new = new.trim();
         if !merge {

@@ -286,7 +286,7 @@ impl Site {
         name: &str,
         method: &str,
     ) -> Outcome<Reply> {
-        let mut doc = self.load(doctype, name).ok_or_else(|| Failure::not_found(doctype, name))?;
+        let mut doc = self.found(doctype, name)?;
         match method {
             "submit" => doc.set("docstatus", 1),
             "cancel" => doc.set("docstatus", 2),

@@ -127,8 +127,12 @@ impl Site {
         self.hooks.run(&mut doc);
         self.store_new(&meta, &doc)?;
         self.store_rows(&meta, &doc)?;
+        if doc.doctype == "Contact" && !doc.rows("phone_nos").is_empty() {
+            self.commit_midway();
+        }
+        self.announce(ctx, &doc, &["after_insert"]);
         self.after_save(ctx, &meta, &mut doc, None)?;
-        self.announce_insert(ctx, &doc);
+        self.announce_saved_insert(ctx, &doc);
         Ok(doc)
     }
 
@@ -202,7 +206,7 @@ impl Site {
         if self.is_newer() {
             self.check_doctype_access(ctx, &meta, "write")?;
         }
-        let stored = self.load(doctype, name).ok_or_else(|| Failure::not_found(doctype, name))?;
+        let stored = self.found(doctype, name)?;
         let mut doc = stored;
         doc.extra.clear();
         self.apply_body(&meta, &mut doc, values);
@@ -216,9 +220,7 @@ impl Site {
     pub(crate) fn save(&mut self, ctx: &mut Context, mut doc: Doc) -> Outcome<Doc> {
         let meta = self.known(&doc.doctype)?;
         let name = doc.name();
-        let stored = self
-            .load(&doc.doctype, &name)
-            .ok_or_else(|| Failure::not_found(&doc.doctype, &name))?;
+        let stored = self.found(&doc.doctype, &name)?;
         self.check_permission(ctx, &meta, &stored, "write", true)?;
         self.check_unlocked(&meta.name, &name)?;
         let sent = doc.text("modified");

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::ledger::{Entries, Line, Move};
+use super::ledger::{Entries, Line, settled};
 use super::{Turn, book, totals};
 use crate::collate;
 use crate::doc::Doc;
@@ -85,37 +85,20 @@ impl Site {
 
     /// Items that come in, at what they cost.
     pub(super) fn receipt_entries(&self, doc: &Doc) -> Entries {
-        let stocked =
-            doc.rows("items").iter().filter(|row| self.is_stocked(&row.text("item_code")));
-        let moves: Vec<Move> = stocked
-            .map(|row| Move {
-                row: row.name(),
-                item: row.text("item_code"),
-                warehouse: row.text("warehouse"),
-                quantity: row.number("stock_qty"),
-                rate: Some(row.number("net_rate")),
-            })
-            .collect();
         let accounts = ["Stock In Hand", "Stock Received But Not Billed"];
-        let valued = Some(accounts.map(|account| self.of_company(doc, account)));
-        Entries { moves, valued, ..Entries::default() }
+        let bought = |row: &Doc| (row.number("stock_qty"), Some(row.number("net_rate")));
+        self.stock_of_rows(doc, accounts, bought)
     }
 
     /// What the supplier is owed and what it was spent on; the items too where stock is updated.
     pub(super) fn purchase_entries(&self, doc: &Doc) -> Entries {
         let mut entries =
             if doc.is_set("update_stock") { self.receipt_entries(doc) } else { Entries::default() };
-        let settled = doc.text("return_against");
-        let against = if doc.is_set("is_return") && !settled.is_empty() {
-            (doc.doctype.clone(), settled)
-        } else {
-            (doc.doctype.clone(), doc.name())
-        };
         entries.lines.push(Line {
             account: doc.text("credit_to"),
             amount: -doc.number("grand_total"),
             party: Some(("Supplier".into(), doc.text("supplier"))),
-            against: Some(against),
+            against: Some(settled(doc)),
         });
         let mut spent: Vec<(String, f64)> = Vec::new();
         for row in doc.rows("items") {

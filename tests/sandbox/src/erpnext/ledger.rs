@@ -43,7 +43,34 @@ pub(super) struct Entries {
     pub valued: Option<[String; 2]>,
 }
 
+/// What an invoice or its return is set against: itself, or the invoice that comes back.
+pub(super) fn settled(doc: &Doc) -> (String, String) {
+    let returned = doc.text("return_against");
+    let is_return = doc.is_set("is_return") && !returned.is_empty();
+    (doc.doctype.clone(), if is_return { returned } else { doc.name() })
+}
+
 impl Site {
+    /// The rows of stocked items, each with its quantity and rate as `moved` gives them, and the two
+    /// accounts that take their value.
+    pub(super) fn stock_of_rows(
+        &self,
+        doc: &Doc,
+        accounts: [&str; 2],
+        moved: impl Fn(&Doc) -> (f64, Option<f64>),
+    ) -> Entries {
+        let stocked =
+            doc.rows("items").iter().filter(|row| self.is_stocked(&row.text("item_code")));
+        let moves = stocked.map(|row| {
+            let (quantity, rate) = moved(row);
+            let (item, warehouse) = (row.text("item_code"), row.text("warehouse"));
+            Move { row: row.name(), item, warehouse, quantity, rate }
+        });
+        let moves = moves.collect();
+        let valued = Some(accounts.map(|account| self.of_company(doc, account)));
+        Entries { moves, valued, ..Entries::default() }
+    }
+
     /// The entries of a document, by its doctype.
     fn entries(&self, doc: &Doc) -> Entries {
         match doc.doctype.as_str() {

@@ -48,7 +48,7 @@ impl Site {
 
     fn submitted(&self, ctx: &Context, doctype: &str, name: &str) -> Outcome<Doc> {
         let meta = self.known(doctype)?;
-        let doc = self.load(doctype, name).ok_or_else(|| Failure::not_found(doctype, name))?;
+        let doc = self.found(doctype, name)?;
         self.check_permission(ctx, &meta, &doc, "write", true)?;
         Ok(doc)
     }

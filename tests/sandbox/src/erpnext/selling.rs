@@ -3,7 +3,7 @@
 //! What lives here: the lines of delivery notes and sales invoices, and what a company counts of
 //! its sales. What may not: writing entries (`ledger`).
 
-use super::ledger::{Entries, Line, Move};
+use super::ledger::{Entries, Line, settled};
 use crate::doc::Doc;
 use crate::failure::{Failure, Outcome};
 use crate::site::{Context, Site};
@@ -30,20 +30,8 @@ impl Site {
 
     /// Items that go out, at what the stock is worth.
     pub(super) fn delivery_entries(&self, doc: &Doc) -> Entries {
-        let stocked =
-            doc.rows("items").iter().filter(|row| self.is_stocked(&row.text("item_code")));
-        let moves: Vec<Move> = stocked
-            .map(|row| Move {
-                row: row.name(),
-                item: row.text("item_code"),
-                warehouse: row.text("warehouse"),
-                quantity: -row.number("stock_qty"),
-                rate: None,
-            })
-            .collect();
         let accounts = ["Stock In Hand", "Cost of Goods Sold"];
-        let valued = Some(accounts.map(|account| self.of_company(doc, account)));
-        Entries { moves, valued, ..Entries::default() }
+        self.stock_of_rows(doc, accounts, |row| (-row.number("stock_qty"), None))
     }
 
     /// What the customer owes, the income and the taxes; the items too where stock is updated.
@@ -53,17 +41,11 @@ impl Site {
         } else {
             Entries::default()
         };
-        let settled = doc.text("return_against");
-        let against = if doc.is_set("is_return") && !settled.is_empty() {
-            (doc.doctype.clone(), settled)
-        } else {
-            (doc.doctype.clone(), doc.name())
-        };
         entries.lines.push(Line {
             account: doc.text("debit_to"),
             amount: doc.number("grand_total"),
             party: Some(("Customer".into(), doc.text("customer"))),
-            against: Some(against),
+            against: Some(settled(doc)),
         });
         let income = (self.of_company(doc, "Sales"), doc.number("net_total"));
         let taxes = doc.rows("taxes").iter();

@@ -45,7 +45,6 @@ impl Site {
                     [false, false] => short[2],
                 }
             }
-            Status::Billed { .. } if doc.is_set("is_return") => "Return",
             Status::Billed { partly, .. } => {
                 let billed = doc.number("per_billed");
                 if billed >= 100.0 || doc.number("grand_total") == 0.0 {

@@ -154,3 +154,33 @@ fn a_discount_on_the_whole_is_spread_over_the_rows_to_the_last_cent() {
     let shares: Vec<&Value> = rows.map(|row| &row["distributed_discount_amount"]).collect();
     assert_eq!(shares, [0.17, 0.17, 0.16]);
 }
+
+#[test]
+fn what_is_made_from_another_document_names_it_and_moves_it() {
+    let mut purchase = Purchase::new();
+    let order = text(&purchase.order, "name");
+    let mut made = |source: &str, name: &str, doctype: &str| {
+        let mut values = purchase.bench.site.made_from(source, name, doctype).unwrap();
+        values["docstatus"] = json!(1);
+        let made = purchase.bench.ok("POST", &format!("/api/resource/{doctype}"), values);
+        text(&made, "name")
+    };
+    let receipt = made("Purchase Order", &order, "Purchase Receipt");
+    let invoice = made("Purchase Receipt", &receipt, "Purchase Invoice");
+    let read = purchase.read("Purchase Invoice", &invoice)["items"][0].clone();
+    assert_eq!(
+        (&read["purchase_order"], &read["purchase_receipt"]),
+        (&json!(order), &json!(receipt))
+    );
+    assert_eq!(purchase.order()["status"], "Completed");
+    let now = purchase.bench.now;
+    let payment = purchase.bench.site.payment_of("Purchase Invoice", &invoice, now);
+    let payment = purchase.bench.ok("POST", "/api/resource/Payment Entry", payment);
+    let name = text(&payment, "name");
+    purchase.bench.ok(
+        "PUT",
+        &format!("/api/resource/Payment Entry/{name}"),
+        json!({"docstatus": 1}),
+    );
+    assert_eq!(purchase.read("Purchase Invoice", &invoice)["status"], "Paid");
+}

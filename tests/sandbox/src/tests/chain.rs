@@ -247,3 +247,21 @@ fn series_are_in_use_on_either_side() {
     assert_eq!(order(&mut cloud), "SAL-ORD-2026-00042");
     assert_eq!(order(&mut local), "SAL-ORD-2026-00008");
 }
+
+/// What comes back is a delivery with negative quantities, and the stock is as it was. What the
+/// delivery itself says of its return is not modelled.
+#[test]
+fn what_was_delivered_comes_back() {
+    for flavour in FLAVOURS {
+        let mut bench = Bench::stocked(flavour);
+        let now = bench.later();
+        let order = bench.site.order(FULL_USER, "Acme", &[("STK", 4.0, 50.0)], now).unwrap();
+        let delivery = bench.site.deliver(FULL_USER, &order, now).unwrap();
+        let mut back = bench.site.return_of("Delivery Note", &delivery).unwrap();
+        back["docstatus"] = json!(1);
+        let name = name_of(&bench.post("Delivery Note", back));
+        let back = bench.get("Delivery Note", &name);
+        assert_eq!((&back["status"], &back["grand_total"]), (&json!("To Bill"), &json!(-200.0)));
+        assert_eq!(bench.site.stock_of("STK", "Stores - BC"), (100.0, 3000.0));
+    }
+}

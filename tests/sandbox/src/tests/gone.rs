@@ -32,6 +32,22 @@ fn look(bench: &mut Bench, user: &str, path: &str) -> (u16, String, bool) {
 }
 
 #[test]
+fn who_may_see_one_document_sees_no_other() {
+    for flavour in BOTH {
+        let mut bench = bench(flavour);
+        bench.ok("POST", "/api/resource/Customer", json!({"customer_name": "three"}));
+        let now = bench.now;
+        bench.site.restrict_user(WEAK_USER, "Customer", "one", now).unwrap();
+        for (name, status) in [("one", 200), ("three", 403), ("zzz", 404)] {
+            let path = format!("/api/resource/Customer/{name}");
+            assert_eq!(look(&mut bench, WEAK_USER, &path).0, status, "{flavour:?} {name}");
+        }
+        let (_, listed) = bench.ask_as(WEAK_USER, "GET", "/api/resource/Customer", None);
+        assert_eq!(listed["data"], json!([{"name": "one"}]), "a list says the same");
+    }
+}
+
+#[test]
 fn the_table_of_what_is_not_found() {
     let (absent, hidden) = ("DoesNotExistError".to_owned(), "PermissionError".to_owned());
     for flavour in BOTH {

@@ -179,6 +179,38 @@ fn a_body_is_a_template_or_fields_and_not_both() {
     assert_eq!(String::from_utf8(call.body).unwrap(), "{\"t\": \"\\u00e4\"}");
 }
 
+/// A contact with a telephone number commits as soon as it is stored.
+#[test]
+fn what_a_commit_in_the_middle_of_a_request_kept_stays_and_is_told_of() {
+    let mut bench = bench(&[("Customer", "after_insert"), ("Customer", "on_update")]);
+    let mut body = json!({"customer_name": "C", "mobile_no": "+49 1"});
+    let customer = bench.ok("POST", "/api/resource/Customer", body.clone());
+    let calls = bench.site.due_webhooks(bench.now);
+    let stamps: Vec<Value> = calls
+        .iter()
+        .map(|call| serde_json::from_slice::<Value>(&call.body).unwrap()["modified"].clone())
+        .collect();
+    assert_ne!(customer["creation"], customer["modified"]);
+    assert_eq!(stamps, [customer["creation"].clone(), customer["modified"].clone()]);
+
+    body["customer_name"] = json!("Half");
+    body["address_line1"] = json!("1 Road");
+    body["country"] = json!("Nowhere");
+    assert_eq!(bench.refused("POST", "/api/resource/Customer", body).0, 417);
+    assert_eq!(sent(&mut bench), ["after_insert Half"]);
+    let half = bench.ok("GET", "/api/resource/Customer/Half", json!(null));
+    assert_eq!(half.get("customer_primary_contact"), None);
+    bench.ok("GET", "/api/resource/Contact/Half-Half", json!(null));
+
+    // An email address does not commit.
+    let mail = json!({
+        "customer_name": "Mail", "email_id": "a@example.com", "address_line1": "1 Road", "country": "Nowhere",
+    });
+    assert_eq!(bench.refused("POST", "/api/resource/Customer", mail).0, 417);
+    assert_eq!(bench.refused("GET", "/api/resource/Customer/Mail", json!(null)).0, 404);
+    assert_eq!(sent(&mut bench), [""; 0]);
+}
+
 #[test]
 fn a_document_is_told_of_once_a_request_with_its_last_content() {
     let mut bench = bench(&[("Probe", "on_update")]);

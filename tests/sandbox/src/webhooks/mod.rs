@@ -67,6 +67,8 @@ struct Job {
 pub(crate) struct Outbox {
     /// Of the request under way; a rolled back one has none.
     uncommitted: Vec<Job>,
+    /// Of the same request, from before a commit in the middle of it.
+    committed: Vec<Job>,
     jobs: Vec<Job>,
     again: Vec<WebhookCall>,
     /// By webhook; the documents show asterisks.
@@ -86,9 +88,15 @@ impl Step {
 }
 
 impl Site {
-    /// A document was created; `on_change` is not run for it.
-    pub(crate) fn announce_insert(&mut self, ctx: &Context, doc: &Doc) {
-        self.announce(ctx, doc, &["after_insert", "on_update"]);
+    /// A document was created, and what its creation makes on the side is done: what waits to tell
+    /// of it tells of it as it is now. `on_change` is not run for it.
+    pub(crate) fn announce_saved_insert(&mut self, ctx: &Context, doc: &Doc) {
+        let is_told =
+            |job: &&mut Job| job.doc.doctype == doc.doctype && job.doc.name() == doc.name();
+        for job in self.webhooks.uncommitted.iter_mut().filter(is_told) {
+            job.doc = doc.clone();
+        }
+        self.announce(ctx, doc, &["on_update"]);
         if doc.docstatus() == 1 {
             self.announce(ctx, doc, &["on_submit"]);
         }
@@ -122,15 +130,28 @@ impl Site {
     /// The request is committed: its webhooks are queued, each once a document, with the last
     /// content.
     pub(crate) fn queue_webhooks(&mut self, at: Timestamp) {
+        self.settle_webhooks();
+        let settled = std::mem::take(&mut self.webhooks.committed);
+        self.webhooks.jobs.extend(settled.into_iter().map(|job| Job { due: at, ..job }));
+    }
+
+    fn settle_webhooks(&mut self) {
         let mut seen = BTreeSet::new();
         let mut kept: Vec<Job> = std::mem::take(&mut self.webhooks.uncommitted)
             .into_iter()
             .rev()
             .filter(|job| seen.insert((job.webhook.clone(), job.doc.name())))
-            .map(|job| Job { due: at, ..job })
             .collect();
         kept.reverse();
-        self.webhooks.jobs.append(&mut kept);
+        self.webhooks.committed.append(&mut kept);
+    }
+
+    /// `ERPNext` commits in the middle of a request, as it does for a contact with a telephone
+    /// number: what was done until now stays though the request is refused, and its webhooks tell
+    /// of it as it is now.
+    pub(crate) fn commit_midway(&mut self) {
+        self.store.commit();
+        self.settle_webhooks();
     }
 
     /// The request is rolled back.
