@@ -11,7 +11,9 @@ use super::error::{closest, quoted};
 use super::section::{Section, wrong_type};
 use super::tree::{Node, Value};
 use super::{fields, filters, refused};
-use crate::model::{Deletes, Direction, FirstMeeting, MaxDeletes, NamesRule, Policy, Submitted};
+use crate::model::{
+    Collisions, Deletes, Direction, FirstMeeting, MaxDeletes, NamesRule, Policy, Submitted,
+};
 
 /// Everything that is configured for one doctype, all defaults resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +26,8 @@ pub struct DoctypeConfig {
     pub policy: Policy,
     /// What happens to two versions of one document without a common base.
     pub first_meeting: FirstMeeting,
+    /// What happens to two new documents to which the sites gave the same name.
+    pub collisions: Collisions,
     /// Fields private to each side, on top of the system fields: `field` or `table.field`.
     pub exclude_fields: Vec<String>,
     /// Read-only fields to be kept in step all the same: `field` or `table.field`.
@@ -53,6 +57,7 @@ impl Default for DoctypeConfig {
             direction: Direction::Both,
             policy: Policy::LatestTimestamp,
             first_meeting: FirstMeeting::Policy,
+            collisions: Collisions::Manual,
             exclude_fields: Vec::new(),
             include_fields: Vec::new(),
             filters: Vec::new(),
@@ -70,10 +75,12 @@ impl Default for DoctypeConfig {
 pub(super) fn read_shared(section: &Section<'_>, base: &DoctypeConfig) -> DoctypeConfig {
     let policies = Policy::ALL.map(|rule| (rule.as_str(), rule));
     let meetings = FirstMeeting::ALL.map(|rule| (rule.as_str(), rule));
+    let collisions = Collisions::ALL.map(|rule| (rule.as_str(), rule));
     let deletes = Deletes::ALL.map(|rule| (rule.as_str(), rule));
     DoctypeConfig {
         policy: section.choice("conflict_resolution", policies).unwrap_or(base.policy),
         first_meeting: section.choice("first_meeting", meetings).unwrap_or(base.first_meeting),
+        collisions: section.choice("collisions", collisions).unwrap_or(base.collisions),
         exclude_fields: fields::read_excluded(section)
             .unwrap_or_else(|| base.exclude_fields.clone()),
         deletes: section.choice("deletes", deletes).unwrap_or(base.deletes),

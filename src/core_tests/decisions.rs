@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::random::config;
 use crate::model::{
-    Action, ConflictKind, Deletes, Direction, FirstMeeting, Form, Meeting, Policy, Side, Sides,
-    Submitted,
+    Action, Collisions, ConflictKind, Deletes, Direction, FirstMeeting, Form, Meeting, Policy,
+    Side, Sides, Submitted,
 };
 use crate::recon::{
     Change, Decision, Moment, Observed, Rules, Situation, Version, agree, classify, decide,
@@ -112,10 +112,12 @@ fn given_of(stages: bool) -> impl Strategy<Value = Given> {
         select(FirstMeeting::ALL.to_vec()),
         select(Deletes::ALL.to_vec()),
         select(vec![Direction::Both, Direction::CloudToLocal, Direction::LocalToCloud]),
+        select(Collisions::ALL.to_vec()),
     );
-    let rules = rules.prop_map(|(policy, first_meeting, deletes, direction)| Rules {
+    let rules = rules.prop_map(|(policy, first_meeting, deletes, direction, collisions)| Rules {
         policy,
         first_meeting,
+        collisions,
         deletes,
         direction,
         submitted: Submitted::Mirror,
@@ -251,8 +253,12 @@ proptest! {
         let both = given.now.iter().all(|(_, now)| matches!(now, Observed::Present(_)));
         if given.base.is_none() && both && given.meeting != Meeting::SameDocument {
             let decided = given.decide();
-            prop_assert_eq!(decided.action, Action::Conflict);
+            let is_settled = given.meeting == Meeting::TwoDocuments
+                && given.rules.collisions == Collisions::Both;
+            let action = if is_settled { Action::Resolve } else { Action::Conflict };
+            prop_assert_eq!(decided.action, action);
             prop_assert_eq!(decided.conflict, Some(ConflictKind::Collision));
+            prop_assert_eq!(decided.direction.target(), None, "neither is written over the other");
         }
     }
 }

@@ -10,8 +10,8 @@ use super::Names;
 use super::random::{Edit, body, config, edit};
 use super::site::Site;
 use crate::model::{
-    Action, Deletes, Direction, Doc, FirstMeeting, Form, Meeting, Policy, Shape, Side, Sides,
-    Submitted, Translation,
+    Action, Collisions, Deletes, Direction, Doc, FirstMeeting, Form, Meeting, Policy, Shape, Side,
+    Sides, Submitted, Translation,
 };
 use crate::recon::{
     Decision, Observed, RowNames, Rules, Situation, Version, changed_fields, create_body, decide,
@@ -57,6 +57,7 @@ fn decision(base: &Sides<Form>, now: &Sides<Form>) -> Decision {
         rules: Rules {
             policy: Policy::Manual,
             first_meeting: FirstMeeting::Manual,
+            collisions: Collisions::Manual,
             deletes: Deletes::Keep,
             direction: Direction::Both,
             submitted: Submitted::Mirror,

@@ -19,7 +19,7 @@ pub(crate) mod words;
 pub use action::{Action, ConflictKind};
 pub use doc::{DOCSTATUS, Doc, DocKey, SYSTEM_FIELDS, name_text};
 pub use form::{Form, LinkIds, canonical_scalar, md5_hex};
-pub use policy::{Deletes, FirstMeeting, MaxDeletes, NamesRule, Policy, Submitted};
+pub use policy::{Collisions, Deletes, FirstMeeting, MaxDeletes, NamesRule, Policy, Submitted};
 pub use pyjson::dumps;
 pub use relation::{Meeting, OpenLink, ROWS, Translation, is_counted_name};
 pub use schema::{Field, FieldKind, Schema, reduced, reduction};

@@ -50,6 +50,18 @@ pub enum FirstMeeting {
 
 words!(FirstMeeting, 2, Policy = "policy", Manual = "manual");
 
+/// What happens to two new documents to which the sites gave the same name (`collisions`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Collisions {
+    /// A person decides.
+    Manual,
+    /// Each is created on the other side.
+    Both,
+}
+
+words!(Collisions, 2, Manual = "manual", Both = "both");
+
 /// What a deletion on one side means for the other (`deletes`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,10 +7,13 @@
 
 use crate::identity::has_natural_name;
 use crate::model::{ConflictKind, Doc, Side};
-use crate::state::{Conflict, Record, Resolution};
+use crate::state::{Conflict, LogStatus, Record, Resolution};
 
 use super::requests::winner;
-use super::{Choice, Doctype, OpenLinks, Pair, Pass, Refusal, Resolved};
+use super::{
+    ActionStatus, Aside, AsideReason, Choice, Doctype, OpenLinks, Operation, Pair, Pass, Refusal,
+    Resolved,
+};
 
 /// Whether a conflict is about which document is which, not about versions of one.
 #[must_use]
@@ -37,9 +40,8 @@ impl Pass<'_> {
         }
         let now = self.now();
         let both = Side::BOTH.into_iter().all(|side| pair.doc(side).is_some());
-        // The conflict stays with the document that is certainly carried over.
-        let leaves = doctype.config.direction.target().unwrap_or(Side::Local);
-        let records = self.state.tell_apart(pair.record.id, both.then_some(leaves), now)?;
+        let leaves = both.then_some(leaves(doctype));
+        let records = self.state.tell_apart(pair.record.id, leaves, None, now)?;
         let named = self.named.entry(conflict.doctype.clone()).or_default();
         named.extend(records.iter().filter(|record| **record != pair.record.id));
         let aside = self.rounds(doctype, records.clone(), OpenLinks::Wait)?;
@@ -57,6 +59,33 @@ impl Pass<'_> {
             Resolved::Refused(Refusal::by_the_next_sync(reason))
         })
     }
+
+    /// The same by rule (`collisions`), in the run that finds the two. Both versions are stored
+    /// with it; the two documents are looked at again.
+    pub(super) fn settle_collision(
+        &mut self,
+        doctype: &Doctype,
+        operation: &Operation,
+    ) -> anyhow::Result<Vec<Aside>> {
+        let Operation { pair, decision, .. } = operation;
+        let Some(mut conflict) = self.conflict_of(operation) else { return Ok(Vec::new()) };
+        conflict.log = Some(self.entry(decision, LogStatus::Success, None));
+        let now = self.now();
+        let leaves = Some(leaves(doctype));
+        let records = self.state.tell_apart(pair.record.id, leaves, Some(&conflict), now)?;
+        if let Some(named) = self.named.get_mut(&doctype.config.doctype) {
+            named.extend(records.iter().filter(|record| **record != pair.record.id));
+        }
+        self.report(&pair.record, decision, ActionStatus::Success, None);
+        let again = |candidate| Aside { candidate, reason: AsideReason::Rest };
+        Ok(records.into_iter().map(again).collect())
+    }
+}
+
+/// The side whose document leaves the record that both were in. The conflict stays with the one
+/// that is certainly carried over.
+fn leaves(doctype: &Doctype) -> Side {
+    doctype.config.direction.target().unwrap_or(Side::Local)
 }
 
 /// Why the choice does not settle such a conflict, and what would.

@@ -45,6 +45,7 @@ impl Pass<'_> {
             match operation.step.clone() {
                 Step::Agree => closings.extend(self.agree(doctype, &operation)?),
                 Step::Record => self.record_conflict(&operation)?,
+                Step::Part => aside.extend(self.settle_collision(doctype, &operation)?),
                 Step::Skip => self.skip(doctype, &operation)?,
                 Step::Forget => self.forget(&operation)?,
                 Step::NameTaken => aside.push(Aside {
@@ -265,6 +266,7 @@ impl Pass<'_> {
             Step::Record => (ActionStatus::Conflict, None),
             Step::Skip => (ActionStatus::Skipped, None),
             Step::Agree
+            | Step::Part
             | Step::Send(_)
             | Step::Wait(_)
             | Step::NameTaken

@@ -164,6 +164,7 @@ fn judge_with(
         rules: Rules {
             policy: doctype.config.policy,
             first_meeting: doctype.config.first_meeting,
+            collisions: doctype.config.collisions,
             deletes: doctype.config.deletes,
             direction: doctype.config.direction,
             submitted: doctype.config.submitted,

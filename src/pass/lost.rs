@@ -13,7 +13,7 @@ use crate::identity::row_creations;
 use crate::model::{Action, ConflictKind, Direction, Doc, Side, Sides};
 use crate::recon::{Decision, earliest_stamp};
 use crate::site::{ListQuery, bulk};
-use crate::state::{Intent, Listed, LogStatus, NewConflict, Record, stamp};
+use crate::state::{Intent, Listed, LogStatus, NewConflict, Origin, Record, stamp};
 
 use super::reread::Done;
 use super::settle::{Verdict, holds};
@@ -146,7 +146,7 @@ impl Pass<'_> {
             modified: doc.modified().to_owned(),
             taken_up: true,
         };
-        let united = self.state.unite_written(intent.record, intent.side, &listed, now)?;
+        let united = self.state.unite(intent.record, intent.side, &listed, Origin::Written, now)?;
         self.joined.extend(united.and_then(|united| united.dissolved));
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::identity::{
 };
 use crate::model::{ConflictKind, Doc, Meeting, Side, Sides};
 use crate::recon::Observed;
-use crate::state::{Listed, Record, United};
+use crate::state::{Listed, Origin, Record, United};
 
 use super::alike::Alike;
 use super::judge::compared;
@@ -266,7 +266,9 @@ impl Pass<'_> {
                 (None, None) => continue,
             };
             let Some(document) = findings.listed[other].get(&claim.names[other]) else { continue };
-            let Some(united) = self.state.unite(keep, other, document, now)? else { continue };
+            let Some(united) = self.state.unite(keep, other, document, Origin::Met, now)? else {
+                continue;
+            };
             let United { dissolved, left } = united;
             paired.insert(keep);
             paired.extend(dissolved);

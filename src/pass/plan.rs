@@ -103,6 +103,7 @@ impl Pass<'_> {
                 Ok(waits.map_or(Step::Agree, Step::Wait))
             }
             Action::Conflict => Ok(Step::Record),
+            Action::Resolve => Ok(Step::Part),
             Action::Forget => Ok(Step::Forget),
             Action::Create if self.is_name_taken(doctype, pair, decision)? => Ok(Step::NameTaken),
             Action::Rename => self.rename_step(doctype, pair, decision),

@@ -67,6 +67,8 @@ pub struct DoctypeSummary {
     pub merged: usize,
     /// Renamed on either side.
     pub renamed: usize,
+    /// Pairs of documents of one name that a rule told apart.
+    pub told_apart: usize,
     /// Deleted on the cloud.
     pub deleted_on_cloud: usize,
     /// Deleted on the local site.
@@ -179,6 +181,7 @@ impl DoctypeSummary {
             (Action::Adopt, _) => self.adopted += 1,
             (Action::Merge, _) => self.merged += 1,
             (Action::Rename, _) => self.renamed += 1,
+            (Action::Resolve, Direction::Both) => self.told_apart += 1,
             (Action::Delete, Direction::LocalToCloud) => self.deleted_on_cloud += 1,
             (Action::Delete, _) => self.deleted_on_local += 1,
             (Action::Create | Action::Update | Action::Submit | Action::Cancel, direction) => {

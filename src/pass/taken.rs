@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use crate::identity::has_natural_name;
 use crate::model::Side;
 use crate::recon::Decision;
-use crate::state::{LogStatus, Record, RecordStatus, StatusChange};
+use crate::state::{Record, RecordStatus};
 
 use super::{ActionStatus, Candidate, Doctype, Operation, Pair, Pass, Request, Step, Write};
 
@@ -73,32 +73,28 @@ impl Pass<'_> {
         Ok(holder.filter(|holder| holder.id != record.id))
     }
 
-    /// At the end of a run: the name is still taken. `stuck` is what else was not written.
+    /// At the end of a run: the name is still taken, by a document that no person is to decide
+    /// about. `stuck` is what else was not written.
     pub(super) fn name_is_still_taken(
         &mut self,
         record: &Record,
-        target: Side,
+        target: Option<Side>,
         stuck: &BTreeSet<Candidate>,
     ) -> anyhow::Result<()> {
+        // Both sides have it: it is to be renamed.
+        let Some(target) = target else {
+            let message = "its new name is still another document's on the other side";
+            self.leave_for_next_run(record, message);
+            return Ok(());
+        };
         let holder = self.holder_of_name(record, target)?.map_or(Holder::IsLate, |holder| {
             if stuck.contains(&holder.id) { Holder::Stays } else { holder_by_status(&holder) }
         });
-        let message = still_taken(target, holder);
         if holder == Holder::Stays {
+            let message = stays_taken(target);
             return self.fail_record(record, &cannot_be_written(record), &message);
         }
-        let left = Decision::skip(message.clone());
-        let is_news = record.reason.as_ref() != Some(&message);
-        let change = StatusChange {
-            record: record.id,
-            status: RecordStatus::Pending,
-            reason: &message,
-            scope_digest: None,
-            log: is_news.then(|| self.entry(&left, LogStatus::Success, None)),
-        };
-        let now = self.now();
-        self.state.set_status(&[change], now)?;
-        self.leave_for_next_run(record, &message);
+        self.leave_for_next_run(record, &still_taken(target));
         Ok(())
     }
 
@@ -107,18 +103,22 @@ impl Pass<'_> {
         let Foreseen { holders, taken } = std::mem::take(&mut self.foreseen);
         for (record, decision) in taken {
             let target = decision.direction.target().context("a write without a target")?;
-            let holder = self.holder_of_name(&record, target)?;
-            let foreseen = |holder: Record| {
-                holders.get(&holder.id).copied().unwrap_or_else(|| holder_by_status(&holder))
-            };
-            let holder = holder.map_or(Holder::Leaves, foreseen);
-            let message = still_taken(target, holder);
-            match holder {
+            let Some(holder) = self.holder_of_name(&record, target)? else { continue };
+            let foreseen = holders.get(&holder.id).copied();
+            match foreseen.unwrap_or_else(|| holder_by_status(&holder)) {
                 Holder::Leaves => self.report(&record, &decision, ActionStatus::Planned, None),
-                Holder::Waits | Holder::IsLate => self.leave_for_next_run(&record, &message),
+                Holder::Waits => {
+                    let text = match self.cause(&holder)? {
+                        Some(cause) => cause.text,
+                        None => waits_for(&holder),
+                    };
+                    self.counts(&record.doctype).waiting_for_conflict += 1;
+                    self.report(&record, &Decision::skip(text), ActionStatus::Waiting, None);
+                }
+                Holder::IsLate => self.leave_for_next_run(&record, &still_taken(target)),
                 Holder::Stays => {
                     self.counts(&record.doctype).failed += 1;
-                    let decision = cannot_be_written(&record);
+                    let (decision, message) = (cannot_be_written(&record), stays_taken(target));
                     self.report(&record, &decision, ActionStatus::Failed, Some(&message));
                 }
             }
@@ -148,18 +148,21 @@ fn holder_by_step(step: &Step) -> Holder {
         }
         Step::Record => Holder::Waits,
         Step::Fail(_) | Step::Wait(_) | Step::Last => Holder::IsLate,
-        Step::Agree | Step::Skip | Step::NameTaken | Step::Send(_) => Holder::Stays,
+        Step::Agree | Step::Part | Step::Skip | Step::NameTaken | Step::Send(_) => Holder::Stays,
     }
 }
 
-/// What a document waits for, and what a person can do about it.
-fn still_taken(place: Side, holder: Holder) -> String {
-    let then = match holder {
-        Holder::Waits => ": settle the conflict about that one, or rename one of the two",
-        Holder::Stays => ", which stays: rename one of them",
-        Holder::Leaves | Holder::IsLate => {
-            ", which is still to be deleted or renamed: the next run looks again"
-        }
-    };
-    format!("its name is still another document's on {place}{then}")
+/// What is said of a document whose name becomes free by and by.
+fn still_taken(place: Side) -> String {
+    format!("its name is still another document's on {place}: the next run looks again")
+}
+
+/// What is said of a document whose name does not become free.
+fn stays_taken(place: Side) -> String {
+    format!("its name is still another document's on {place}, which stays: rename one of them")
+}
+
+/// What is said where the conflict about the other document is not recorded yet.
+fn waits_for(holder: &Record) -> String {
+    format!("waits for {} {}, a conflict that the run records", holder.doctype, holder.docname)
 }

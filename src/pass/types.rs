@@ -102,6 +102,8 @@ pub enum Step {
     Agree,
     /// The conflict is recorded for a person.
     Record,
+    /// The two documents are told apart; each is then created on the other side.
+    Part,
     /// The document is left alone.
     Skip,
     /// It waits for another document.

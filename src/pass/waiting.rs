@@ -152,13 +152,7 @@ impl Pass<'_> {
                 AsideReason::Taken(message) => format!("{place}: {message}"),
                 AsideReason::Held(message) => self.held_by_a_merge(&record, message),
                 AsideReason::NameTaken => {
-                    match target {
-                        Some(target) => self.name_is_still_taken(&record, target, &stuck)?,
-                        None => self.leave_for_next_run(
-                            &record,
-                            "its new name is still another document's on the other side",
-                        ),
-                    }
+                    self.name_is_still_taken(&record, target, &stuck)?;
                     continue;
                 }
                 AsideReason::Moved => {

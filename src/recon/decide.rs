@@ -9,8 +9,8 @@ use super::changes::agree;
 use super::clock::{Moment, Newest, newest};
 use super::docstatus::by_docstatus;
 use crate::model::{
-    Action, ConflictKind, Deletes, Direction, FirstMeeting, Form, Meeting, Policy, Side, Sides,
-    Submitted,
+    Action, Collisions, ConflictKind, Deletes, Direction, FirstMeeting, Form, Meeting, Policy,
+    Side, Sides, Submitted,
 };
 
 /// What one side shows of a document.
@@ -61,6 +61,8 @@ pub struct Rules {
     pub policy: Policy,
     /// Whether the policy may decide a first meeting.
     pub first_meeting: FirstMeeting,
+    /// What happens to two new documents of one counted name.
+    pub collisions: Collisions,
     /// What a deletion does.
     pub deletes: Deletes,
     /// Which way changes may be carried.
@@ -179,6 +181,10 @@ fn without_base(situation: &Situation<'_>) -> Decision {
             Meeting::SameDocument | Meeting::BornOn(_) => {
                 let manual = situation.rules.first_meeting == FirstMeeting::Manual;
                 settle(situation, ConflictKind::FirstMeeting, "first meeting, different", manual)
+            }
+            Meeting::TwoDocuments if situation.rules.collisions == Collisions::Both => {
+                let reason = "two documents have this name; each is created on the other side";
+                Decision::new(Action::Resolve, Direction::Both, reason).of(ConflictKind::Collision)
             }
             Meeting::TwoDocuments | Meeting::SecondCopy | Meeting::Unclear => {
                 Decision::recorded(ConflictKind::Collision, "two documents have this name")

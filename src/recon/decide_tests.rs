@@ -86,6 +86,7 @@ fn row(case: &Map<String, Value>) -> Row {
         rules: Rules {
             policy: read(case, "policy", Policy::LatestTimestamp),
             first_meeting: read(case, "first_meeting", FirstMeeting::Policy),
+            collisions: Collisions::Manual,
             deletes: read(case, "deletes", Deletes::Propagate),
             direction: read(case, "one_way", Direction::Both),
             submitted: read(case, "submitted", Submitted::Mirror),
@@ -226,6 +227,7 @@ fn what_a_site_made_by_itself_is_no_way_around_one_direction() {
                 rules: Rules {
                     policy: Policy::LatestTimestamp,
                     first_meeting: FirstMeeting::Policy,
+                    collisions: Collisions::Manual,
                     deletes: Deletes::Propagate,
                     direction,
                     submitted: Submitted::Mirror,
@@ -235,5 +237,32 @@ fn what_a_site_made_by_itself_is_no_way_around_one_direction() {
             assert_eq!(decision.direction.target(), Some(wanted), "{side} {direction:?}");
             assert_eq!(decision.conflict, Some(ConflictKind::FirstMeeting));
         }
+    }
+}
+
+/// Two documents of one name are told apart by rule, whatever else holds, and neither is
+/// written over the other.
+#[test]
+fn two_documents_are_told_apart_by_rule() {
+    let cases: Vec<Map<String, Value>> = serde_json::from_str(TABLE).unwrap();
+    let is_there = |(_, now): (Side, &Observed<Version>)| matches!(now, Observed::Present(_));
+    let rows = cases.iter().map(row);
+    let rows = rows.filter(|row| row.base.is_none() && row.now.iter().all(is_there));
+    let decisions: Vec<Decision> = rows
+        .map(|row| {
+            decide(&Situation {
+                base: None,
+                whole_base: None,
+                now: row.now,
+                meeting: Meeting::TwoDocuments,
+                new_fields: Vec::new(),
+                rules: Rules { collisions: Collisions::Both, ..row.rules },
+            })
+        })
+        .collect();
+    assert!(!decisions.is_empty());
+    for decision in decisions {
+        assert_eq!((decision.action, decision.direction), (Action::Resolve, Direction::Both));
+        assert_eq!(decision.conflict, Some(ConflictKind::Collision));
     }
 }

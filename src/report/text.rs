@@ -103,6 +103,7 @@ fn counted(counts: &DoctypeSummary, dry_run: bool) -> String {
         (counts.updated_on_local, "updated on local"),
         (counts.merged, "merged"),
         (counts.renamed, "renamed"),
+        (counts.told_apart, "told apart"),
         (counts.deleted_on_cloud, "deleted on cloud"),
         (counts.deleted_on_local, "deleted on local"),
         (counts.conflicts, if counts.conflicts == 1 { "conflict" } else { "conflicts" }),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::error::StateResult;
-use super::types::{Listed, United};
+use super::types::{Listed, NewConflict, Origin, United};
 use super::words::Resolution;
 use super::{State, conflicts, for_side, time};
 use crate::model::{Side, Sides};
@@ -33,32 +33,26 @@ impl State {
         keep: i64,
         side: Side,
         document: &Listed,
+        origin: Origin,
         now: Timestamp,
     ) -> StateResult<Option<United>> {
-        self.write(|transaction| unite(transaction, keep, side, document, false, now))
+        self.write(|transaction| unite(transaction, keep, side, document, origin, now))
     }
 
-    /// The same for what a request of that record has made: its intent is still open.
-    pub fn unite_written(
-        &mut self,
-        keep: i64,
-        side: Side,
-        document: &Listed,
-        now: Timestamp,
-    ) -> StateResult<Option<United>> {
-        self.write(|transaction| unite(transaction, keep, side, document, true, now))
-    }
-
-    /// A person said that the documents of a record are documents of their own, whatever they
-    /// look like; that of `leaves` goes into a record of its own, the conflict stays. Gives the
-    /// records.
+    /// A person, or a rule, said that the documents of a record are documents of their own,
+    /// whatever they look like; that of `leaves` goes into a record of its own, the conflict
+    /// stays. A rule settles a `conflict` that is not recorded yet. Gives the records.
     pub fn tell_apart(
         &mut self,
         record: i64,
         leaves: Option<Side>,
+        conflict: Option<&NewConflict>,
         now: Timestamp,
     ) -> StateResult<Vec<i64>> {
         self.write(|transaction| {
+            if let Some(conflict) = conflict {
+                conflicts::save(transaction, conflict, now)?;
+            }
             let left = leaves.map(|side| split(transaction, record, side, now)).transpose()?;
             let records: Vec<i64> = [record].into_iter().chain(left).collect();
             for record in &records {
@@ -113,7 +107,7 @@ fn unite(
     keep: i64,
     side: Side,
     document: &Listed,
-    is_written: bool,
+    origin: Origin,
     now: Timestamp,
 ) -> StateResult<Option<United>> {
     let mut united = United::default();
@@ -126,7 +120,9 @@ fn unite(
         transaction.execute(sql, [keep])?;
         return Ok(Some(united));
     }
-    if (kept.is_fixed && !is_written) || before.as_ref().is_some_and(|before| before.is_fixed) {
+    if (kept.is_fixed && origin == Origin::Met)
+        || before.as_ref().is_some_and(|before| before.is_fixed)
+    {
         return Ok(None);
     }
     // What was in step and is made anew has the name of the document that is gone: the new one
@@ -134,7 +130,7 @@ fn unite(
     if kept.name.is_some() && !kept.has_base {
         united.left.push(split(transaction, keep, side, now)?);
     }
-    if !is_written {
+    if origin == Origin::Met {
         conflicts::settle(transaction, keep, Resolution::Superseded, now)?;
     }
     match before {

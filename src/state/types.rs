@@ -97,6 +97,15 @@ pub struct Listed {
     pub taken_up: bool,
 }
 
+/// How it turned out which document one of the other side is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Both were there, and new.
+    Met,
+    /// A request of the record has made it; its intent is still open.
+    Written,
+}
+
 /// What became of the records when two documents came into one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct United {

@@ -3,6 +3,7 @@
 
 mod born;
 mod both;
+mod collisions;
 mod copied;
 mod creates;
 mod entered;

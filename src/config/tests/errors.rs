@@ -78,6 +78,7 @@ fn types_and_words() {
         ),
         (sync("conflict_resolution = 1"), 11, "sync.conflict_resolution", "must be one of latest"),
         (sync("first_meeting = \"merge\""), 11, "sync.first_meeting", "allowed: policy, manual"),
+        (sync("collisions = \"cloud\""), 11, "sync.collisions", "allowed: manual, both"),
         (sync("deletes = \"yes\""), 11, "sync.deletes", "allowed: propagate, keep, recreate"),
         (
             customer("direction = \"both\""),
@@ -389,7 +390,7 @@ fn all_mistakes_are_found_in_one_go_in_the_order_of_their_lines() {
          sync.toml:6: local.url: is not an address that begins with https:// or http://\n\
          sync.toml:11: sync.batch_size: 0 is not allowed; allowed: a whole number from 1 to 10000\n\
          sync.toml:12: sync.batch_siz: is not a known key; known here: batch_pause_seconds, \
-         batch_size, conflict_resolution, deletes, doctypes, exclude_fields, first_meeting, \
+         batch_size, collisions, conflict_resolution, deletes, doctypes, exclude_fields, first_meeting, \
          full_every, list_every, max_deletes, page_size, retry, settle_after\n\
          sync.toml:13: doctypes.Item: is a section for a doctype that is not in sync.doctypes\n\
          hint: export NONE, or write NONE=... into .env beside this file"

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::super::{Config, EXAMPLE};
 use super::{BASE, Folder, SECRETS, env, error_text, good, swapped, with};
 use crate::model::{
-    Deletes, Direction, FirstMeeting, MaxDeletes, NamesRule, Policy, Side, Submitted,
+    Collisions, Deletes, Direction, FirstMeeting, MaxDeletes, NamesRule, Policy, Side, Submitted,
 };
 
 #[test]
@@ -80,6 +80,7 @@ fn defaults() {
     assert_eq!(customer.direction, Direction::Both);
     assert_eq!(customer.policy, Policy::LatestTimestamp);
     assert_eq!(customer.first_meeting, FirstMeeting::Policy);
+    assert_eq!(customer.collisions, Collisions::Manual);
     assert_eq!(customer.max_deletes, MaxDeletes::Percent(10));
     assert_eq!(customer.names, NamesRule::Auto);
     // Not in this version, so left alone where the file says nothing.
@@ -92,6 +93,7 @@ fn a_doctypes_section_overrides_sync_and_nothing_else() {
         r#"exclude_fields = ["tax_id", "items.rate", "tax_id"]
 conflict_resolution = "manual"
 first_meeting = "manual"
+collisions = "both"
 max_deletes = 7
 batch_pause_seconds = 0.5
 list_every = "90m"
@@ -104,6 +106,7 @@ include_fields = ["items.rate"]
 submitted = "skip"
 deletes = "keep"
 names = "server"
+collisions = "manual"
 match_on = []
 child_keys = {}
 filters = [["company", "=", "ACME"], ["Sales Invoice Item", "qty", "NOT IN", [1, 2.5, true]],
@@ -116,6 +119,7 @@ filters = [["company", "=", "ACME"], ["Sales Invoice Item", "qty", "NOT IN", [1,
     assert_eq!(invoice.exclude_fields, ["remarks"]);
     assert_eq!(invoice.include_fields, ["items.rate"]);
     assert_eq!(invoice.first_meeting, FirstMeeting::Manual);
+    assert_eq!((customer.collisions, invoice.collisions), (Collisions::Both, Collisions::Manual));
     assert_eq!(invoice.max_deletes, MaxDeletes::Count(7));
     assert_eq!(invoice.direction, Direction::LocalToCloud);
     assert_eq!(customer.direction, Direction::Both);

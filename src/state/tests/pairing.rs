@@ -15,7 +15,8 @@ fn record_named(state: &State, cloud: &str) -> Record {
 fn documents_without_a_base_change_records() {
     let (mut state, records) = met();
     let a = records[0].id;
-    let united = state.unite(a, Side::Local, &listed("B", "c2", "m1"), at(1)).unwrap().unwrap();
+    let united =
+        state.unite(a, Side::Local, &listed("B", "c2", "m1"), Origin::Met, at(1)).unwrap().unwrap();
     assert_eq!(united.dissolved, None);
     assert_eq!(united.left.len(), 2, "A of the local site and B of the cloud stand alone now");
     assert_eq!(names(&record_named(&state, "A")), (Some("A"), Some("B")));
@@ -25,7 +26,8 @@ fn documents_without_a_base_change_records() {
     // The one of the local site turns out to be B.
     let b = record_named(&state, "B").id;
     let alone = one(&state, Side::Local, "A").id;
-    let united = state.unite(b, Side::Local, &listed("A", "c1", "m1"), at(2)).unwrap().unwrap();
+    let united =
+        state.unite(b, Side::Local, &listed("A", "c1", "m1"), Origin::Met, at(2)).unwrap().unwrap();
     assert_eq!((united.dissolved, united.left), (Some(alone), Vec::new()));
     assert_eq!(names(&record_named(&state, "B")), (Some("B"), Some("A")));
 }
@@ -37,7 +39,8 @@ fn what_was_ever_in_step_stays_where_it_is() {
     absorb(&mut state, &page, &page[..2]);
     let new = record_named(&state, "C").id;
     for (keep, name) in [(new, "A"), (records[0].id, "C")] {
-        let found = state.unite(keep, Side::Local, &listed(name, "c9", "m1"), at(1)).unwrap();
+        let found =
+            state.unite(keep, Side::Local, &listed(name, "c9", "m1"), Origin::Met, at(1)).unwrap();
         assert_eq!(found, None);
     }
     assert_eq!(names(&record_named(&state, "A")), (Some("A"), Some("A")));
@@ -48,7 +51,7 @@ fn two_documents_of_one_record_are_told_apart() {
     let (mut state, records) = met();
     let a = &records[0];
     state.save_conflicts(&[conflict(a.id, 1)], at(1)).unwrap();
-    let told = state.tell_apart(a.id, Some(Side::Local), at(2)).unwrap();
+    let told = state.tell_apart(a.id, Some(Side::Local), None, at(2)).unwrap();
     assert_eq!(names(&one(&state, Side::Cloud, "A")), (Some("A"), None));
     assert_eq!(names(&one(&state, Side::Local, "A")), (None, Some("A")));
     let apart = state.load_records(&told).unwrap();
@@ -67,7 +70,7 @@ fn a_document_of_its_own_takes_nobody_in() {
     let mut state = State::in_memory().unwrap();
     absorb(&mut state, &[listed("A", "c1", "m1"), listed("B", "c2", "m1")], &[]);
     let a = record_named(&state, "A").id;
-    state.tell_apart(a, None, at(1)).unwrap();
+    state.tell_apart(a, None, None, at(1)).unwrap();
     let cloud = [listed("A", "c1", "m1"), listed("B", "c2", "m1")];
     absorb(&mut state, &cloud, &[listed("A", "c9", "m1"), listed("L", "c8", "m1")]);
     assert_eq!(names(&record_named(&state, "A")), (Some("A"), None));
@@ -77,7 +80,7 @@ fn a_document_of_its_own_takes_nobody_in() {
         (stranger, Side::Cloud, listed("A", "c1", "m1")),
         (a, Side::Local, listed("L", "c8", "m1")),
     ] {
-        assert_eq!(state.unite(keep, side, &other, at(2)).unwrap(), None);
+        assert_eq!(state.unite(keep, side, &other, Origin::Met, at(2)).unwrap(), None);
     }
     assert_eq!(names(&record_named(&state, "A")), (Some("A"), None));
 }
@@ -95,6 +98,6 @@ fn two_documents_never_have_one_id() {
     let collision = NewConflict { kind: ConflictKind::Collision, ..conflict(records[0].id, 1) };
     state.save_conflicts(&[collision], at(1)).unwrap();
     assert_ne!(ids(&state).cloud, ids(&state).local);
-    state.tell_apart(records[0].id, Some(Side::Local), at(2)).unwrap();
+    state.tell_apart(records[0].id, Some(Side::Local), None, at(2)).unwrap();
     assert_ne!(ids(&state).cloud, ids(&state).local);
 }

@@ -13,7 +13,9 @@ fn lines(ran: &Value) -> BTreeSet<String> {
     let line = |line: &Value| {
         let of = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
         let status = of("status").replace("planned", "success");
-        format!("{} {} {status}: {} {}", of("action"), of("direction"), of("reason"), of("message"))
+        // A dry run cannot know the number of a conflict that is not recorded yet.
+        let reason = of("reason").split(", ").next().unwrap_or_default().to_owned();
+        format!("{} {} {status}: {reason} {}", of("action"), of("direction"), of("message"))
     };
     ran["actions"].as_array().unwrap().iter().map(line).collect()
 }
@@ -55,10 +57,9 @@ fn deleted_and_made_again_while_the_old_one_was_edited() {
         assert_eq!(planned, lines(&ran.json()));
         assert_eq!(text(&bench, side, "A"), some("another"), "{ran:?}");
         assert_eq!(text(&bench, there, "A"), some("edited"));
-        assert!(ran.out.contains("its name is still another document's"), "{ran:?}");
         // What is left alone says what to do, in the log as well, and there once.
         for told in [&ran.out, &bench.run(&["log"]).out] {
-            assert!(told.contains("settle the conflict about that one"), "{told}");
+            assert!(told.contains("waits for Probe A, conflict 1: erpsync resolve 1"), "{told}");
         }
         let shown = "SELECT cloud_data || local_data FROM conflict_records WHERE resolved = FALSE";
         let shown = bench.query(shown);
@@ -66,13 +67,11 @@ fn deleted_and_made_again_while_the_old_one_was_edited() {
         bench.clear_logs();
         assert_eq!(foretold(&bench), lines(&bench.sync().expect(3).json()));
         assert_eq!(bench.writes(), 0);
-        let told = "SELECT count(*) FROM sync_logs WHERE message LIKE '%settle the conflict%'";
+        let told = "SELECT count(*) FROM sync_logs WHERE message LIKE 'waits for%'";
         assert_eq!(bench.query(told), "1");
-        // The new one's edits wait with it. Then the deletion is taken.
+        // The new one's edits wait with it. Then the deletion is taken, and it follows.
         edit(&bench, side, "A", "another, edited");
         bench.run(&["resolve", "1", "--take", side.as_str()]).expect(0);
-        assert_eq!(text(&bench, there, "A"), None);
-        bench.sync().expect(0);
         assert_eq!(texts(&bench, "A"), [some("another, edited"), some("another, edited")]);
         is_quiet(&bench, 0);
     }

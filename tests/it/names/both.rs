@@ -21,12 +21,12 @@ fn collided(count: usize) -> Bench {
     bench
 }
 
-fn open(bench: &Bench) -> String {
+pub fn open(bench: &Bench) -> String {
     bench.query("SELECT count(*) FROM conflict_records WHERE resolved = FALSE")
 }
 
 /// All documents are on both sides, each once.
-fn arrived(bench: &Bench, count: usize) {
+pub fn arrived(bench: &Bench, count: usize) {
     let mut wanted: Vec<String> = (0..count)
         .flat_map(|number| {
             [format!("of the cloud {number}"), format!("of the local site {number}")]

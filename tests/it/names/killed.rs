@@ -33,7 +33,7 @@ fn furnished() -> Bench {
 }
 
 /// Runs the program and kills it at its n-th create on a side, so long after it arrives.
-fn kill_at(bench: &Bench, arguments: &[&str], side: Side, nth: usize, after: Duration) {
+pub fn kill_at(bench: &Bench, arguments: &[&str], side: Side, nth: usize, after: Duration) {
     let (sender, arrived) = channel();
     let action = Action::Before(Box::new(move |_, _| {
         sender.send(()).ok();
