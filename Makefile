@@ -1,6 +1,6 @@
 # What can be done here. `make` alone lists it.
 
-.PHONY: help demo test test-live check bench install fmt lint doc
+.PHONY: help demo test simulate test-live check bench install fmt lint doc
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -12,6 +12,11 @@ demo: ## two sandbox sites come into step before your eyes
 
 test: ## all tests; needs no network and no site
 	cargo test --workspace --locked
+
+SEEDS ?= 2000
+FIRST ?= 0
+simulate: ## random histories under faults and kills: make simulate SEEDS=20000 FIRST=300
+	ERPSYNC_SEEDS=$(SEEDS) ERPSYNC_FIRST=$(FIRST) cargo test --locked --lib simulation -- --nocapture
 
 test-live: ## the contract tests against real sites: ERPSYNC_LIVE=keys.json make test-live
 	@test -n "$$ERPSYNC_LIVE" || { \

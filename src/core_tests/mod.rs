@@ -3,9 +3,11 @@
 
 mod decisions;
 mod forms;
+mod in_process;
 mod patches;
 mod purity;
 mod random;
+mod simulation;
 mod site;
 mod writes;
 

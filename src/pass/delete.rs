@@ -138,7 +138,7 @@ impl Pass<'_> {
         }
         let listed = self.sites[side].list(&ListQuery {
             doctype: "Deleted Document".to_owned(),
-            fields: vec!["deleted_name".to_owned(), "data".to_owned()],
+            fields: ["deleted_name", "owner", "data"].map(str::to_owned).to_vec(),
             filters: vec![
                 json!(["deleted_doctype", "=", doctype.config.doctype]),
                 json!(["deleted_name", "in", names]),
@@ -150,12 +150,19 @@ impl Pass<'_> {
             Err(error) if error.is_outage() => return Err(at(side)(error)),
             result => result.unwrap_or_default(),
         };
-        // Of several deletions under one name the last counts.
-        let kept = listed.iter().filter_map(|row| {
-            let doc: Doc = serde_json::from_str(row.text("data")?).ok()?;
-            Some((row.text("deleted_name")?.to_owned(), doc))
-        });
-        Ok(kept.collect())
+        let mut kept = BTreeMap::new();
+        for one in deleted.iter().filter(|one| one.side == side) {
+            let name = one.doc.name();
+            let of_name = listed.iter().filter(|row| row.text("deleted_name") == Some(&name));
+            let docs: Vec<(bool, Doc)> = of_name
+                .filter_map(|row| {
+                    let is_ours = row.text("owner") == Some(self.users[side].as_str());
+                    Some((is_ours, serde_json::from_str(row.text("data")?).ok()?))
+                })
+                .collect();
+            kept.extend(deleted_last(&one.doc, docs).map(|doc| (name, doc)));
+        }
+        Ok(kept)
     }
 
     /// The version that was deleted although nobody had read it.
@@ -171,10 +178,18 @@ impl Pass<'_> {
             fields: Vec::new(),
             data,
             modified,
-            reason: format!(
-                "edited on {} just before it was deleted; what was written is kept here",
-                one.side
-            ),
+            reason: if kept.creation() == one.doc.creation() {
+                format!(
+                    "edited on {} just before it was deleted; what was written is kept here",
+                    one.side
+                )
+            } else {
+                format!(
+                    "another document had its name on {} by the time it was deleted; that one is \
+                     kept here",
+                    one.side
+                )
+            },
             log: None,
         }
     }
@@ -202,10 +217,20 @@ impl Pass<'_> {
     }
 }
 
-/// Whether the same document had another content when it was deleted than when it was read.
+/// Of several deletions under one name, each with whether our user made it, the one that is
+/// meant: our last, which is no namesake's of older days, or else the document's own.
+fn deleted_last(read: &Doc, deleted: Vec<(bool, Doc)>) -> Option<Doc> {
+    let is_of_now = |doc: &Doc| doc.creation() >= read.creation();
+    let ours = deleted.iter().rposition(|(is_ours, doc)| *is_ours && is_of_now(doc));
+    let own = || deleted.iter().rposition(|(_, doc)| doc.creation() == read.creation());
+    let at = ours.or_else(own)?;
+    deleted.into_iter().nth(at).map(|(_, doc)| doc)
+}
+
+/// Whether what was deleted is not what was read: another content, or another document that had
+/// taken the name.
 fn is_another_version(doctype: &Doctype, read: &Doc, kept: &Doc) -> bool {
     let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
-    kept.creation() == read.creation()
-        && kept.modified() != read.modified()
-        && form(kept) != form(read)
+    kept.creation() != read.creation()
+        || (kept.modified() != read.modified() && form(kept) != form(read))
 }

@@ -23,6 +23,8 @@
 //! person), `journal` (intents and their closing), `conflicts`, `metadata` (a cache), `queue` (deliveries of
 //! webhooks), `log` (the audit trail, runs and totals).
 
+#[cfg(test)]
+pub(crate) mod commits;
 mod conflicts;
 mod error;
 mod gone;
@@ -81,7 +83,11 @@ impl State {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let result = work(&transaction)?;
+        #[cfg(test)]
+        commits::tell(commits::Moment::Before);
         transaction.commit()?;
+        #[cfg(test)]
+        commits::tell(commits::Moment::After);
         Ok(result)
     }
 }

@@ -1,17 +1,14 @@
-//! A model site behind the trait `Site`, without a socket, with a log of what is sent.
-//!
-//! The requests are those that the client over HTTP sends.
+//! Two model sites in process that answer at once, with a log of what is sent to them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use frappe_sandbox::Request;
 use jiff::{SignedDuration, Timestamp};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use crate::core_tests::in_process::{Call, Kind, Wire};
 use crate::model::{Doc, Side, Sides};
-use crate::site::{ErrorKind, ListQuery, ServerClock, Site, SiteError, SiteResult};
+use crate::site::SiteResult;
 
 /// A write, beside the document as it stood when it arrived.
 #[derive(Debug, Clone)]
@@ -61,150 +58,43 @@ impl Both {
     }
 }
 
-/// One of the sites as the pass sees it.
-pub struct InProcess {
-    pub side: Side,
-    pub shared: Shared,
-}
-
-fn encode(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
-}
-
-impl InProcess {
-    /// Sends a request and reads the value under `key` of the answer.
-    pub fn ask(
-        &self,
-        method: &str,
-        path: &str,
-        body: Option<&Value>,
-        key: &str,
-    ) -> SiteResult<Value> {
-        let mut request = Request::new(method, path)
-            .token(&format!("{}fullkey", self.side), &format!("{}fullsecret", self.side));
-        if let Some(body) = body {
-            request = request.json(body);
+impl Wire for Shared {
+    fn send(&self, side: Side, call: &Call<'_>) -> SiteResult<Value> {
+        assert_ne!(
+            call.kind,
+            Kind::Delete,
+            "{side} is asked to delete {} {}",
+            call.doctype,
+            call.name
+        );
+        let mut both = self.lock();
+        let place = (side, call.request.path.clone());
+        if let Some(known) = both.metas.get(&place) {
+            return Ok(known.clone());
         }
-        let mut both = self.shared.lock();
+        if let Some(fields) = call.fields {
+            let method = if call.kind == Kind::Create { "POST" } else { "PUT" };
+            let given = fields.get("name").and_then(Value::as_str).unwrap_or_default();
+            let name = if call.kind == Kind::Create { given } else { call.name };
+            let before = both.read(side, call.doctype, name);
+            let (doctype, name) = (call.doctype.to_owned(), name.to_owned());
+            both.log.push(Sent { method, doctype, name, body: fields.clone(), before });
+        }
         let now = both.tick();
-        let response = both.sites[self.side].handle(&request, now);
-        let mut answer = response.to_json();
-        if response.status < 300 {
-            return Ok(answer[key].take());
+        let response = both.sites[side].handle(&call.request, now);
+        let value = call.read(&response)?;
+        if place.1.ends_with("/meta") {
+            both.metas.insert(place, value.clone());
         }
-        let exc_type = answer["exc_type"].as_str().unwrap_or_default().to_owned();
-        let kind = match (response.status, exc_type.as_str()) {
-            (_, "TimestampMismatchError") => ErrorKind::Stale,
-            (404, _) => ErrorKind::NotFound,
-            (409, "DuplicateEntryError") => ErrorKind::Duplicate,
-            _ => ErrorKind::Refused,
-        };
-        Err(SiteError::new(kind, format!("{method} {path}: {answer}")))
+        Ok(value)
     }
 
-    fn write(
-        &self,
-        method: &'static str,
-        doctype: &str,
-        name: &str,
-        body: &Map<String, Value>,
-    ) -> SiteResult<Doc> {
-        let mut path = format!("/api/resource/{}", encode(doctype));
-        if method == "PUT" {
-            path = format!("{path}/{}", encode(name));
-        }
-        {
-            let mut both = self.shared.lock();
-            let before = both.read(self.side, doctype, name);
-            both.log.push(Sent {
-                method,
-                doctype: doctype.to_owned(),
-                name: name.to_owned(),
-                body: body.clone(),
-                before,
-            });
-        }
-        let answer = self.ask(method, &path, Some(&Value::Object(body.clone())), "data")?;
-        Ok(serde_json::from_value(answer).unwrap())
-    }
-}
-
-impl Site for InProcess {
-    fn list(&self, query: &ListQuery) -> SiteResult<Vec<Doc>> {
-        let mut body = json!({
-            "doctype": query.doctype,
-            "fields": query.fields,
-            "filters": query.filters,
-            "order_by": query.order_by,
-            "limit_page_length": query.limit,
-        });
-        for (key, value) in [("parent", &query.parent), ("group_by", &query.group_by)] {
-            if let Some(value) = value {
-                body[key] = json!(value);
-            }
-        }
-        let path = "/api/method/frappe.client.get_list";
-        Ok(serde_json::from_value(self.ask("POST", path, Some(&body), "message")?).unwrap())
+    fn clock(&self, _: Side) -> (Timestamp, Timestamp) {
+        let now = self.lock().now;
+        (now, now)
     }
 
-    fn get(&self, doctype: &str, name: &str) -> SiteResult<Doc> {
-        let (doctype, name) = (encode(doctype), encode(name));
-        let path = format!("/api/method/frappe.client.get?doctype={doctype}&name={name}");
-        Ok(serde_json::from_value(self.ask("GET", &path, None, "message")?).unwrap())
-    }
-
-    fn rename(&self, doctype: &str, old: &str, new: &str) -> SiteResult<String> {
-        let body = json!({"doctype": doctype, "old_name": old, "new_name": new});
-        let path = "/api/method/frappe.client.rename_doc";
-        let answer = self.ask("POST", path, Some(&body), "message")?;
-        Ok(answer.as_str().unwrap_or_default().to_owned())
-    }
-
-    fn insert(&self, doctype: &str, body: &Map<String, Value>) -> SiteResult<Doc> {
-        let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
-        self.write("POST", doctype, name, body)
-    }
-
-    fn update(&self, doctype: &str, name: &str, body: &Map<String, Value>) -> SiteResult<Doc> {
-        self.write("PUT", doctype, name, body)
-    }
-
-    fn delete(&self, doctype: &str, name: &str) -> SiteResult<()> {
-        panic!("{} is asked to delete {doctype} {name}", self.side)
-    }
-
-    fn meta(&self, doctype: &str) -> SiteResult<Map<String, Value>> {
-        let key = (self.side, doctype.to_owned());
-        let known = self.shared.lock().metas.get(&key).cloned();
-        let meta = if let Some(meta) = known {
-            meta
-        } else {
-            let path = format!("/api/v2/doctype/{}/meta", encode(doctype));
-            let meta = self.ask("GET", &path, None, "data")?;
-            self.shared.lock().metas.insert(key, meta.clone());
-            meta
-        };
-        Ok(meta.as_object().unwrap().clone())
-    }
-
-    fn form_meta(&self, doctype: &str) -> SiteResult<Vec<Map<String, Value>>> {
-        panic!("{} is asked for the form of {doctype}", self.side)
-    }
-
-    fn user(&self) -> SiteResult<String> {
-        Ok(frappe_sandbox::sites::FULL_USER.to_owned())
-    }
-
-    fn time_zone(&self) -> SiteResult<String> {
-        Ok(self.shared.lock().sites[self.side].zone_name().to_owned())
-    }
-
-    fn clock(&self) -> Option<ServerClock> {
-        let now = self.shared.lock().now;
-        Some(ServerClock { date: now, received: now })
-    }
-
-    fn requests(&self) -> u64 {
+    fn requests(&self, _: Side) -> u64 {
         0
     }
 }

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use frappe_sandbox::Flavour;
 use serde_json::{Map, Value, json};
 
-use super::in_process::{InProcess, Sent, Shared};
+use super::in_process::{Sent, Shared};
 use super::world::sites;
+use crate::core_tests::in_process::InProcess;
 use crate::model::{Doc, Side, name_text};
 use crate::site::Site as _;
 
@@ -83,13 +84,13 @@ fn rows_lost_in(
 /// A site with two documents, and somebody who asks it directly.
 struct Desk {
     shared: Shared,
-    site: InProcess,
+    site: InProcess<Shared>,
 }
 
 impl Desk {
     fn new(flavour: Flavour) -> Self {
         let shared = Shared::new(sites(flavour), "2026-11-22T09:30:00Z".parse().unwrap());
-        let desk = Self { site: InProcess { side: Side::Local, shared: shared.clone() }, shared };
+        let desk = Self { site: InProcess { side: Side::Local, wire: shared.clone() }, shared };
         let row = |note: &str| json!({"note": note, "shelf": "S 1", "local_only": "ours"});
         for (name, rows) in
             [("D-1", json!([row("one"), row("two")])), ("D-2", json!([row("of another")]))]

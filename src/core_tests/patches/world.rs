@@ -8,8 +8,9 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use super::in_process::{InProcess, Sent, Shared};
+use super::in_process::{Sent, Shared};
 use crate::config::Config;
+use crate::core_tests::in_process::InProcess;
 use crate::core_tests::meta;
 use crate::model::{Doc, Side, Sides};
 use crate::pass::{Options, Pass, Scope, Summary, Surroundings, Watcher};
@@ -92,7 +93,7 @@ impl World {
 
     /// A pass over some doctypes.
     pub fn pass(&mut self, doctypes: &[&str]) -> Summary {
-        let sites = Sides::from_fn(|side| InProcess { side, shared: self.shared.clone() });
+        let sites = Sides::from_fn(|side| InProcess { side, wire: self.shared.clone() });
         let sides = Sides::new(&sites.cloud as &dyn Site, &sites.local as &dyn Site);
         let shared = self.shared.clone();
         let now = move || shared.lock().now;

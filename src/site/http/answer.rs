@@ -46,6 +46,23 @@ struct Complaint {
     error_message: String,
 }
 
+/// Reads an answer that came without a client, as [`read`] reads it: of a model in process.
+#[cfg(test)]
+pub(crate) fn read_plain(
+    status: u16,
+    headers: &[(String, String)],
+    body: &[u8],
+    asked: (&str, Option<(&str, &str)>),
+) -> SiteResult<Value> {
+    use reqwest::header::{HeaderName, HeaderValue};
+    let header = |(name, value): &(String, String)| {
+        (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
+    };
+    let headers: HeaderMap = headers.iter().map(header).collect();
+    let (key, document) = asked;
+    read(&Answer { status, headers: &headers, body }, Asked { key: Some(key), document })
+}
+
 /// Reads an answer: the value under `asked.key`, or the error.
 ///
 /// # Errors

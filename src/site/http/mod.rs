@@ -39,6 +39,11 @@ use crate::secret::Secret;
 
 pub use self::retry::RetryPolicy;
 
+#[cfg(test)]
+pub(crate) use self::answer::read_plain;
+#[cfg(test)]
+pub(crate) use self::retry::Repeat as Repetition;
+
 /// How often a pause looks whether the run was interrupted.
 const WAKE: Duration = Duration::from_millis(50);
 

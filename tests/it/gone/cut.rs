@@ -132,6 +132,23 @@ fn what_slipped_in_is_not_made_over_another_document() {
     assert!(bench.query(kept).contains("just now"));
 }
 
+/// A deletion names no document but a name: whoever has it by then is deleted. That one is
+/// kept, and waits for a person.
+#[test]
+fn a_document_made_anew_after_the_last_look_is_kept() {
+    let bench = in_step(SYNC, &["A"]);
+    delete(&bench, Side::Cloud, "Probe", "A");
+    bench.site(Side::Local).faults.before(Match::on("DELETE", "/Probe/A"), |site, now| {
+        site.delete_as(USER, "Probe", "A", now).unwrap();
+        let another = json!({"title": "A", "stxt": "another one"});
+        site.insert_as(USER, "Probe", &another, now).unwrap();
+    });
+    bench.sync().expect(3);
+    let kept = "SELECT local_data FROM conflict_records WHERE resolved = FALSE";
+    assert!(bench.query(kept).contains("another one"));
+    is_quiet(&bench, 3);
+}
+
 /// Somebody enters the document again: what slipped in still waits, and the new one with it.
 #[test]
 fn what_slipped_in_waits_while_its_name_is_used_again() {

@@ -1,0 +1,190 @@
+//! Both sites, the clock, what is still to happen, and what has happened.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use frappe_sandbox::Request;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::doctypes::{DOCTYPES, facts};
+use super::history::{Event, On, What};
+use super::ledger::{Known, Ledger};
+use super::matrix::{self, Tally};
+use crate::core_tests::in_process::Kind;
+use crate::model::{Side, Sides};
+use crate::state::commits::Moment;
+
+/// What a killed run unwinds with.
+pub struct Killed;
+
+pub struct Both {
+    pub sites: Sides<frappe_sandbox::Site>,
+    pub now: Timestamp,
+    pub ledger: Ledger,
+    /// The history as it went, line by line.
+    pub story: Vec<String>,
+    pub tally: Tally,
+    /// Promises that were broken while something was done.
+    pub broken: Vec<String>,
+    /// What webhooks have told of since somebody listened.
+    pub told: Vec<(Side, &'static str, String)>,
+    pub has_hooks: bool,
+    pub run: Run,
+    /// Requests whose callers gave up, to be carried out at their time.
+    late: Vec<(Timestamp, Side, Request)>,
+    /// Metadata as answered once: it stays the same, and making it takes most of the time.
+    pub metas: BTreeMap<(Side, String), Value>,
+    pub requests: Sides<u64>,
+}
+
+/// The run that is going on.
+#[derive(Debug, Default)]
+pub struct Run {
+    pub events: Vec<Event>,
+    /// Requests that change something.
+    pub writes: usize,
+    /// The last request.
+    pub last: Option<Kind>,
+    /// What our user may not touch any more.
+    pub denied: Option<(Side, String)>,
+    /// The documents that were looked at one by one, by name: their `creation`.
+    pub looked_at: BTreeMap<(Side, String), Value>,
+}
+
+/// A handle on them.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<Both>>);
+
+impl Shared {
+    pub fn new(sites: Sides<frappe_sandbox::Site>, now: Timestamp) -> Self {
+        Self(Arc::new(Mutex::new(Both {
+            sites,
+            now,
+            ledger: Ledger::default(),
+            story: Vec::new(),
+            tally: Tally::new(),
+            broken: Vec::new(),
+            told: Vec::new(),
+            has_hooks: false,
+            run: Run::default(),
+            late: Vec::new(),
+            metas: BTreeMap::new(),
+            requests: Sides::default(),
+        })))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Both> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the run if that is to happen at this commit.
+    pub fn at_commit(&self, moment: Moment) {
+        let mut both = self.lock();
+        let is_after = moment == Moment::After;
+        let is_kill = |what: &What| matches!(what, What::Kill { after } if *after == is_after);
+        let last = both.run.last.unwrap_or(Kind::Ask);
+        let is_on = |on: On| on == On::Commit || on == On::CommitAfter(last);
+        if both.fired(is_on, is_kill).is_empty() {
+            return;
+        }
+        let (event, what) = match moment {
+            Moment::Before => (matrix::KILL_BEFORE_COMMIT, "killed before a commit"),
+            Moment::After => (matrix::KILL_AFTER_COMMIT, "killed after a commit"),
+        };
+        both.count(event, last.word());
+        both.tell(what);
+        drop(both);
+        std::panic::resume_unwind(Box::new(Killed));
+    }
+}
+
+impl Both {
+    pub fn tell(&mut self, what: &str) {
+        let line = format!("  {} {what}", self.now.strftime("%d %H:%M:%S"));
+        self.story.push(line);
+    }
+
+    pub fn count(&mut self, event: &'static str, kind: &'static str) {
+        *self.tally.entry((event, kind)).or_default() += 1;
+    }
+
+    /// Time passes; what was late comes in.
+    pub fn wait(&mut self, time: SignedDuration) {
+        self.now = self.now.checked_add(time).unwrap();
+        let now = self.now;
+        for site in [&mut self.sites.cloud, &mut self.sites.local] {
+            site.tick(now);
+        }
+        let late = std::mem::take(&mut self.late);
+        let (due, later): (Vec<_>, Vec<_>) = late.into_iter().partition(|late| late.0 <= now);
+        self.late = later;
+        for (at, side, request) in due {
+            let answer = self.sites[side].handle(&request, at);
+            let (method, path) = (&request.method, request.decoded_path());
+            let what = format!("{side} carries out a late {method} {path}: {}", answer.status);
+            self.tell(&what);
+        }
+    }
+
+    pub fn come_late(&mut self, after: SignedDuration, side: Side, request: Request) {
+        let due = self.now.checked_add(after).unwrap();
+        self.late.push((due, side, request));
+    }
+
+    /// The events whose moment has come: `is_on` says which moments this is, `applies` which
+    /// of the events are meant.
+    pub fn fired(
+        &mut self,
+        is_on: impl Fn(On) -> bool,
+        applies: impl Fn(&What) -> bool,
+    ) -> Vec<What> {
+        let mut fired = Vec::new();
+        self.run.events.retain_mut(|event| {
+            if !is_on(event.on) || !applies(&event.what) {
+                return true;
+            }
+            if event.nth == 0 {
+                fired.push(event.what.clone());
+                return false;
+            }
+            event.nth -= 1;
+            true
+        });
+        fired
+    }
+
+    pub fn doc(&self, side: Side, doctype: &str, name: &str) -> Option<Value> {
+        self.sites[side].get_doc(doctype, name)
+    }
+
+    /// The document of a side with this mark.
+    pub fn marked(&self, side: Side, doctype: &str, mark: &str) -> Option<Value> {
+        let field = facts(doctype).mark;
+        self.sites[side].all_docs(doctype).into_iter().find(|doc| doc[field] == mark)
+    }
+
+    /// The documents of users that a side has: those with a mark, by name.
+    pub fn docs(&self, side: Side, doctype: &str) -> Vec<Value> {
+        let field = facts(doctype).mark;
+        let mut docs = self.sites[side].all_docs(doctype);
+        docs.retain(|doc| doc[field].is_string());
+        docs
+    }
+
+    /// Every document of users on a side.
+    pub fn all(&self, side: Side) -> Vec<(&'static str, Value)> {
+        let of = |doctype| self.docs(side, doctype).into_iter().map(move |doc| (doctype, doc));
+        DOCTYPES.iter().flat_map(|facts| of(facts.name)).collect()
+    }
+}
+
+/// How the tests know a document.
+pub fn known(doctype: &str, doc: &Value) -> Option<Known> {
+    let mark = doc[facts(doctype).mark].as_str()?;
+    Some((doctype.to_owned(), mark.to_owned()))
+}
+
+pub fn name_of(doc: &Value) -> String {
+    doc["name"].as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,163 @@
+//! Random histories on two model sites in process: several users, faults, kills. After each of
+//! them a few undisturbed passes, and then everything that erpsync promises is checked.
+//!
+//! A history is made from a number, its seed, and played on one thread with a virtual clock, so
+//! that it goes the same way every time. One that breaks a promise is cut down to what is
+//! needed for that and printed. `ERPSYNC_SEEDS=N` plays N of them from `ERPSYNC_FIRST` on,
+//! `ERPSYNC_SEED=S` the one.
+//!
+//! `generate` makes a history of `history`'s steps, with a theme out of `matrix`; `world` plays
+//! it on `both` sites, whose users (`users`) leave what they enter in the `ledger`; on the `wire`
+//! between the pass and the sites faults and kills happen; `check` looks at what came of it,
+//! `plain` being its own idea of what is equal. Nothing here may use what it checks.
+
+mod backups;
+mod both;
+mod check;
+mod dice;
+mod doctypes;
+mod generate;
+mod history;
+mod ledger;
+mod matrix;
+mod plain;
+mod users;
+mod wire;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use self::history::Step;
+use self::matrix::Tally;
+use self::world::World;
+
+/// How many histories it takes until everything has happened.
+const SEEDS: u64 = 300;
+/// How many broken ones tell enough.
+const ENOUGH: usize = 3;
+/// How long a broken history is cut down.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A history that broke a promise: which ones, and how it went.
+struct Broken {
+    promises: Vec<String>,
+    story: Vec<String>,
+}
+
+/// Plays a history and checks what came of it.
+fn play(seed: u64, steps: &[Step]) -> Result<(Tally, Vec<String>), Broken> {
+    let Some((Step::Rules(rules), rest)) = steps.split_first() else {
+        panic!("a history begins with rules");
+    };
+    let mut world = World::new(seed, rules);
+    let promises = catch_unwind(AssertUnwindSafe(|| {
+        world.play(rest);
+        world.finish()
+    }));
+    let promises = promises.unwrap_or_else(|_| vec!["a panic".to_owned()]);
+    let mut story = world.story();
+    story.insert(0, format!("{rules:?}"));
+    if promises.is_empty() { Ok((world.tally(), story)) } else { Err(Broken { promises, story }) }
+}
+
+/// Leaves out of a history what it breaks its promise without.
+fn shortened(seed: u64, mut steps: Vec<Step>) -> Vec<Step> {
+    let since = Instant::now();
+    let mut go_on = true;
+    while go_on {
+        go_on = false;
+        for at in (1..history::parts(&steps)).rev() {
+            if since.elapsed() > PATIENCE {
+                return steps;
+            }
+            let shorter = history::without(&steps, at);
+            if play(seed, &shorter).is_err() {
+                steps = shorter;
+                go_on = true;
+            }
+        }
+    }
+    steps
+}
+
+fn told(seed: u64) -> Result<Tally, String> {
+    let steps = generate::steps(seed);
+    let first = match play(seed, &steps) {
+        Ok((tally, _)) => return Ok(tally),
+        Err(broken) => broken,
+    };
+    let heading = |broken: &Broken| format!("seed {seed}: {}", broken.promises.join("\n  "));
+    if number("ERPSYNC_BRIEF").is_some() {
+        return Err(heading(&first));
+    }
+    match play(seed, &shortened(seed, steps)) {
+        Err(broken) => {
+            let story = broken.story.join("\n");
+            Err(format!("{}\nThe shortest history:\n{story}\n", heading(&broken)))
+        }
+        Ok(_) => Err(format!("{}\n(it does not go the same way twice)", heading(&first))),
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_is_done_twice() {
+    let (first, count) = match number("ERPSYNC_SEED") {
+        Some(seed) => (seed, 1),
+        None => (number("ERPSYNC_FIRST").unwrap_or(0), number("ERPSYNC_SEEDS").unwrap_or(SEEDS)),
+    };
+    let next = AtomicU64::new(first);
+    let tally = Mutex::new(Tally::new());
+    let broken = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::SeqCst);
+                    let is_enough =
+                        broken.lock().unwrap().len() >= ENOUGH && number("ERPSYNC_BRIEF").is_none();
+                    if seed >= first + count || is_enough {
+                        return;
+                    }
+                    match told(seed) {
+                        Ok(one) => {
+                            let mut tally = tally.lock().unwrap();
+                            for (cell, times) in one {
+                                *tally.entry(cell).or_default() += times;
+                            }
+                        }
+                        Err(told) => broken.lock().unwrap().push((seed, told)),
+                    }
+                }
+            });
+        }
+    });
+    let (tally, mut broken) = (tally.into_inner().unwrap(), broken.into_inner().unwrap());
+    broken.sort();
+    let told: Vec<String> = broken.into_iter().map(|(_, told)| told).collect();
+    println!("{}", matrix::render(&tally));
+    assert!(told.is_empty(), "{} of {count} broke a promise\n{}", told.len(), told.join("\n"));
+    if count >= SEEDS {
+        let empty = matrix::empty(&tally);
+        assert!(empty.is_empty(), "never happened: {empty:?}");
+    }
+}
+
+#[test]
+fn a_history_goes_the_same_way_twice() {
+    for seed in [3, 45, 110] {
+        let steps = generate::steps(seed);
+        let story = || match play(seed, &steps) {
+            Ok((_, story)) => story,
+            Err(broken) => broken.story,
+        };
+        assert_eq!(story(), story(), "seed {seed}");
+    }
+}
