@@ -16,7 +16,6 @@ use crate::recon::{
 };
 use crate::state::UNANSWERED;
 
-use super::close::hash_of;
 use super::merges::is_unsaved;
 use super::wrong_side::standing_of;
 use super::{Doctype, Forms, Pair, Pass, WholeForms};
@@ -65,7 +64,7 @@ impl Pass<'_> {
                 reason: REWRITTEN.to_owned(),
                 ..decision
             }
-        } else if self.plays_ping_pong(doctype, pair, links, &decision)? {
+        } else if self.plays_ping_pong(pair, &decision)? {
             ping_pong()
         } else {
             decision
@@ -74,39 +73,25 @@ impl Pass<'_> {
     }
 
     /// Whether a plain update would only go on with what the sites do to each other's copies.
-    fn plays_ping_pong(
-        &self,
-        doctype: &Doctype,
-        pair: &Pair,
-        links: &LinkTable,
-        decision: &Decision,
-    ) -> anyhow::Result<bool> {
+    fn plays_ping_pong(&self, pair: &Pair, decision: &Decision) -> anyhow::Result<bool> {
         let is_plain = decision.action == Action::Update && decision.conflict.is_none();
         let Some(target) = decision.direction.target().filter(|_| is_plain) else {
             return Ok(false);
         };
         let Some(source) = pair.doc(target.opposite()) else { return Ok(false) };
-        let past = self.state.past_writes(pair.record.id, RUNS)?;
-        if past.len() < RUNS {
-            return Ok(false);
-        }
-        let hashes: Vec<String> = past
-            .iter()
-            .map(|write| hash_of(doctype, links, write.side.opposite(), &write.source))
-            .collect();
-        let turn = |side: Side, run, source: &Doc, hash| Turn {
+        let turn = |side: Side, run, source: &Doc| Turn {
             side,
             run,
             is_ours: source.text("modified_by") == Some(self.users[side.opposite()].as_str()),
-            hash,
         };
-        let earlier: Vec<Turn<'_>> = past
-            .iter()
-            .zip(&hashes)
-            .map(|(write, hash)| turn(write.side, write.run, &write.source, hash))
-            .collect();
-        let hash = hash_of(doctype, links, target.opposite(), source);
-        Ok(is_ping_pong(&turn(target, self.run, source, &hash), &earlier))
+        let next = turn(target, self.run, source);
+        if !next.is_ours {
+            return Ok(false);
+        }
+        let past = self.state.past_writes(pair.record.id, RUNS)?;
+        let earlier: Vec<Turn> =
+            past.iter().map(|write| turn(write.side, write.run, &write.source)).collect();
+        Ok(is_ping_pong(next, &earlier))
     }
 
     /// The fields that count today and did not when the bases were written.

@@ -6,6 +6,7 @@ mod faults;
 mod files;
 mod init;
 mod options;
+mod outages;
 mod output;
 mod refusals;
 mod stub;
