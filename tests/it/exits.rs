@@ -9,7 +9,7 @@ mod options;
 mod outages;
 mod output;
 mod refusals;
-mod stub;
+pub mod stub;
 mod usage;
 
 use erpsync::model::{Side, Sides};

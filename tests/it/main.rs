@@ -18,6 +18,7 @@ mod demo;
 mod doctor;
 mod exits;
 mod gone;
+mod hostile;
 mod ingest;
 mod kill;
 mod metadata;
