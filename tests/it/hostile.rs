@@ -78,7 +78,8 @@ fn documents() {
     );
     // Conflicts on all of them, and a failure that quotes one.
     for side in Side::BOTH {
-        for name in bench.site(side).names("Probe") {
+        let names = bench.site(side).names("Probe");
+        for name in names {
             let text = format!("\u{1b}[7m{side}\u{202e}");
             bench.edit(side, "Probe", &name, &json!({ "stxt": text }));
         }

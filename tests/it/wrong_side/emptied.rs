@@ -27,8 +27,9 @@ fn a_person_is_told_how_many_and_which() {
         assert_eq!(
             guard,
             format!(
-                "8 of 8 known documents are not on {side} any more (A, B, C, ...), of which no more \
-                 than 5 may be deleted on {} now (max_deletes = 10% in 24 hours)",
+                "8 of 8 documents are gone on {side} (A, B, C and 5 more), of which no more than 5 \
+                 may be deleted on {} now (max_deletes = 10% in 24 hours); --allow-deletes 8 lets \
+                 all of them go",
                 side.opposite()
             )
         );
