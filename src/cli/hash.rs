@@ -28,7 +28,7 @@ pub struct HashArgs {
     pub text: bool,
 }
 
-fn side(text: &str) -> Result<Side, String> {
+pub(super) fn side(text: &str) -> Result<Side, String> {
     Side::parse(text).ok_or_else(|| "allowed: cloud, local".to_owned())
 }
 

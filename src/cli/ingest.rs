@@ -64,6 +64,7 @@ pub(super) fn cmd_ingest_webhooks(
     args: &IngestArgs,
     report: &Arc<Report>,
 ) -> anyhow::Result<Exit> {
+    args.options.check(false)?;
     let config = load_config(global, report)?;
     let webhooks = config.webhooks()?;
     let input = args.file.as_deref().map(Input::open).transpose()?;

@@ -35,8 +35,7 @@ use crate::report::{Color, LogFormat, Report};
 use crate::state::StateError;
 
 /// Commands and options of later versions: refused, never accepted and ignored.
-const LATER: &[&str] =
-    &["listen", "verify", "completions", "man", "--live", "--restore-side", "--accept-side"];
+const LATER: &[&str] = &["listen", "verify", "completions", "man", "--live"];
 
 /// Keeps two Frappe/ERPNext sites in step, both ways, over their REST API.
 #[derive(Debug, Parser)]

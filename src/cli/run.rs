@@ -60,6 +60,8 @@ impl<'a> Run<'a> {
             dry_run: args.dry_run,
             retry_failed: args.retry_failed,
             allow_deletes: args.allow_deletes,
+            restore_side: args.restore_side,
+            accept_side: args.accept_side,
         };
         let report = Arc::clone(report);
         let more = Map::new();
@@ -215,7 +217,7 @@ impl Document {
                 report.hint(&kind.doctype_hint(side));
             }
             if let Some(guard) = &counts.guard {
-                report.hint(guard.hint());
+                report.hint(&guard.hint());
             }
         }
         report.data(&render_summary(&self.summary, self.dry_run));

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::hash::side;
 use super::run::Run;
 use super::session::load_config;
-use super::{Exit, Global};
+use super::{Exit, Global, UsageError};
 use crate::config::Config;
-use crate::model::Direction;
+use crate::model::{Direction, Side};
 use crate::pass::Scope;
 use crate::report::Report;
 
@@ -43,6 +44,24 @@ pub struct SyncOptions {
     /// Let so many documents of each doctype be deleted on each side, whatever the cap in sync.toml says
     #[arg(long, value_name = "N")]
     pub allow_deletes: Option<u64>,
+    /// A side that looks wrong is brought back to what the other one holds
+    #[arg(
+        long,
+        value_name = "cloud|local",
+        value_parser = side,
+        help = "Bring a side that looks wrong back to what the other one holds; what \
+                was edited there since waits as a conflict"
+    )]
+    pub restore_side: Option<Side>,
+    /// A side that looks wrong is right as it is
+    #[arg(
+        long,
+        value_name = "cloud|local",
+        value_parser = side,
+        help = "Take what a side that looks wrong holds now for right: older versions \
+                and deletions there go to the other side"
+    )]
+    pub accept_side: Option<Side>,
     /// Create a missing state database
     #[arg(long)]
     pub new_state: bool,
@@ -77,6 +96,26 @@ fn direction(text: &str) -> Result<Direction, String> {
     }
 }
 
+impl SyncOptions {
+    /// Refuses what no run can do. A word about a side is one about whole doctypes: said of some
+    /// documents it would hide from the next run what the others show.
+    pub(super) fn check(&self, is_whole: bool) -> Result<(), UsageError> {
+        match (self.restore_side, self.accept_side) {
+            (None, None) => Ok(()),
+            _ if !is_whole => Err(UsageError::new(
+                "--restore-side and --accept-side are about whole doctypes, not about some documents",
+            )),
+            (Some(restored), Some(accepted)) if restored == accepted => {
+                Err(UsageError::new(format!(
+                    "--restore-side {restored} --accept-side {accepted}: a side is either brought back \
+                     or right as it is"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// One pass over one doctype.
 pub(super) fn cmd_sync_doctype(
     global: &Global,
@@ -108,6 +147,7 @@ fn sync(
     command: &str,
     report: &Arc<Report>,
 ) -> anyhow::Result<Exit> {
+    args.check(scopes.iter().all(Scope::is_whole))?;
     let mut run = Run::begin(config, args, command, report)?;
     let (summary, result) = run.pass(scopes);
     let exit = match &result {

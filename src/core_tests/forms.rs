@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use proptest::sample::subsequence;
+use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
 
 use super::random::{body, config};
@@ -178,5 +178,70 @@ proptest! {
     ) {
         let (a, b) = (shape("Order", &one.0, &one.1), shape("Order", &other.0, &other.1));
         prop_assert_eq!(a.digest() == b.digest(), a.columns == b.columns);
+    }
+}
+
+/// Any JSON at all, nested as deep as a site may answer.
+fn anything() -> BoxedStrategy<Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<f64>().prop_map(|number| json!(number)),
+        any::<i64>().prop_map(Value::from),
+        select(vec!["1e999999", "-0.0", "123456789012345678901234567890", "1E-400"])
+            .prop_map(|number| serde_json::from_str(number).unwrap()),
+        any::<String>().prop_map(Value::from),
+        select(super::hostile("texts")).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map("[a-z]{1,3}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+    .boxed()
+}
+
+/// A document with these values in its fields, whatever their types are.
+fn with_values(values: &[Value]) -> Doc {
+    let fields = fields_of("Order");
+    let mut doc: Map<String, Value> =
+        fields.keys().cloned().zip(values.iter().cycle().cloned()).collect();
+    doc.insert("docstatus".to_owned(), values[0].clone());
+    doc.insert("name".to_owned(), values[values.len() - 1].clone());
+    Doc(doc)
+}
+
+/// The forms of a document of which nothing holds that its metadata says: no panic, the same each
+/// time, and text that can be hashed.
+fn is_formed(doc: &Doc) -> Result<(), TestCaseError> {
+    let all = [
+        SHAPE.sync_form(doc, UNTRANSLATED),
+        SHAPE.whole_form(doc, UNTRANSLATED),
+        SHAPE.identity_form(doc, UNTRANSLATED),
+    ];
+    for form in &all {
+        prop_assert_eq!(form.hash().len(), 32);
+    }
+    prop_assert_eq!(&SHAPE.sync_form(&doc.clone(), UNTRANSLATED), &all[0]);
+    let _ = (SHAPE.links(doc), doc.name(), doc.modified(), doc.docstatus());
+    Ok(())
+}
+
+#[test]
+fn hostile_documents() {
+    for text in super::hostile("texts") {
+        is_formed(&with_values(&[Value::from(text.clone())])).unwrap();
+        is_formed(&with_values(&[json!([text]), json!({ "name": text }), json!(1)])).unwrap();
+    }
+    let deep = (0..100).fold(json!(1), |inner, _| json!([inner]));
+    is_formed(&with_values(&[deep, json!("x".repeat(2_000_000))])).unwrap();
+}
+
+proptest! {
+    #[test]
+    fn any_document(values in proptest::collection::vec(anything(), 1..30)) {
+        is_formed(&with_values(&values))?;
     }
 }

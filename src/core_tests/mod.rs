@@ -23,6 +23,12 @@ static DOCTYPES: LazyLock<Map<String, Value>> = LazyLock::new(|| {
     serde_json::from_str(include_str!("../../tests/cases/doctypes.json")).unwrap()
 });
 
+/// The hostile texts of a kind, from `tests/cases/hostile.json`.
+pub fn hostile(kind: &str) -> Vec<String> {
+    let all: Value = serde_json::from_str(include_str!("../../tests/cases/hostile.json")).unwrap();
+    serde_json::from_value(all[kind].clone()).unwrap()
+}
+
 /// One case of a case file.
 pub type Case = Map<String, Value>;
 

@@ -26,7 +26,7 @@ pub fn judge(config: &DoctypeConfig, preview: &Preview) -> Vec<Finding> {
 
 fn problem_hint(counts: &DoctypeSummary) -> String {
     match (&counts.guard, counts.refused) {
-        (Some(guard), _) => guard.hint().to_owned(),
+        (Some(guard), _) => guard.hint(),
         (None, Some((side, kind))) => kind.doctype_hint(side),
         (None, None) => "see what is wrong with that side first".to_owned(),
     }

@@ -410,8 +410,12 @@ fn a_guard_is_told_with_its_way_out() {
         found[0].hint.clone().unwrap()
     };
     let reason = || "a restored backup?".to_owned();
-    assert!(hint(Guard::TooManyGone(reason())).contains("--allow-deletes N"));
-    assert!(!hint(Guard::WentBack(reason())).contains("--allow-deletes"));
+    assert!(
+        hint(Guard::TooManyGone { side: Side::Cloud, reason: reason() })
+            .contains("--allow-deletes N")
+    );
+    let back = Guard::WentBack { side: Side::Cloud, reason: reason() };
+    assert!(!hint(back).contains("--allow-deletes"));
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::recon::{Fate, Observed, went_back};
 use crate::site::bulk;
 use crate::state::{Record, SteppedBack, Unlisted};
 
-use super::scan::looks_restored;
-use super::{Candidate, Doctype, Guard, Pair, Pass, at};
+use super::wrong_side::looks_restored;
+use super::{Candidate, Doctype, Pair, Pass, at};
 
 /// One side's documents, by name.
 type Found = BTreeMap<String, Doc>;
@@ -175,14 +175,10 @@ impl Pass<'_> {
         let Some(seen) = seen.filter(|seen| went_back(seen, doc.modified())) else {
             return Observed::Present(doc);
         };
-        let older = SteppedBack {
-            side,
-            name: doc.name(),
-            seen: seen.to_owned(),
-            modified: doc.modified().to_owned(),
-        };
-        let reason = looks_restored(&[older]).unwrap_or_default();
-        self.counts(&record.doctype).guard = Some(Guard::WentBack(reason.clone()));
+        let (seen, modified) = (seen.to_owned(), doc.modified().to_owned());
+        let guard = looks_restored(&[SteppedBack { side, name: doc.name(), seen, modified }]);
+        let reason = guard.as_ref().map(ToString::to_string).unwrap_or_default();
+        self.counts(&record.doctype).guard = guard;
         Observed::Unknown(reason)
     }
 

@@ -36,14 +36,14 @@ impl Pass<'_> {
         &mut self,
         config: &DoctypeConfig,
         query: &CandidateQuery<'_>,
-    ) -> anyhow::Result<Option<String>> {
+    ) -> anyhow::Result<Option<Guard>> {
         let missing = self.state.unlisted(query)?;
         if missing.is_empty() {
             return Ok(None);
         }
         let mut enough = Sides::new(u64::MAX, u64::MAX);
         for gone_on in Side::BOTH {
-            if is_carried(config, gone_on) {
+            if is_carried(config, gone_on) && !self.is_brought_back(gone_on) {
                 enough[gone_on] = self.deletes_left(config, gone_on.opposite())?;
             }
         }
@@ -61,12 +61,8 @@ impl Pass<'_> {
                 // Where so many are gone, those that nobody asked for will be as well.
                 let gone: Vec<String> =
                     found.iter().chain(&unasked).map(|one| one.name.clone()).collect();
-                return Ok(Some(self.too_many(
-                    config,
-                    gone_on.opposite(),
-                    &gone,
-                    enough[gone_on],
-                )?));
+                let reason = self.too_many(config, gone_on.opposite(), &gone, enough[gone_on])?;
+                return Ok(Some(Guard::TooManyGone { side: gone_on, reason }));
             }
         }
         self.look_at_referrers(&config.doctype, &missing)?;
@@ -251,6 +247,9 @@ impl Pass<'_> {
         config: &DoctypeConfig,
         side: Side,
     ) -> anyhow::Result<u64> {
+        if self.is_right(side.opposite()) {
+            return Ok(u64::MAX);
+        }
         let key = (config.doctype.clone(), side);
         if let Some(left) = self.deletes_left.get(&key) {
             return Ok(*left);
@@ -283,7 +282,8 @@ impl Pass<'_> {
             let names: Vec<String> =
                 gone.iter().filter_map(|one| one.names[side].clone()).collect();
             let reason = self.too_many(config, side, &names, 0)?;
-            self.counts(&config.doctype).guard = Some(Guard::TooManyGone(reason));
+            self.counts(&config.doctype).guard =
+                Some(Guard::TooManyGone { side: side.opposite(), reason });
             return Ok(false);
         }
         self.deletes_left.insert((config.doctype.clone(), side), left - 1);

@@ -7,12 +7,17 @@ use std::borrow::Cow;
 
 use crate::identity::LinkTable;
 use crate::model::{
-    Action, ConflictKind, Direction, Doc, FieldKind, Meeting, Policy, Side, Sides, canonical_scalar,
+    Action, ConflictKind, Deletes, Direction, Doc, FieldKind, Form, Meeting, Policy, Side, Sides,
+    canonical_scalar,
 };
-use crate::recon::{Decision, Observed, Renaming, Rules, SiteClock, Situation, Version, decide};
+use crate::recon::{
+    Decision, Observed, RUNS, Renaming, Rules, SiteClock, Situation, Standing, Turn, Version,
+    brought_back, decide, is_ping_pong, ping_pong,
+};
 use crate::state::UNANSWERED;
 
 use super::merges::is_unsaved;
+use super::wrong_side::standing_of;
 use super::{Doctype, Forms, Pair, Pass, WholeForms};
 
 impl Pass<'_> {
@@ -50,17 +55,43 @@ impl Pass<'_> {
             decision.reason = format!("{}; {reason}", decision.reason);
         }
         let decision = self.told_of_merges(doctype, pair, &forms, decision)?;
-        let decision = if is_rewritten(doctype, pair, &decision) {
+        let decision = if let Some(standing) = standing_of(pair) {
+            brought_back(standing, decision)
+        } else if is_rewritten(doctype, pair, &decision) {
             Decision {
                 action: Action::Conflict,
                 direction: Direction::None,
                 reason: REWRITTEN.to_owned(),
                 ..decision
             }
+        } else if self.plays_ping_pong(pair, &decision)? {
+            ping_pong()
         } else {
             decision
         };
         Ok((forms, decision))
+    }
+
+    /// Whether a plain update would only go on with what the sites do to each other's copies.
+    fn plays_ping_pong(&self, pair: &Pair, decision: &Decision) -> anyhow::Result<bool> {
+        let is_plain = decision.action == Action::Update && decision.conflict.is_none();
+        let Some(target) = decision.direction.target().filter(|_| is_plain) else {
+            return Ok(false);
+        };
+        let Some(source) = pair.doc(target.opposite()) else { return Ok(false) };
+        let turn = |side: Side, run, source: &Doc| Turn {
+            side,
+            run,
+            is_ours: source.text("modified_by") == Some(self.users[side.opposite()].as_str()),
+        };
+        let next = turn(target, self.run, source);
+        if !next.is_ours {
+            return Ok(false);
+        }
+        let past = self.state.past_writes(pair.record.id, RUNS)?;
+        let earlier: Vec<Turn> =
+            past.iter().map(|write| turn(write.side, write.run, &write.source)).collect();
+        Ok(is_ping_pong(next, &earlier))
     }
 
     /// The fields that count today and did not when the bases were written.
@@ -99,7 +130,22 @@ fn forms(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Forms {
     let is_draft = |doc: &Doc| doc.docstatus() == 0;
     let are_drafts = docs.chain(Side::BOTH.iter().filter_map(|side| pair.doc(*side))).all(is_draft);
     let whole = (!are_drafts).then(|| whole_forms(doctype, pair, links));
-    Forms { now, base, whole }
+    let forms = Forms { now, base, whole };
+    match standing_of(pair) {
+        Some(Standing::AsRestored(side)) => since(forms, side),
+        Some(Standing::Missing(side)) => since(forms, side.opposite()),
+        Some(Standing::EditedSince(_)) | None => forms,
+    }
+}
+
+/// The forms as if both sides had last agreed on what this one shows now.
+fn since(mut forms: Forms, side: Side) -> Forms {
+    let agreed = |now: &Sides<Form>| Some(Sides::new(now[side].clone(), now[side].clone()));
+    if let Some(whole) = &mut forms.whole {
+        whole.base = agreed(&whole.now);
+    }
+    forms.base = agreed(&forms.now);
+    forms
 }
 
 /// A side's document as it is compared. A copy says that its posting time was entered where
@@ -165,7 +211,10 @@ fn judge_with(
             policy: doctype.config.policy,
             first_meeting: doctype.config.first_meeting,
             collisions: doctype.config.collisions,
-            deletes: doctype.config.deletes,
+            deletes: match standing_of(pair) {
+                Some(Standing::Missing(_)) => Deletes::Recreate,
+                _ => doctype.config.deletes,
+            },
             direction: doctype.config.direction,
             submitted: doctype.config.submitted,
         },

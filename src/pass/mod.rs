@@ -49,6 +49,7 @@ mod waiting;
 mod wanted;
 mod workers;
 mod write;
+mod wrong_side;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -115,6 +116,8 @@ pub struct Pass<'a> {
     left: Option<usize>,
     /// Those that count against that already.
     taken_up: BTreeSet<Candidate>,
+    /// Doctypes of which a person calls older versions right.
+    accepted: BTreeSet<String>,
     /// What became of known documents that a side did not show.
     fates: gone::Fates,
     /// How many more documents of a doctype may be deleted on a side.
@@ -175,6 +178,7 @@ impl<'a> Pass<'a> {
             named: BTreeMap::new(),
             left: options.limit,
             taken_up: BTreeSet::new(),
+            accepted: BTreeSet::new(),
             fates: gone::Fates::new(),
             deletes_left: BTreeMap::new(),
             to_delete: BTreeSet::new(),
@@ -314,7 +318,7 @@ impl<'a> Pass<'a> {
         if candidates.is_empty() {
             return Ok(None);
         }
-        let doctype = self.load_doctype(config)?;
+        let doctype = self.load_doctype(self.under_the_persons_word(config))?;
         self.around.watcher.working(&doctype.config.doctype, candidates.len());
         let open = if self.options.dry_run { OpenLinks::Ignore } else { OpenLinks::Wait };
         let aside = self.rounds(&doctype, candidates, open)?;

@@ -25,6 +25,10 @@ pub struct Options {
     pub retry_failed: bool,
     /// Let so many documents of a doctype be deleted on a side, whatever the cap says.
     pub allow_deletes: Option<u64>,
+    /// A side that looks wrong and is to be brought back to what the other one holds.
+    pub restore_side: Option<Side>,
+    /// A side that looks wrong and is right as it is.
+    pub accept_side: Option<Side>,
 }
 
 /// What a run goes through of one doctype.

@@ -109,7 +109,15 @@ impl Pass<'_> {
             return Ok(Renaming::None);
         };
         let Some(bases) = &record.bases else { return Ok(Renaming::None) };
-        let base = Sides::from_fn(|side| bases[side].content.name());
+        let mut base = Sides::from_fn(|side| bases[side].content.name());
+        // A side that went back has its former name again: that is no rename.
+        for side in Side::BOTH.into_iter().filter(|side| record.restored[*side].is_some()) {
+            let now = if side == Side::Cloud { cloud } else { local };
+            if base.cloud == base.local {
+                base[side.opposite()].clone_from(now);
+            }
+            base[side].clone_from(now);
+        }
         let old: Vec<&Doc> = bases.iter().map(|(_, base)| &base.content).collect();
         let mut passing = None;
         for side in Side::BOTH {

@@ -8,12 +8,11 @@ use serde_json::Value;
 
 use crate::config::DoctypeConfig;
 use crate::model::{Action, Direction, Doc, Side, Sides, name_text, named_on};
-use crate::recon::went_back;
 use crate::site::{ListQuery, Site, SiteError, bulk};
-use crate::state::{CandidateQuery, Listed, LogEntry, LogStatus, Record, Renamed, SteppedBack};
+use crate::state::{CandidateQuery, Listed, LogEntry, LogStatus, Record, Renamed};
 
 use super::doctype::scope_digest;
-use super::{Candidate, Guard, Pass, at};
+use super::{Candidate, Pass, at};
 
 impl Pass<'_> {
     /// The candidates of a doctype, in the order of their records.
@@ -25,8 +24,8 @@ impl Pass<'_> {
         for (side, documents) in listed.iter() {
             self.state.add_listed(side, documents)?;
         }
-        if let Some(reason) = self.looks_wrong()? {
-            self.counts(&config.doctype).guard = Some(Guard::WentBack(reason));
+        if let Some(guard) = self.looks_wrong()? {
+            self.counts(&config.doctype).guard = Some(guard);
             return Ok(Vec::new());
         }
         let now = self.now();
@@ -36,10 +35,11 @@ impl Pass<'_> {
             retry_failed: self.options.retry_failed,
             scope_digest: &scope_digest(config),
         };
-        if let Some(reason) = self.look_for_gone(config, &query)? {
-            self.counts(&config.doctype).guard = Some(Guard::TooManyGone(reason));
+        if let Some(guard) = self.look_for_gone(config, &query)? {
+            self.counts(&config.doctype).guard = Some(guard);
             return Ok(Vec::new());
         }
+        self.take_the_persons_word(config)?;
         let absorbed = self.state.absorb_listing(&self.certainly_gone(), now)?;
         self.counts(&config.doctype).set_documents(absorbed.documents);
         self.log_renames(&absorbed.renamed)?;
@@ -74,14 +74,6 @@ impl Pass<'_> {
             }
             Ok(listed)
         })
-    }
-
-    /// Whether a site shows older versions of documents than before, as a restored backup
-    /// does. The doctype is then left alone in both directions.
-    fn looks_wrong(&self) -> anyhow::Result<Option<String>> {
-        let mut older = self.state.stepped_back()?;
-        older.retain(|step| went_back(&step.seen, &step.modified));
-        Ok(looks_restored(&older))
     }
 
     pub(super) fn log_renames(&mut self, renamed: &[Renamed]) -> anyhow::Result<()> {
@@ -143,20 +135,6 @@ impl Pass<'_> {
         let now = self.now();
         Ok(self.state.ensure_records(&config.doctype, &found, now)?)
     }
-}
-
-/// What is said of a side whose documents are older than they were.
-pub(super) fn looks_restored(older: &[SteppedBack]) -> Option<String> {
-    let first = older.first()?;
-    let known = match older.len() {
-        1 => format!("a known document on {} is older than when it was", first.side),
-        count => format!("{count} known documents on {} are older than when they were", first.side),
-    };
-    Some(format!(
-        "{known} last seen, {} by {} instead of {}: a restored backup? Nothing was done in \
-         either direction",
-        first.name, first.modified, first.seen
-    ))
 }
 
 /// A name that stands for several documents.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::model::{Action, ConflictKind, Direction, Side, Sides};
 use crate::recon::Decision;
@@ -95,36 +95,70 @@ pub struct DoctypeSummary {
 }
 
 /// Why a doctype as a whole was left alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Guard {
     /// A side shows older versions than before.
-    WentBack(String),
+    WentBack {
+        /// The side.
+        side: Side,
+        /// What shows it.
+        reason: String,
+    },
     /// More documents are gone than may be deleted.
-    TooManyGone(String),
-}
-
-impl Guard {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::WentBack(_) => {
-                "find out what happened to that site; to go on with it as it is, move the state \
-                 database away and begin anew with --new-state"
-            }
-            Self::TooManyGone(_) => {
-                "find out who deleted them; if they are to go on the other side as well, sync with \
-                 --allow-deletes N (what it lets go counts for the next 24 hours)"
-            }
-        }
-    }
+    TooManyGone {
+        /// Where they are gone.
+        side: Side,
+        /// What shows it.
+        reason: String,
+    },
+    /// A side has other documents than those that were known there.
+    OtherSite {
+        /// The side.
+        side: Side,
+        /// What shows it.
+        reason: String,
+    },
 }
 
 impl fmt::Display for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WentBack(reason) | Self::TooManyGone(reason) => f.write_str(reason),
+            Self::WentBack { reason, .. }
+            | Self::TooManyGone { reason, .. }
+            | Self::OtherSite { reason, .. } => f.write_str(reason),
+        }
+    }
+}
+
+impl Serialize for Guard {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Guard {
+    /// What a person may do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::WentBack { side, .. } => format!(
+                "find out what happened to the {side} site; --restore-side {side} brings it back \
+                 to what {other} holds, --accept-side {side} takes what it has now for right; look \
+                 at either with --dry-run first",
+                other = side.opposite()
+            ),
+            Self::TooManyGone { side, .. } => format!(
+                "find out who deleted them; if they are to go on {other} as well, run again with \
+                 --allow-deletes N (what it lets go counts for the next 24 hours), or --accept-side \
+                 {side} for all of them; --restore-side {side} makes them again on {side}; look at \
+                 either with --dry-run first",
+                other = side.opposite()
+            ),
+            Self::OtherSite { side, .. } => format!(
+                "check the url of {side}; a site that was set up anew needs a new state: move the \
+                 state database away and begin with --new-state; if all of them were replaced on \
+                 purpose, --allow-deletes N lets so many go"
+            ),
         }
     }
 }

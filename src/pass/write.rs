@@ -3,6 +3,8 @@
 //! The rules kept here: an intent is committed before its request goes out and an answer as
 //! it arrives (invariant 7); an update carries the `modified` that was read (3).
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use crate::model::{Doc, Side, Sides};
 use crate::site::{ErrorKind, ServerClock, Site, SiteError, bulk};
 use crate::state::{NewIntent, State};
@@ -107,9 +109,18 @@ impl Pass<'_> {
         let lanes = lanes(writes, &beside, counted);
         let (sites, state, time) = (self.sites, &mut *self.state, self.around.now);
         let max_attempts = self.config.retry.max_attempts;
+        let most = |side: Side| self.config.sides[side].concurrency + max_attempts as usize;
+        let health = Health::new(Sides::from_fn(most));
         let result = self.workers.in_lanes(
             lanes,
-            |_, (operation, write)| send_one(sites, doctype, operation, write, max_attempts),
+            |side, (operation, write)| {
+                if health.is_down(side) {
+                    return None;
+                }
+                let outcome = send_one(sites, doctype, operation, write, max_attempts);
+                health.heard(side, &outcome);
+                Some(outcome)
+            },
             |i, turn| match turn {
                 Turn::Begins => {
                     let now = time();
@@ -118,7 +129,10 @@ impl Pass<'_> {
                     sent[i].intent = state.begin_intents(&[intent], now)?.pop();
                     Ok(())
                 }
-                Turn::Done(outcome) => arrived(state, &mut sent[i], outcome, new[i].side),
+                Turn::Done(None) => Ok(()),
+                Turn::Done(Some(outcome)) => {
+                    arrived(state, &mut sent[i], outcome, new[i].side, &health)
+                }
             },
         );
         let outage = result.err().map(anyhow::Error::downcast::<Stop>).transpose()?;
@@ -146,6 +160,14 @@ impl Pass<'_> {
             Some(Outcome::Taken(message)) => {
                 self.state.void_intent(intent, &message, now)?;
                 Ok(Some(Aside { candidate, reason: AsideReason::Taken(message) }))
+            }
+            // Nothing is wrong with the document: the next run takes it up, or finds out what
+            // came of it.
+            Some(Outcome::Failed(error)) if ends_the_run(&error) => {
+                if error.had_no_effect() {
+                    self.state.void_intent(intent, &error.message, now)?;
+                }
+                Ok(None)
             }
             Some(Outcome::Failed(error)) if error.kind == ErrorKind::Locked => {
                 self.state.void_intent(intent, &error.message, now)?;
@@ -185,12 +207,18 @@ struct Sent {
 }
 
 /// Stores an answer as it arrives.
-fn arrived(state: &mut State, sent: &mut Sent, outcome: Outcome, side: Side) -> anyhow::Result<()> {
+fn arrived(
+    state: &mut State,
+    sent: &mut Sent,
+    outcome: Outcome,
+    side: Side,
+    health: &Health,
+) -> anyhow::Result<()> {
     if let (Outcome::Written(answer), Some(intent)) = (&outcome, sent.intent) {
         state.answer_intent(intent, answer)?;
     }
     let stop = match &outcome {
-        Outcome::Failed(error) if ends_the_run(error) => Some(error.clone()),
+        Outcome::Failed(error) if error.is_outage() && health.is_down(side) => Some(error.clone()),
         _ => None,
     };
     sent.outcome = Some(outcome);
@@ -230,6 +258,47 @@ fn site_time(site: &dyn Site, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
 /// What a site answers where a document cannot be cancelled or deleted because another one
 /// links to it or is below it. That one may be about to go as well.
 const HELD: [&str; 2] = ["LinkExistsError", "NestedSetChildExistsError"];
+
+/// What the workers know of the sites, before the calling thread has stored what they brought:
+/// once a site is down no worker begins another write.
+struct Health {
+    is_down: Sides<AtomicBool>,
+    /// Writes in a row without an answer.
+    unanswered: Sides<AtomicUsize>,
+    /// So many are no slow documents: as many as can be in flight, and some more.
+    most: Sides<usize>,
+}
+
+impl Health {
+    fn new(most: Sides<usize>) -> Self {
+        Self {
+            is_down: Sides::from_fn(|_| AtomicBool::new(false)),
+            unanswered: Sides::from_fn(|_| AtomicUsize::new(0)),
+            most,
+        }
+    }
+
+    fn is_down(&self, side: Side) -> bool {
+        self.is_down[side].load(Ordering::SeqCst)
+    }
+
+    /// Takes note of an outcome.
+    fn heard(&self, side: Side, outcome: &Outcome) {
+        let unanswered = match outcome {
+            Outcome::Failed(error) if ends_the_run(error) => self.most[side],
+            Outcome::Failed(error) if error.kind == ErrorKind::Unanswered => {
+                self.unanswered[side].fetch_add(1, Ordering::SeqCst) + 1
+            }
+            _ => {
+                self.unanswered[side].store(0, Ordering::SeqCst);
+                0
+            }
+        };
+        if unanswered >= self.most[side] {
+            self.is_down[side].store(true, Ordering::SeqCst);
+        }
+    }
+}
 
 /// The site as a whole is out of order. A single write without an answer may be a slow
 /// document: it fails alone.

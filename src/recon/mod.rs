@@ -12,7 +12,9 @@ mod docstatus;
 mod entered;
 mod guard;
 mod patch;
+mod ping_pong;
 mod rename;
+mod restored;
 mod rows;
 
 pub use absence::{Asked, Fate, Lookalike, Single, fate};
@@ -29,5 +31,7 @@ pub use patch::{
     Body, Translate, before_cancelling, cancel_body, changed_fields, create_body, submit_body,
     update_body,
 };
+pub use ping_pong::{RUNS, Turn, is_ping_pong, ping_pong};
 pub use rename::{Names, Renaming, renaming};
+pub use restored::{Standing, brought_back, standing};
 pub use rows::{RowNames, match_rows, row_name};

@@ -141,6 +141,8 @@ pub fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn csv_of(texts: &[&str]) -> String {
@@ -222,5 +224,39 @@ mod tests {
         let error = write_private(&dir.path().join("no/such.csv"), "x").unwrap_err();
         assert!(format!("{error:#}").contains("such.csv"), "{error:#}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "a draft was left behind");
+    }
+
+    /// Whatever stands in a cell: it is one cell of one line when it is read, with an apostrophe
+    /// before it at most, and nothing that a spreadsheet would run.
+    fn is_kept(text: &str) -> Result<(), TestCaseError> {
+        let written = csv_of(&[text, "next"]);
+        let mut reader = csv::Reader::from_reader(written.as_bytes());
+        let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        prop_assert_eq!(records.len(), 2, "{:?}", text);
+        prop_assert_eq!(records[0].len(), 2);
+        let cell = &records[0][0];
+        prop_assert!(cell == text || cell.strip_prefix('\'') == Some(text), "{:?}", cell);
+        let sign = cell.trim_start().chars().next();
+        prop_assert!(!matches!(sign, Some('=' | '+' | '-' | '@')), "{:?}", cell);
+        Ok(())
+    }
+
+    #[test]
+    fn hostile_cells() {
+        for text in crate::core_tests::hostile("texts") {
+            is_kept(&text).unwrap();
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_cell(text in "[=+@\"', \t\r\n;|a-]{0,8}\\PC{0,8}") {
+            is_kept(&text)?;
+        }
+
+        #[test]
+        fn any_text(text in any::<String>()) {
+            is_kept(&text)?;
+        }
     }
 }

@@ -189,7 +189,7 @@ impl Report {
                 LogFormat::Json => {
                     let mut line = fields.clone();
                     line["at"] = format!("{at:.3}").into();
-                    format!("{line}\n")
+                    format!("{}\n", text::escape_json(&line))
                 }
             };
             write_all(&mut *file.lock().unwrap_or_else(PoisonError::into_inner), &line);

@@ -281,7 +281,8 @@ impl State {
                     .prepare_cached(
                         "UPDATE sync_records SET sync_status = ?1, reason = ?2,
                             error_message = NULL, retry_count = 0, next_retry = NULL,
-                            cloud_seen = NULL, local_seen = NULL, updated_at = ?3
+                            cloud_seen = NULL, local_seen = NULL, cloud_restored = NULL,
+                            local_restored = NULL, updated_at = ?3
                          WHERE id = ?4",
                     )?
                     .execute(params![status.as_str(), one.reason, time::stamp(now), one.record])?;

@@ -6,6 +6,17 @@ use super::types::{LogEntry, NewConflict};
 use super::words::{RecordStatus, Resolution};
 use crate::model::{Action, Direction, Doc, Side, Sides};
 
+/// A write to a site that was closed.
+#[derive(Debug, Clone)]
+pub struct PastWrite {
+    /// The side that was written to.
+    pub side: Side,
+    /// The run.
+    pub run: Option<i64>,
+    /// The source as read for it.
+    pub source: Doc,
+}
+
 /// A write to a site that is about to be requested.
 #[derive(Debug, Clone)]
 pub struct NewIntent {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::error::{StateError, StateResult};
-use super::intents::{Closing, Intent, Made, NewIntent, RowName, SideState};
+use super::intents::{Closing, Intent, Made, NewIntent, PastWrite, RowName, SideState};
 use super::records::{expect_record, refresh_is_syncing};
 use super::words::{RecordStatus, Resolution, Word};
 use super::{
@@ -66,6 +66,22 @@ impl State {
                 AND (?1 IS NULL OR doctype = ?1) ORDER BY id",
         )?;
         collect(&mut statement, [doctype], intent_from)
+    }
+
+    /// The last writes of a document's content that were closed, newest first.
+    pub fn past_writes(&self, record: i64, limit: usize) -> StateResult<Vec<PastWrite>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT side, run, source FROM journal WHERE record = ? AND state = 'closed'
+                AND action NOT IN ('rename', 'delete') ORDER BY id DESC LIMIT ?",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        collect(&mut statement, params![record, limit], |row| {
+            Ok(PastWrite {
+                side: Side::word(&row.get::<_, String>(0)?)?,
+                run: row.get(1)?,
+                source: from_json(&row.get::<_, String>(2)?)?,
+            })
+        })
     }
 
     /// The documents that our last requests to a side have made or submitted there: while it
@@ -214,7 +230,11 @@ fn save_sides(connection: &Connection, closing: &Closing, now: Timestamp) -> Sta
                 sync_hash_local = ?11, local_base = ?12,
                 form_digest = ?13, sync_status = ?14, reason = ?15, sync_direction = ?16,
                 last_synced = ?17, updated_at = ?17, error_message = NULL, retry_count = 0,
-                next_retry = NULL, scope_digest = NULL, waits_for = NULL
+                next_retry = NULL, scope_digest = NULL, waits_for = NULL,
+                cloud_restored = CASE WHEN NOT ?19 THEN NULL
+                    WHEN cloud_restored = cloud_seen THEN ?4 ELSE cloud_restored END,
+                local_restored = CASE WHEN NOT ?19 THEN NULL
+                    WHEN local_restored = local_seen THEN ?10 ELSE local_restored END
              WHERE id = ?18",
         )?
         .execute(params![
@@ -235,9 +255,18 @@ fn save_sides(connection: &Connection, closing: &Closing, now: Timestamp) -> Sta
             closing.reason,
             closing.direction.as_str(),
             time::stamp(now),
-            closing.record
+            closing.record,
+            is_rename(connection, closing)?
         ])?;
     expect_record(changed, closing.record)
+}
+
+/// After a rename both sides have one name and not yet one content: what a person said of a
+/// side's version still holds.
+fn is_rename(connection: &Connection, closing: &Closing) -> StateResult<bool> {
+    let sql = "SELECT 1 FROM journal WHERE id = ? AND action = ?";
+    let params = params![closing.intent, Action::Rename.as_str()];
+    Ok(connection.prepare_cached(sql)?.exists(params)?)
 }
 
 fn save_rows(connection: &Connection, record: i64, rows: &[RowName]) -> StateResult<()> {

@@ -18,8 +18,8 @@
 //!   most one intent a document is open. `seen` moves only together with `pending`.
 //!
 //! Files: `open` and `pair` (whose database is it), `lock`, `migrations`, `listing` (what the
-//! sites list against what is known), `pairing` (which documents are one), `gone`, `records`,
-//! `waiting` (what waits for an outcome or for a
+//! sites list against what is known), `pairing` (which documents are one), `gone`, `restored`
+//! (a side that went back), `records`, `waiting` (what waits for an outcome or for a
 //! person), `journal` (intents and their closing), `conflicts`, `metadata` (a cache), `queue` (deliveries of
 //! webhooks), `log` (the audit trail, runs and totals).
 
@@ -41,6 +41,7 @@ mod pair;
 mod pairing;
 mod queue;
 mod records;
+mod restored;
 mod time;
 mod types;
 mod waiting;
@@ -56,7 +57,7 @@ use crate::model::Side;
 
 pub use error::{StateError, StateResult};
 pub use gone::{Anew, Forgetting, Unlisted};
-pub use intents::{Closing, Intent, Made, NewIntent, RowName, SideState};
+pub use intents::{Closing, Intent, Made, NewIntent, PastWrite, RowName, SideState};
 pub use lock::RunLock;
 pub use metadata::Metadata;
 pub use queue::{DeliveryEnd, QueueLine, QueuedDocument, Stored, Verdict};
@@ -64,7 +65,7 @@ pub use time::stamp;
 pub use types::{
     Absorbed, Base, CandidateQuery, Conflict, ConflictFilter, FailedDocument, Failure, KnownName,
     Listed, ListingTimes, LogEntry, LogFilter, LogRow, NamedDocument, NewConflict, Origin, Pair,
-    Record, Renamed, Run, StatusChange, StatusTotal, SteppedBack, United,
+    Record, Renamed, Run, StatusChange, StatusTotal, SteppedBack, Strangers, United,
 };
 pub use waiting::{UNANSWERED, WaitingDocument, Waits};
 pub use words::{LogStatus, RecordStatus, Resolution};

@@ -19,7 +19,7 @@ const COLUMNS: &str = "id, doctype, docname, cloud_name, local_name, cloud_creat
     local_creation, cloud_seen, local_seen, cloud_modified, local_modified, cloud_base,
     local_base, sync_hash_cloud, sync_hash_local, form_digest, sync_status, is_syncing,
     retry_count, next_retry, reason, error_message, scope_digest, last_synced, is_apart, is_proven,
-    waits_for,
+    waits_for, cloud_restored, local_restored,
     (SELECT kind FROM conflict_records c WHERE c.record = sync_records.id
         AND c.resolved = FALSE) AS open_conflict";
 
@@ -321,6 +321,7 @@ pub(super) fn record_from(row: &Row) -> StateResult<Record> {
         is_apart: row.get("is_apart")?,
         is_proven: row.get("is_proven")?,
         waits_for: row.get("waits_for")?,
+        restored: Sides::new(row.get("cloud_restored")?, row.get("local_restored")?),
         conflict: conflict.as_deref().map(ConflictKind::word).transpose()?,
     })
 }

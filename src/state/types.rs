@@ -80,6 +80,9 @@ pub struct Record {
     /// The record that it waits for, while it is pending: one in conflict, or one whose request
     /// has no answer.
     pub waits_for: Option<i64>,
+    /// The version of a side that a person said is to be brought back to what the other side
+    /// holds: its `modified` there, empty where no version of that side may be overwritten.
+    pub restored: Sides<Option<String>>,
     /// The kind of its open conflict.
     pub conflict: Option<ConflictKind>,
 }
@@ -140,6 +143,21 @@ pub struct SteppedBack {
     pub seen: String,
     /// The stamp now.
     pub modified: String,
+}
+
+/// A side that lists documents and none of those that are known there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strangers {
+    /// How many are known.
+    pub known: usize,
+    /// How many it lists.
+    pub listed: usize,
+    /// One that it lists, with the name of a known one where there is such.
+    pub name: String,
+    /// The `creation` of that.
+    pub creation: String,
+    /// The `creation` of the known document of that name.
+    pub before: Option<String>,
 }
 
 /// A known `creation` under another name.

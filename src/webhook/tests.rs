@@ -5,10 +5,11 @@ use std::io::BufReader;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::signature::hex;
+use super::signature::{hex, is_signed};
 use super::*;
 use crate::model::{Side, Sides};
 
@@ -221,4 +222,65 @@ fn the_example_is_signed_as_its_documentation_says() {
     let customer = (Side::Cloud, "Customer".to_owned(), "ACME".to_owned());
     let item = (Side::Local, "Item".to_owned(), "BOLT-8".to_owned());
     assert_eq!(found, [customer.clone(), customer, item]);
+}
+
+/// Whatever stands in a line: a reason, or a delivery with a right signature and a name.
+fn is_judged(line: &[u8]) -> Result<(), TestCaseError> {
+    match read_line(line, &limits()) {
+        Ok(delivery) => {
+            let secret = if delivery.source == Side::Cloud { "cs" } else { "ls" };
+            prop_assert!(is_signed(
+                secret.as_bytes(),
+                delivery.body.as_bytes(),
+                &delivery.signature
+            ));
+            prop_assert!(!delivery.doctype.is_empty() && !delivery.name.is_empty());
+        }
+        Err(reason) => prop_assert!(reason.to_string().len() < 500, "{}", reason),
+    }
+    prop_assert!(kept(line).len() <= 4096 + 64);
+    Ok(())
+}
+
+#[test]
+fn hostile_lines() {
+    for text in crate::core_tests::hostile("queue_lines") {
+        is_judged(text.as_bytes()).unwrap();
+    }
+    for body in
+        crate::core_tests::hostile("bodies").iter().chain(&crate::core_tests::hostile("texts"))
+    {
+        is_judged(&line("cloud", "cs", body)).unwrap();
+        is_judged(&line("local", "cs", body)).unwrap();
+    }
+    is_judged("[".repeat(100_000).as_bytes()).unwrap();
+    is_judged(&line("cloud", "cs", &"[".repeat(900))).unwrap();
+    is_judged(b"{\"source\":\"cloud\",\"body\":\"\xff\"}").unwrap();
+}
+
+proptest! {
+    #[test]
+    fn any_line(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        is_judged(&bytes)?;
+    }
+
+    #[test]
+    fn any_signed_body(body in any::<String>(), doctype in any::<String>(), name in any::<String>()) {
+        is_judged(&line("cloud", "cs", &body))?;
+        let body = json!({"doctype": doctype, "name": name}).to_string();
+        is_judged(&line("cloud", "cs", &body))?;
+    }
+
+    /// One byte of a good line is another one: never a delivery of another document.
+    #[test]
+    fn a_line_that_was_tampered_with(at in any::<proptest::sample::Index>(), byte in any::<u8>()) {
+        let good = line("cloud", "cs", "{\"doctype\":\"Brand\",\"name\":\"Acme\"}");
+        let mut bad = good.clone();
+        let at = at.index(bad.len());
+        bad[at] = byte;
+        if let Ok(delivery) = read_line(&bad, &limits()) {
+            prop_assert_eq!(delivery.name, "Acme");
+            prop_assert_eq!(delivery.doctype, "Brand");
+        }
+    }
 }

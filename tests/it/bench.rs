@@ -28,8 +28,20 @@ pub struct Ran {
     pub err: String,
 }
 
+/// The keys and secrets of the sandbox's users: what no output, no log and no database may hold.
+const SECRETS: [&str; 2] = ["fullkey", "fullsecret"];
+
+/// Whether some bytes hold a key or a secret of the test sites.
+fn holds_secret(bytes: &[u8]) -> bool {
+    SECRETS.iter().any(|secret| bytes.windows(secret.len()).any(|some| some == secret.as_bytes()))
+}
+
 impl From<Output> for Ran {
     fn from(output: Output) -> Self {
+        for stream in [&output.stdout, &output.stderr] {
+            let shown = String::from_utf8_lossy(stream);
+            assert!(!holds_secret(stream), "a secret is shown: {shown}");
+        }
         Self {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8(output.stdout).unwrap(),
@@ -191,3 +203,22 @@ impl Bench {
 
 /// The user that erpsync works as.
 pub const SYNC_USER: &str = FULL_USER;
+
+/// Every test ends with a look into whatever the program left behind.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        for entry in std::fs::read_dir(self.dir.path()).unwrap().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // Where a test itself has put them.
+            let is_ours =
+                name.ends_with(".toml") || name.starts_with(".env") || name.ends_with(".key");
+            if !is_ours && entry.path().is_file() {
+                let bytes = std::fs::read(entry.path()).unwrap_or_default();
+                assert!(!holds_secret(&bytes), "a secret is in {name}");
+            }
+        }
+    }
+}

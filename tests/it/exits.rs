@@ -6,9 +6,10 @@ mod faults;
 mod files;
 mod init;
 mod options;
+mod outages;
 mod output;
 mod refusals;
-mod stub;
+pub mod stub;
 mod usage;
 
 use erpsync::model::{Side, Sides};

@@ -1,6 +1,7 @@
 //! Tests of the configuration, from a file's text to a typed value or an error's text.
 
 mod errors;
+mod hostile;
 mod loading;
 
 use std::collections::BTreeMap;

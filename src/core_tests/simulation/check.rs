@@ -62,7 +62,7 @@ impl World {
     fn quiet_pass(&mut self, full: bool, broken: &mut Vec<String>) {
         let plan = Plan { full, retry_failed: true, ..Plan::default() };
         let Some(guards) = self.quiet_run(&plan, broken) else { return };
-        if guards.iter().any(|guard| matches!(guard, Guard::WentBack(_))) {
+        if guards.iter().any(|guard| matches!(guard, Guard::WentBack { .. })) {
             self.begin_anew();
             self.quiet_run(&plan, broken);
         } else if !guards.is_empty() {

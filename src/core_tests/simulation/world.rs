@@ -195,9 +195,9 @@ impl World {
             direction: plan.direction,
             full: plan.full,
             limit: plan.limit,
-            dry_run: false,
             retry_failed: plan.retry_failed,
             allow_deletes: plan.allow_deletes,
+            ..Options::default()
         };
         let is_told = plan.told;
         self.with_pass(&options, |pass, config| pass.run(&scopes(config, is_told, &told)))

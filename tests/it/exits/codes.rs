@@ -84,15 +84,15 @@ fn a_side_that_looks_wrong_is_6() {
     restore_backup(&bench);
     unit(&bench, Side::Cloud, "Barrel", "");
     let ran = sync(&bench).expect(6);
-    assert_snapshot!(shown(&bench, &ran), @r#"
-        exit code 6
-        --- out
-        Brand: left alone: a known document on cloud is older than when it was last seen, Acme by TIME instead of TIME: a restored backup? Nothing was done in either direction
-        UOM: 5 on cloud, 4 on local; 1 created on local, 4 unchanged
-        --- err
-        error: Brand: a known document on cloud is older than when it was last seen, Acme by TIME instead of TIME: a restored backup? Nothing was done in either direction
-        hint: find out what happened to that site; to go on with it as it is, move the state database away and begin anew with --new-state
-        "#);
+    assert_snapshot!(shown(&bench, &ran), @"
+    exit code 6
+    --- out
+    Brand: left alone: a known document on cloud is older than when it was last seen, Acme by TIME instead of TIME: a restored backup? Nothing was done in either direction
+    UOM: 5 on cloud, 4 on local; 1 created on local, 4 unchanged
+    --- err
+    error: Brand: a known document on cloud is older than when it was last seen, Acme by TIME instead of TIME: a restored backup? Nothing was done in either direction
+    hint: find out what happened to the cloud site; --restore-side cloud brings it back to what local holds, --accept-side cloud takes what it has now for right; look at either with --dry-run first
+    ");
     assert!(bench.doc(Side::Local, "UOM", "Barrel").is_some(), "the rest was done");
     let ran = bench.run(&["sync-all", "--json"]).expect(6);
     assert!(doctype(&ran.json(), "Brand")["guard"].is_string());
@@ -266,22 +266,22 @@ fn a_site_that_goes_down_goes_before_everything_that_was_found() {
     let items = Match::on("POST", "\"doctype\":\"Item\"");
     bench.site(Side::Local).faults.always(items, || Action::Refuse(Refusal::BadGateway));
     let ran = sync(&bench).expect(1);
-    assert_snapshot!(shown(&bench, &ran), @r#"
-        exit code 1
-        --- out
-        Brand: left alone: a known document on cloud is older than when it was last seen, Acme by TIME instead of TIME: a restored backup? Nothing was done in either direction
-        UOM: 5 on cloud, 4 on local; 1 failed, 4 unchanged
-        Territory: 4 on cloud, 4 on local; 1 conflict, 3 unchanged
-        Item: 0 on cloud, 0 on local; nothing to do
-        1 conflict waits for a person: erpsync conflicts
-        --- err
-        error: UOM Barrel: local: Error: Value missing for UOM: Common Code
-        hint: put right what is named; failed documents are tried again by themselves (erpsync status says when), or now with --retry-failed
-        error: Brand: a known document on cloud is older than when it was last seen, Acme by TIME instead of TIME: a restored backup? Nothing was done in either direction
-        hint: find out what happened to that site; to go on with it as it is, move the state database away and begin anew with --new-state
-        error: local: the site is out of order (HTTP 502 Bad Gateway) (after 2 attempts)
-        hint: look at the log of the local site; nothing is lost, run again later
-        "#);
+    assert_snapshot!(shown(&bench, &ran), @"
+    exit code 1
+    --- out
+    Brand: left alone: a known document on cloud is older than when it was last seen, Acme by TIME instead of TIME: a restored backup? Nothing was done in either direction
+    UOM: 5 on cloud, 4 on local; 1 failed, 4 unchanged
+    Territory: 4 on cloud, 4 on local; 1 conflict, 3 unchanged
+    Item: 0 on cloud, 0 on local; nothing to do
+    1 conflict waits for a person: erpsync conflicts
+    --- err
+    error: UOM Barrel: local: Error: Value missing for UOM: Common Code
+    hint: put right what is named; failed documents are tried again by themselves (erpsync status says when), or now with --retry-failed
+    error: Brand: a known document on cloud is older than when it was last seen, Acme by TIME instead of TIME: a restored backup? Nothing was done in either direction
+    hint: find out what happened to the cloud site; --restore-side cloud brings it back to what local holds, --accept-side cloud takes what it has now for right; look at either with --dry-run first
+    error: local: the site is out of order (HTTP 502 Bad Gateway) (after 2 attempts)
+    hint: look at the log of the local site; nothing is lost, run again later
+    ");
     // What was found until then is stored and reported all the same.
     assert_eq!(bench.query("SELECT exit_code FROM runs ORDER BY id DESC"), "1");
     assert_eq!(bench.query("SELECT count(*) FROM conflict_records WHERE NOT resolved"), "1");

@@ -15,12 +15,18 @@ pub struct Stub {
 impl Stub {
     /// Answers with a status line and headers, and a body of the right length.
     pub fn new(head: &str, body: &str) -> Self {
+        Self::of_bytes(head, body.as_bytes())
+    }
+
+    /// The same, with any bytes.
+    pub fn of_bytes(head: &str, body: &[u8]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let answer = format!(
-            "HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        let head = format!(
+            "HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             body.len()
         );
+        let answer = [head.as_bytes(), body].concat();
         let stopped = Arc::new(AtomicBool::new(false));
         let is_stopped = Arc::clone(&stopped);
         let thread = std::thread::spawn(move || {
@@ -28,7 +34,7 @@ impl Stub {
                 if is_stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                answer_one(stream.unwrap(), answer.as_bytes());
+                answer_one(stream.unwrap(), &answer);
             }
         });
         Self { address, stopped, thread: Some(thread) }

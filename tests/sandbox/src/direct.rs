@@ -8,6 +8,10 @@ use serde_json::{Map, Value, json};
 use crate::doc::Doc;
 use crate::failure::{Failure, Outcome};
 use crate::site::{Context, Site};
+use crate::table::Store;
+
+/// What a site held at some time.
+pub struct Backup(Store);
 
 impl Site {
     /// A document as a GET shows it, nulls left out.
@@ -111,6 +115,16 @@ impl Site {
         let cell = table.columns()[at].kind.store(value).map_err(Failure::validation)?;
         self.store.set_cell(doctype, &key, column, cell);
         Ok(())
+    }
+
+    /// Everything that the site holds now.
+    pub fn backup(&self) -> Backup {
+        Backup(self.store.clone())
+    }
+
+    /// Brings the site back to what it held then, as an administrator does.
+    pub fn restore_backup(&mut self, backup: &Backup) {
+        self.store = backup.0.clone();
     }
 
     /// Deletes a document as a user.

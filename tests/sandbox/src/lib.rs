@@ -63,6 +63,7 @@ mod webhooks;
 #[cfg(test)]
 mod tests;
 
+pub use direct::Backup;
 pub use exchange::{Delivery, Pending};
 pub use request::{Request, Response};
 pub use site::{Flavour, Site, User};
