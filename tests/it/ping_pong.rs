@@ -37,7 +37,7 @@ fn runs_that_write(bench: &Bench) -> usize {
             return run;
         }
         for side in Side::BOTH {
-            let written = bench.site(side).log.writes().len() > 0;
+            let written = !bench.site(side).log.writes().is_empty();
             if written {
                 job(bench, side, run);
             }

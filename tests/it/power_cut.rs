@@ -95,7 +95,7 @@ fn watch(bench: &Bench) -> Arc<Mutex<Vec<Event>>> {
 fn commits(log: &[u8]) -> Vec<usize> {
     let number = |at: usize| u32::from_be_bytes(log[at..at + 4].try_into().unwrap()) as usize;
     let frame = 24 + number(8);
-    (32..log.len() - frame + 1)
+    (32..=log.len() - frame)
         .step_by(frame)
         .filter(|at| number(at + 4) != 0)
         .map(|at| at + frame)

@@ -119,9 +119,9 @@ fn nothing_backs_off_for_a_site_that_was_down() {
 #[test]
 fn failed_documents_back_off() {
     let bench = Bench::default();
-    bench.configure(&format!(
-        "[sync]\ndoctypes = [\"Brand\"]\n[sync.retry]\nmax_attempts = 5\nbackoff_seconds = 0.01\n"
-    ));
+    bench.configure(
+        "[sync]\ndoctypes = [\"Brand\"]\n[sync.retry]\nmax_attempts = 5\nbackoff_seconds = 0.01\n",
+    );
     brand(&bench, Side::Cloud, "Acme", "");
     let now = jiff::Timestamp::now();
     bench.site(Side::Local).set_property("Brand", "description", "reqd", "1", now).unwrap();
