@@ -81,11 +81,20 @@ impl Pass<'_> {
     /// What holds a document up that was set aside.
     fn cause_of(&self, aside: &Aside, record: Option<&Record>) -> anyhow::Result<Option<Cause>> {
         let Some(record) = record else { return Ok(None) };
-        // A name that is still taken is told by itself, and a dry run says the same.
-        let AsideReason::Waits(link, on) = &aside.reason else { return Ok(None) };
-        let sides = on.map_or_else(|| Side::BOTH.to_vec(), |side| vec![side]);
+        let (name, doctype, sides) = match &aside.reason {
+            AsideReason::Waits(link, on) => {
+                let sides = on.map_or_else(|| Side::BOTH.to_vec(), |side| vec![side]);
+                (link.name.clone(), link.doctype.clone(), sides)
+            }
+            AsideReason::NameTaken => {
+                let Some(target) = missing_on(record) else { return Ok(None) };
+                let name = record.names[target.opposite()].clone().unwrap_or_default();
+                (name, record.doctype.clone(), vec![target])
+            }
+            _ => return Ok(None),
+        };
         for side in sides {
-            let holder = self.state.record_by_name(&link.doctype, side, &link.name)?;
+            let holder = self.state.record_by_name(&doctype, side, &name)?;
             if let Some(holder) = holder.filter(|holder| holder.id != record.id)
                 && let Some(cause) = self.cause(&holder)?
             {
