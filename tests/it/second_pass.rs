@@ -261,16 +261,14 @@ fn what_links_to_each_other_arrives_whole() {
 fn a_copy_under_another_name_is_taken_back() {
     let bench = Bench::default();
     bench.configure("[sync]\ndoctypes = [\"Customer\"]\n");
-    for side in Side::BOTH {
-        let other = if side == Side::Cloud { "A" } else { "B" };
-        bench.insert(side, "Customer", &json!({"customer_name": "ACME", "website": other}));
+    for (side, group) in [(Side::Cloud, "Commercial"), (Side::Local, "Individual")] {
+        let acme = json!({"customer_name": "ACME", "customer_group": group});
+        bench.insert(side, "Customer", &acme);
     }
-    let hide = json!({"customer_name": "Seen"});
-    bench.insert(Side::Local, "Customer", &hide);
-    bench
-        .site(Side::Local)
-        .restrict_user(crate::bench::SYNC_USER, "Customer", "Seen", jiff::Timestamp::now())
-        .unwrap();
+    let seen = json!({"customer_name": "Seen", "customer_group": "Commercial"});
+    bench.insert(Side::Local, "Customer", &seen);
+    let (user, now) = (crate::bench::SYNC_USER, jiff::Timestamp::now());
+    bench.site(Side::Local).restrict_user(user, "Customer Group", "Commercial", now).unwrap();
     let ran = bench.sync().expect(4);
     assert!(ran.err.contains("taken back"), "{}", ran.err);
     let names = bench.site(Side::Local).names("Customer");
