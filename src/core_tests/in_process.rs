@@ -92,28 +92,28 @@ fn encode(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-fn malformed(value: Value) -> SiteError {
+fn malformed(value: &Value) -> SiteError {
     SiteError::new(ErrorKind::Malformed, format!("not what was asked for: {value}"))
 }
 
 fn document(value: Value) -> SiteResult<Doc> {
     match value {
         Value::Object(fields) => Ok(Doc(fields)),
-        other => Err(malformed(other)),
+        other => Err(malformed(&other)),
     }
 }
 
 fn documents(value: Value) -> SiteResult<Vec<Doc>> {
     match value {
         Value::Array(rows) => rows.into_iter().map(document).collect(),
-        other => Err(malformed(other)),
+        other => Err(malformed(&other)),
     }
 }
 
 fn text(value: Value) -> SiteResult<String> {
     match value {
         Value::String(text) => Ok(text),
-        other => Err(malformed(other)),
+        other => Err(malformed(&other)),
     }
 }
 

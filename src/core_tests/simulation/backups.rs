@@ -1,6 +1,7 @@
 //! Copies of sites and states, and what putting one back means for what users entered.
 
 use super::both::known;
+use super::check::kept_in;
 use super::history::Backup;
 use super::matrix;
 use super::world::World;
@@ -70,7 +71,7 @@ impl World {
     fn restore_state(&mut self) {
         let Some(copies) = &self.copies else { return };
         self.used = copies.state;
-        self.kept.extend(self.kept_in(&self.connection()));
+        self.kept.extend(kept_in(&self.connection()));
         std::fs::copy(self.copy_path(), self.state_path()).unwrap();
         self.shared.lock().count(matrix::STATE_RESTORED, "");
     }
@@ -79,7 +80,7 @@ impl World {
     pub fn begin_anew(&mut self) {
         self.shared.lock().tell("a person begins with a new state");
         self.has_forgotten = true;
-        self.kept.extend(self.kept_in(&self.connection()));
+        self.kept.extend(kept_in(&self.connection()));
         self.used = (2..COPIES).find(|n| !self.path_of(*n).exists()).unwrap();
         State::create(&self.state_path()).unwrap();
     }

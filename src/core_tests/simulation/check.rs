@@ -116,7 +116,7 @@ impl World {
         }
         let configured = |doctype: &str| self.rules.doctypes.contains(&doctype);
         for one in records.iter().filter(|one| configured(&one.doctype)) {
-            if !self.is_explained(one, records) {
+            if !Self::is_explained(one, records) {
                 let Record { doctype, docname, names, status, reason } = one;
                 broken.push(format!("{doctype} {docname} ({names:?}) is {status}: {reason}"));
             }
@@ -138,7 +138,7 @@ impl World {
     }
 
     /// Whether a document is in step, or is rightly left as it is.
-    fn is_explained(&self, one: &Record, records: &[Record]) -> bool {
+    fn is_explained(one: &Record, records: &[Record]) -> bool {
         match one.status.as_str() {
             "synced" | "conflict" => true,
             "skipped" => LEFT_ALONE.iter().any(|reason| one.reason.contains(reason)),
@@ -182,6 +182,11 @@ impl World {
                 if doc["docstatus"] != 0 && self.past.iter().any(|past| past.exclude.is_some()) {
                     shown.retain(|field, _| [OPEN, "docstatus"].contains(&field.as_str()));
                 }
+                // Edited and cancelled before the next run: that last edit stays on its side, as
+                // the README says.
+                if doc["docstatus"] == 2 {
+                    shown.remove(OPEN);
+                }
                 Some(shown)
             });
             let (Some(cloud), Some(local)) = (&docs.cloud, &docs.local) else {
@@ -207,11 +212,11 @@ impl World {
         for side in Side::BOTH {
             there.extend(both.all(side).iter().flat_map(|(_, doc)| numbers(doc)));
         }
-        there.extend(self.kept_in(connection));
+        there.extend(kept_in(connection));
         for other in [0, 1].into_iter().filter(|other| *other != self.used) {
             let path = self.dir.path().join(format!("state_{other}.db"));
             if path.exists() {
-                there.extend(self.kept_in(&Connection::open(path).unwrap()));
+                there.extend(kept_in(&Connection::open(path).unwrap()));
             }
         }
         for (number, place) in &both.ledger.live {
@@ -219,18 +224,6 @@ impl World {
                 broken.push(format!("lost: {number}, entered in {place}"));
             }
         }
-    }
-
-    /// The numbers of users in what a state keeps of documents.
-    #[allow(clippy::unused_self, reason = "beside its callers")]
-    pub fn kept_in(&self, connection: &Connection) -> BTreeSet<u32> {
-        let sql = "SELECT cloud_data FROM conflict_records UNION ALL
-            SELECT local_data FROM conflict_records UNION ALL
-            SELECT changes_json FROM sync_logs WHERE changes_json IS NOT NULL";
-        let mut kept = connection.prepare(sql).unwrap();
-        let rows = kept.query_map([], |row| row.get::<_, String>(0)).unwrap();
-        let read = |text: String| numbers(&serde_json::from_str::<Value>(&text).unwrap());
-        rows.flat_map(|text| read(text.unwrap())).collect()
     }
 
     /// No side has more documents alike than users have made. A document with a counted name
@@ -258,6 +251,17 @@ impl World {
             }
         }
     }
+}
+
+/// The numbers of users in what a state keeps of documents.
+pub fn kept_in(connection: &Connection) -> BTreeSet<u32> {
+    let sql = "SELECT cloud_data FROM conflict_records UNION ALL
+        SELECT local_data FROM conflict_records UNION ALL
+        SELECT changes_json FROM sync_logs WHERE changes_json IS NOT NULL";
+    let mut kept = connection.prepare(sql).unwrap();
+    let rows = kept.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let read = |text: String| numbers(&serde_json::from_str::<Value>(&text).unwrap());
+    rows.flat_map(|text| read(text.unwrap())).collect()
 }
 
 /// Reasons for which a document is rightly left alone for good.

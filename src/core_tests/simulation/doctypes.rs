@@ -54,7 +54,7 @@ pub fn facts(doctype: &str) -> &'static Facts {
     DOCTYPES.iter().find(|facts| facts.name == doctype).unwrap()
 }
 
-/// The definitions of those that no ERPNext has, for both sites.
+/// The definitions of those that are ours alone, for both sites.
 pub fn definitions() -> Vec<DocType> {
     let own = ["mark|Data|reqd", "text|Small Text", "remark|Data|allow_on_submit", "amount|Float"];
     let doctype = |name: &str, autoname: &str, more: &[&str]| {

@@ -19,7 +19,9 @@ pub fn steps(seed: u64) -> Vec<Step> {
     let (home, is_plain) = (dice.side(), dice.chance(65));
     let mut history = History { dice, steps: Vec::new(), home, is_plain };
     history.begin();
-    themes.iter().for_each(|(_, kind)| history.prepare(kind));
+    for (_, kind) in themes {
+        history.prepare(kind);
+    }
     history.steps.push(Step::Run(Plan::default()));
     history.pause();
     for (event, kind) in themes {
@@ -78,6 +80,13 @@ impl History {
         if self.theme_of_history(event) {
             return;
         }
+        // The second time is for what chance made impossible the first time.
+        for _ in 0..2 {
+            self.try_theme(event, kind);
+        }
+    }
+
+    fn try_theme(&mut self, event: &'static str, kind: &'static str) {
         self.cause(kind);
         let what = self.event(event);
         let on = match event {
@@ -96,7 +105,7 @@ impl History {
         if is_fault && self.dice.chance(60) {
             plan.events.extend([plan.events[0].clone(), plan.events[0].clone()]);
         }
-        if self.dice.chance(40) {
+        if self.dice.chance(25) {
             let more = self.plan().events;
             plan.events.extend(more);
         }
@@ -312,7 +321,7 @@ impl History {
         let dice = &mut self.dice;
         let mut rules = Rules {
             doctypes: DOCTYPES.iter().map(|facts| facts.name).collect(),
-            policy: *dice.pick(&["latest_timestamp", "cloud_wins", "local_wins", "manual"]),
+            policy: POLICIES[dice.below(POLICIES.len())],
             first_meeting: if dice.chance(80) { "policy" } else { "manual" },
             deletes: "propagate",
             max_deletes: "'10%'",
@@ -445,6 +454,7 @@ impl History {
     }
 }
 
+const POLICIES: [&str; 4] = ["latest_timestamp", "cloud_wins", "local_wins", "manual"];
 const ONE_WAY: [Direction; 2] = [Direction::CloudToLocal, Direction::LocalToCloud];
 
 /// Fields that are private to each side under some rules.

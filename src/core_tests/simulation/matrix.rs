@@ -121,8 +121,9 @@ pub fn empty(tally: &Tally) -> Vec<(&'static str, &'static str)> {
 
 /// The whole matrix as a table.
 pub fn render(tally: &Tally) -> String {
-    let row = |cell: &dyn Fn(&'static str) -> String| -> String {
-        ALL.iter().map(|kind| format!("{:>8}", cell(kind))).collect()
+    let row = |cell: &dyn Fn(&'static str) -> String| {
+        let cells: Vec<String> = ALL.iter().map(|kind| format!("{:>8}", cell(kind))).collect();
+        cells.concat()
     };
     let mut lines = vec![format!("{:34}{}", "", row(&|kind| kind.to_owned()))];
     for (event, _) in CELLS {

@@ -109,7 +109,9 @@ impl Both {
         let doc = self.doc(side, act.doctype, &name);
         let known = doc.as_ref().and_then(|doc| known(act.doctype, doc));
         self.ledger.note(&format!("{} {name} on {side}", act.doctype), None, doc.as_ref());
-        known.into_iter().for_each(|known| self.ledger.note_made(known));
+        if let Some(known) = known {
+            self.ledger.note_made(known);
+        }
         self.told.push((side, act.doctype, name.clone()));
         Some(name)
     }
@@ -176,9 +178,10 @@ impl Both {
         if facts(act.doctype).named_by.is_none() {
             return false;
         }
-        let is_freed = match act.dice.chance(50) {
-            true => self.delete(act, user, doc),
-            false => self.rename_to(act, user, doc, &format!("{} away", name_of(doc))),
+        let is_freed = if act.dice.chance(50) {
+            self.delete(act, user, doc)
+        } else {
+            self.rename_to(act, user, doc, &format!("{} away", name_of(doc)))
         };
         if !is_freed {
             return false;
@@ -265,7 +268,7 @@ impl Both {
             values.insert(field.to_owned(), to);
         }
         if facts.has_rows && dice.chance(75) {
-            let rows: Vec<Value> = (0..1 + dice.below(3)).map(|_| self.row(side, dice)).collect();
+            let rows: Vec<Value> = (0..=dice.below(3)).map(|_| self.row(side, dice)).collect();
             values.insert("rows".to_owned(), json!(rows));
         }
         Value::Object(values)
@@ -312,7 +315,7 @@ impl Both {
                 values.insert("rows".to_owned(), json!(rows));
             }
             _ => {
-                for _ in 0..1 + act.dice.below(2) {
+                for _ in 0..=act.dice.below(2) {
                     let (field, value) = self.entered(facts, &mut act.dice);
                     values.insert(field.to_owned(), value);
                 }

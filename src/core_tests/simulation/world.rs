@@ -356,34 +356,34 @@ fn scopes(config: &Config, is_told: bool, told: &[(Side, &str, String)]) -> Vec<
 }
 
 fn configured(dir: &TempDir, rules: &Rules) -> Config {
-    let mut text = String::new();
-    for side in Side::BOTH {
-        text.push_str(&format!(
+    let site = |side: Side| {
+        format!(
             "[{side}]\nurl = \"https://{side}.example.com\"\napi_key = \"{side}fullkey\"\n\
              api_secret = \"{side}fullsecret\"\nconcurrency = 1\n"
-        ));
-    }
+        )
+    };
+    let mut parts: Vec<String> = Side::BOTH.map(site).into();
     let Rules { doctypes, policy, first_meeting, deletes, max_deletes, batch, page, .. } = rules;
     let exclude: Vec<&str> = rules.exclude.into_iter().collect();
-    text.push_str(&format!(
+    parts.push(format!(
         "[sync]\ndoctypes = {doctypes:?}\nconflict_resolution = {policy:?}\nfirst_meeting = \
          {first_meeting:?}\ndeletes = {deletes:?}\nmax_deletes = {max_deletes}\nexclude_fields = \
          {exclude:?}\nbatch_size = {batch}\npage_size = {page}\n"
     ));
     for doctype in doctypes {
-        text.push_str(&format!("[doctypes.{doctype:?}]\n"));
+        parts.push(format!("[doctypes.{doctype:?}]\n"));
         if let Some((one_way, direction)) = rules.one_way
             && one_way == *doctype
         {
-            text.push_str(&format!("direction = {direction:?}\n"));
+            parts.push(format!("direction = {direction:?}\n"));
         }
         if rules.filtered == Some(doctype) {
             let field = facts(doctype).numbers[0];
-            text.push_str(&format!("filters = [[{field:?}, \">\", 0]]\n"));
+            parts.push(format!("filters = [[{field:?}, \">\", 0]]\n"));
         }
     }
     let file = dir.path().join("sync.toml");
-    std::fs::write(&file, text).unwrap();
+    std::fs::write(&file, parts.concat()).unwrap();
     Config::load(&file, &BTreeMap::<String, String>::new()).unwrap()
 }
 
