@@ -308,6 +308,7 @@ impl World {
             }
             // A person sees that it is one document, and puts it right on the sites.
             ConflictKind::Collision | ConflictKind::Duplicate => return,
+            ConflictKind::UnknownOutcome if self.is_on_both(conflict) => return,
             _ => Choice::Take(take),
         };
         let (doctype, docname) = (&conflict.doctype, &conflict.docname);
@@ -328,6 +329,15 @@ impl World {
 }
 
 impl World {
+    /// Whether the request of which nobody knows has made the document after all, as a person
+    /// finds who looks.
+    fn is_on_both(&self, conflict: &Conflict) -> bool {
+        let both = self.shared.lock();
+        let of = |side: &Side| known(&conflict.doctype, &conflict.data[*side]);
+        let Some((doctype, mark)) = Side::BOTH.iter().find_map(of) else { return false };
+        Side::BOTH.into_iter().all(|side| both.marked(side, &doctype, &mark).is_some())
+    }
+
     /// Whether a conflict is about two documents that users made, and not about copies.
     fn are_two(&self, conflict: &Conflict) -> bool {
         let of = |side: &Side| known(&conflict.doctype, &conflict.data[*side]);
