@@ -182,11 +182,6 @@ impl World {
                 if doc["docstatus"] != 0 && self.past.iter().any(|past| past.exclude.is_some()) {
                     shown.retain(|field, _| [OPEN, "docstatus"].contains(&field.as_str()));
                 }
-                // Edited and cancelled before the next run: that last edit stays on its side, as
-                // the README says.
-                if doc["docstatus"] == 2 {
-                    shown.remove(OPEN);
-                }
                 Some(shown)
             });
             let (Some(cloud), Some(local)) = (&docs.cloud, &docs.local) else {

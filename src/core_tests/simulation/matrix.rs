@@ -119,6 +119,13 @@ pub fn empty(tally: &Tally) -> Vec<(&'static str, &'static str)> {
     cells().filter(|cell| !tally.contains_key(cell)).collect()
 }
 
+/// Adds what happened in another history.
+pub fn add(tally: &mut Tally, one: Tally) {
+    for (cell, times) in one {
+        *tally.entry(cell).or_default() += times;
+    }
+}
+
 /// The whole matrix as a table.
 pub fn render(tally: &Tally) -> String {
     let row = |cell: &dyn Fn(&'static str) -> String| {
