@@ -28,7 +28,7 @@ pub struct Product {
 }
 
 /// All that is known.
-const TABLE: [SideEffects; 6] = [
+const TABLE: [SideEffects; 7] = [
     SideEffects {
         // With an email address or a number a site makes a Contact of its own, and the copied
         // one becomes "...-1"; the primary contact and address link back to the customer.
@@ -81,6 +81,14 @@ const TABLE: [SideEffects; 6] = [
         doctype: "Payment Schedule",
         follow: &[],
         worked_out: &["base_payment_amount", "payment_amount"],
+        makes: &[],
+    },
+    SideEffects {
+        // Unlike those of other documents it is not read-only. A nightly job sets "Overdue" as
+        // each site's own day ends, without saving.
+        doctype: "Purchase Invoice",
+        follow: &[],
+        worked_out: &[STATUS],
         makes: &[],
     },
     SideEffects {

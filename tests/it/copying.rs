@@ -85,6 +85,7 @@ fn all_are_copied(flavour: Flavour) {
     is_quiet(&bench);
     all_are_edited(&bench, &furnished_names);
     all_are_submitted(&bench);
+    a_night_passes(&bench);
 }
 
 /// A field and, where there are items, the quantity in a row: what is edited of each doctype.
@@ -166,6 +167,21 @@ fn all_are_submitted(bench: &Bench) {
     }
     bench.sync().expect(0);
     assert_alike(bench, &DOCTYPES);
+    is_quiet(bench);
+}
+
+/// What is due counts as overdue on each site when its own day ends, without being saved.
+fn a_night_passes(bench: &Bench) {
+    for doctype in ["Sales Invoice", "Purchase Invoice"] {
+        for [cloud, _] in pairs(bench, doctype) {
+            if bench.doc(Side::Cloud, doctype, &cloud).unwrap()["status"] == "Unpaid" {
+                let overdue = json!("Overdue");
+                bench.site(Side::Cloud).poke(doctype, &cloud, "status", &overdue).unwrap();
+            }
+        }
+        let docs = bench.site(Side::Cloud).all_docs(doctype);
+        assert!(docs.iter().any(|doc| doc["status"] == "Overdue"), "{doctype}");
+    }
     is_quiet(bench);
 }
 
