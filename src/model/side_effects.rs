@@ -138,6 +138,16 @@ pub fn is_set_by_people(status: &str) -> bool {
     SET_BY_PEOPLE.contains(&status)
 }
 
+/// Fields that a site takes for filled when a create spells them out as empty: an empty assignee
+/// becomes one of the document that the task is about.
+const FILLED_IF_SENT: [(&str, &str); 1] = [("ToDo", "allocated_to")];
+
+/// Whether an empty field must be left out of a create.
+#[must_use]
+pub fn is_filled_if_sent(doctype: &str, field: &str) -> bool {
+    FILLED_IF_SENT.contains(&(doctype, field))
+}
+
 /// The fields of a doctype that are left out of a create and follow in an update.
 #[must_use]
 pub fn follow(doctype: &str) -> &'static [&'static str] {

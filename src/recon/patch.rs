@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::rows::{RowNames, match_rows, row_name};
-use crate::model::side_effects::{STATUS, is_set_by_people};
+use crate::model::side_effects::{STATUS, is_filled_if_sent, is_set_by_people};
 use crate::model::{
     Column, Columns, DOCSTATUS, Doc, FieldKind, Form, OpenLink, ROWS, Role, SYSTEM_FIELDS, Shape,
     Side, Sides, Translation, canonical_scalar, is_counted_name, name_text,
@@ -51,6 +51,11 @@ pub fn create_body(
             if has_content(&column.kind, source.0.get(field)) {
                 writer.body.omitted.insert(field.clone());
             }
+            continue;
+        }
+        if is_filled_if_sent(&shape.doctype, field)
+            && !has_content(&column.kind, source.0.get(field))
+        {
             continue;
         }
         let value = match &column.kind {

@@ -94,3 +94,16 @@ fn a_site_s_own_field_is_not_sent_whoever_asks_for_it() {
         update_body(&shape, &fields, &source, &Doc::default(), &|_| RowNames::new(), &translate);
     assert_eq!(body, Body::default());
 }
+
+#[test]
+fn what_counts_as_filled_even_if_empty_is_left_out_of_a_create() {
+    let mut shape = shape("Order", &[], &[]);
+    shape.doctype = "ToDo".to_owned();
+    let assignee = shape.columns["customer"].clone();
+    shape.columns.insert("allocated_to".to_owned(), assignee);
+    let same = |_: &str, name: &str| Translation::Name(name.to_owned());
+    let sent = |source: Value| create_body(&shape, &doc(&source), &[], &same).fields;
+    let free = sent(json!({"allocated_to": null}));
+    assert_eq!((free.get("allocated_to"), free.get("customer")), (None, Some(&json!(""))));
+    assert_eq!(sent(json!({"allocated_to": "a@example.com"}))["allocated_to"], "a@example.com");
+}
