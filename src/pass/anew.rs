@@ -108,7 +108,8 @@ impl Pass<'_> {
         Ok(Some(Resolved::Failed(format!("{side}: {message}"))))
     }
 
-    /// Nothing came of making a document anew, or nobody knows yet: what is kept waits on.
+    /// What is kept waits on: nothing came of making the document anew, or nobody knows yet; or
+    /// the record was only looked at again.
     pub(super) fn keep_in_conflict(&mut self, record: i64) -> anyhow::Result<()> {
         let change = StatusChange {
             record,

@@ -211,6 +211,16 @@ impl State {
         })
     }
 
+    /// Whether an open conflict keeps what was written to a document just before our own request
+    /// deleted it, so that no side has it any more: the last that reached a site was a deletion.
+    pub fn keeps_what_was_deleted(&self, record: i64) -> StateResult<bool> {
+        let sql = "SELECT 1 FROM conflict_records WHERE record = ?1 AND resolved = FALSE
+            AND ?2 = (SELECT action FROM journal WHERE record = ?1 AND state = 'closed'
+                ORDER BY id DESC LIMIT 1)";
+        let params = params![record, Action::Delete.as_str()];
+        Ok(self.connection.prepare_cached(sql)?.exists(params)?)
+    }
+
     /// Whether a document has an open conflict.
     pub fn is_in_conflict(&self, record: i64) -> StateResult<bool> {
         let sql = "SELECT 1 FROM conflict_records WHERE record = ? AND resolved = FALSE";
