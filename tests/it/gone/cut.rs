@@ -207,8 +207,13 @@ fn what_slipped_in_waits_while_its_name_is_used_again() {
     slip_in(&bench, Match::on("DELETE", "/Probe/A"));
     bench.sync().expect(3);
     probe(&bench, Side::Cloud, "A", "entered again");
-    bench.sync().expect(3);
-    bench.run(&["sync-all", "--full"]).expect(3);
+    for (argument, code) in [("--dry-run", 0), ("--retry-failed", 3), ("--full", 3)] {
+        let ran = bench.run(&["sync-all", "--json", argument]).expect(code);
+        let told = ran.json()["actions"][0].clone();
+        let reason = "waits for Probe A, conflict 1: erpsync resolve 1 --take cloud|local";
+        assert_eq!((&told["status"], &told["reason"]), (&json!("waiting"), &json!(reason)));
+        assert_eq!(ran.json()["doctypes"][0]["waiting_for_conflict"], 1, "{ran:?}");
+    }
     assert_eq!(text(&bench, Side::Cloud, "A"), some("entered again"));
     let kept = "SELECT local_data FROM conflict_records WHERE resolved = FALSE";
     assert!(bench.query(kept).contains("just now"));
