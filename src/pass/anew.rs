@@ -100,15 +100,22 @@ impl Pass<'_> {
             AsideReason::Taken(message) => Some(message),
             _ => None,
         });
-        let message = match taken {
-            Some(message) => message,
-            None => self.error_of(conflict.record)?.unwrap_or_default(),
+        let resolved = if let Some(message) = taken {
+            let hint = format!(
+                "rename the document that has its name on {side} now, or change the value that is \
+                 named; then --take {side}"
+            );
+            Resolved::Refused(Refusal::new(format!("{side}: {message}"), hint))
+        } else {
+            let message = self.error_of(conflict.record)?.unwrap_or_default();
+            Resolved::Failed(format!("{side}: {message}"))
         };
         self.keep_in_conflict(conflict.record)?;
-        Ok(Some(Resolved::Failed(format!("{side}: {message}"))))
+        Ok(Some(resolved))
     }
 
-    /// Nothing came of making a document anew, or nobody knows yet: what is kept waits on.
+    /// What is kept waits on: nothing came of making the document anew, or nobody knows yet; or
+    /// the record was only looked at again.
     pub(super) fn keep_in_conflict(&mut self, record: i64) -> anyhow::Result<()> {
         let change = StatusChange {
             record,

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use crate::model::{Action, ConflictKind, Direction, Doc, Side, Sides};
 use crate::recon::Decision;
 use crate::site::{ErrorKind, ListQuery, Site};
-use crate::state::{Forgetting, Intent, LogStatus, NewConflict, RecordStatus, Resolution, stamp};
+use crate::state::{
+    Forgetting, Intent, LogStatus, NewConflict, Record, RecordStatus, Resolution, stamp,
+};
 
 use super::{ActionStatus, Doctype, Operation, Outcome, Pass, Write, at};
 
@@ -194,14 +196,18 @@ impl Pass<'_> {
         }
     }
 
+    /// Whether a document that neither side has any more is not to be forgotten: its last
+    /// version waits for a person, whatever has made the record one to be looked at.
+    pub(super) fn is_kept(&self, record: &Record) -> anyhow::Result<bool> {
+        // In conflict still: nothing on the sites has moved since.
+        Ok(record.status == RecordStatus::Conflict
+            || self.state.keeps_what_was_deleted(record.id)?)
+    }
+
     /// Forgets a document that neither side has any more.
     pub(super) fn forget(&mut self, operation: &Operation) -> anyhow::Result<()> {
         let Operation { pair, decision, .. } = operation;
         let record = &pair.record;
-        if record.status == RecordStatus::Conflict {
-            // Nothing on the sites has moved since: the last version waits for a person.
-            return Ok(());
-        }
         let forgetting = Forgetting {
             record: record.id,
             reason: decision.reason.clone(),

@@ -48,6 +48,7 @@ impl Pass<'_> {
                 Step::Part => aside.extend(self.settle_collision(doctype, &operation)?),
                 Step::Skip => self.skip(doctype, &operation)?,
                 Step::Forget => self.forget(&operation)?,
+                Step::Keep => self.keep_in_conflict(operation.pair.record.id)?,
                 Step::NameTaken => aside.push(Aside {
                     candidate: operation.pair.record.id,
                     reason: AsideReason::NameTaken,
@@ -262,6 +263,8 @@ impl Pass<'_> {
                 self.counts(&pair.record.doctype).unchanged += 1;
                 return;
             }
+            // Its conflict is counted with the open ones.
+            Step::Keep => return,
             Step::Fail(message) => (ActionStatus::Failed, Some(message.clone())),
             Step::Record => (ActionStatus::Conflict, None),
             Step::Skip => (ActionStatus::Skipped, None),

@@ -64,7 +64,7 @@ impl Pass<'_> {
     /// Whether `--limit` leaves this document for another run; counts it otherwise. What
     /// waits is counted when its turn comes, and one that comes again is counted once.
     fn is_over_limit(&mut self, record: Candidate, decision: &Decision, step: &Step) -> bool {
-        let waits = matches!(step, Step::Wait(_) | Step::Last);
+        let waits = matches!(step, Step::Wait(_) | Step::Last | Step::Keep);
         if decision.action == Action::Noop || waits || self.taken_up.contains(&record) {
             return false;
         }
@@ -104,6 +104,7 @@ impl Pass<'_> {
             }
             Action::Conflict => Ok(Step::Record),
             Action::Resolve => Ok(Step::Part),
+            Action::Forget if self.is_kept(&pair.record)? => Ok(Step::Keep),
             Action::Forget => Ok(Step::Forget),
             Action::Create if self.is_name_taken(doctype, pair, decision)? => Ok(Step::NameTaken),
             Action::Rename => self.rename_step(doctype, pair, decision),

@@ -146,7 +146,7 @@ fn holder_by_step(step: &Step) -> Holder {
         | Step::Send(Write { request: Request::Delete { .. } | Request::Rename { .. }, .. }) => {
             Holder::Leaves
         }
-        Step::Record => Holder::Waits,
+        Step::Record | Step::Keep => Holder::Waits,
         Step::Fail(_) | Step::Wait(_) | Step::Last => Holder::IsLate,
         Step::Agree | Step::Part | Step::Skip | Step::NameTaken | Step::Send(_) => Holder::Stays,
     }

@@ -114,6 +114,8 @@ pub enum Step {
     NameTaken,
     /// It is gone on both sides: only the state is written.
     Forget,
+    /// It is gone on both sides, and the only version of it that there is waits in a conflict.
+    Keep,
     /// It cannot be done, for this reason.
     Fail(String),
     /// A request goes out.

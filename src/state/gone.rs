@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::error::StateResult;
 use super::records::{OWN_ID, expect_record, refresh_is_syncing};
@@ -211,6 +211,12 @@ impl State {
         })
     }
 
+    /// Whether an open conflict keeps what was written to a document just before our own request
+    /// deleted it, so that no side has it any more: the last that reached a site was a deletion.
+    pub fn keeps_what_was_deleted(&self, record: i64) -> StateResult<bool> {
+        keeps_what_was_deleted(&self.connection, record)
+    }
+
     /// Whether a document has an open conflict.
     pub fn is_in_conflict(&self, record: i64) -> StateResult<bool> {
         let sql = "SELECT 1 FROM conflict_records WHERE record = ? AND resolved = FALSE";
@@ -269,13 +275,16 @@ impl State {
     }
 
     /// Forgets documents that are gone on both sides; the rows stay as tombstones. One that was
-    /// edited just before it was deleted waits for a person instead.
+    /// edited just before it was deleted waits for a person instead, whatever a side has shown of
+    /// it since.
     pub fn forget(&mut self, gone: &[Forgetting], now: Timestamp) -> StateResult<()> {
         self.write(|transaction| {
             for one in gone {
+                let is_kept =
+                    one.resolution.is_none() && keeps_what_was_deleted(transaction, one.record)?;
                 let status = match one.conflict {
-                    Some(_) => RecordStatus::Conflict,
-                    None => RecordStatus::Gone,
+                    None if !is_kept => RecordStatus::Gone,
+                    _ => RecordStatus::Conflict,
                 };
                 let changed = transaction
                     .prepare_cached(
@@ -291,8 +300,10 @@ impl State {
                     journal::end(transaction, intent, one.record, now)?;
                 }
                 refresh_is_syncing(transaction, one.record)?;
-                let resolution = one.resolution.unwrap_or(Resolution::Superseded);
-                conflicts::settle(transaction, one.record, resolution, now)?;
+                if !is_kept || one.conflict.is_some() {
+                    let resolution = one.resolution.unwrap_or(Resolution::Superseded);
+                    conflicts::settle(transaction, one.record, resolution, now)?;
+                }
                 log::insert(transaction, one.record, one.log.as_ref(), now)?;
                 if let Some(conflict) = &one.conflict {
                     conflicts::save(transaction, conflict, now)?;
@@ -301,6 +312,14 @@ impl State {
             Ok(())
         })
     }
+}
+
+fn keeps_what_was_deleted(connection: &Connection, record: i64) -> StateResult<bool> {
+    let sql = "SELECT 1 FROM conflict_records WHERE record = ?1 AND resolved = FALSE
+        AND ?2 = (SELECT action FROM journal WHERE record = ?1 AND state = 'closed'
+            ORDER BY id DESC LIMIT 1)";
+    let params = params![record, Action::Delete.as_str()];
+    Ok(connection.prepare_cached(sql)?.exists(params)?)
 }
 
 /// Whether one of these names is a text in a document's JSON. A name with a quote or a backslash
@@ -317,7 +336,7 @@ fn holds_one(json: &str, names: &BTreeSet<String>) -> bool {
 /// Takes a record's name on a side away from it. A conflict that shows the document as missing
 /// there already loses nothing by it and goes on waiting.
 pub(super) fn release(
-    connection: &rusqlite::Connection,
+    connection: &Connection,
     record: i64,
     side: Side,
     now: Timestamp,

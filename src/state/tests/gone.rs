@@ -166,12 +166,28 @@ fn a_tombstone_keeps_its_names_and_its_base() {
 fn what_was_written_just_before_waits_for_a_person() {
     let (mut state, records) = synced();
     let record = records[0].id;
-    let slipped_in = Forgetting { conflict: Some(conflict(record, 9)), ..forgetting(record) };
-    state.forget(&[slipped_in], at(4)).unwrap();
+    let delete = |state: &mut State| {
+        let new = NewIntent { action: Action::Delete, ..intent(record) };
+        state.begin_intents(&[new], at(3)).unwrap().pop()
+    };
+    let intent = delete(&mut state);
+    let conflict = Some(conflict(record, 9));
+    state.forget(&[Forgetting { intent, conflict, ..forgetting(record) }], at(4)).unwrap();
     let open = ConflictFilter { open_only: true, ..ConflictFilter::default() };
     assert_eq!(state.conflicts(&open).unwrap()[0].data.cloud["rate"], 9);
     assert_eq!(state.load_records(&[record]).unwrap()[0].status, RecordStatus::Conflict);
     assert_eq!(candidates(&state, false), [0_i64; 0]);
+    // Brought back by one side's backup and deleted once more: nobody has decided by that.
+    let intent = delete(&mut state);
+    for intent in [intent, None] {
+        state.forget(&[Forgetting { intent, ..forgetting(record) }], at(5)).unwrap();
+        assert_eq!(state.conflicts(&open).unwrap().len(), 1);
+        assert_eq!(state.load_records(&[record]).unwrap()[0].status, RecordStatus::Conflict);
+    }
+    let resolution = Some(Resolution::CloudWins);
+    state.forget(&[Forgetting { resolution, ..forgetting(record) }], at(6)).unwrap();
+    assert_eq!(state.conflicts(&open).unwrap(), []);
+    assert_eq!(state.load_records(&[record]).unwrap()[0].status, RecordStatus::Gone);
 }
 
 #[test]

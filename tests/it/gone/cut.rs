@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use erpsync::model::Side;
 use frappe_sandbox::faults::{Action, Match};
+use jiff::Timestamp;
 use serde_json::json;
 
-use super::{SYNC, delete, in_step, is_quiet, probe, some, text, texts};
+use super::{SYNC, actions, delete, in_step, is_quiet, probe, some, text, texts};
 use crate::bench::{Bench, USER};
 
 fn slip_in(bench: &Bench, which: Match) {
@@ -125,11 +126,60 @@ fn what_slipped_in_is_not_made_over_another_document() {
     slip_in(&bench, Match::on("DELETE", "/Probe/A"));
     bench.sync().expect(3);
     probe(&bench, Side::Local, "A", "entered again");
-    let ran = bench.run(&["resolve", "1", "--take", "local"]);
-    assert!([3, 4].contains(&ran.code), "{ran:?}");
+    let take = ["resolve", "1", "--take", "local"];
+    let ran = bench.run(&take).expect(3);
+    let told = "error: 1. Probe/A: not settled: local: Probe A already exists\n\
+         hint: rename the document that has its name on local now, or change the value that is \
+         named; then --take local\n";
+    assert!(ran.err.ends_with(told), "{ran:?}");
     assert_eq!(texts(&bench, "A"), [None, some("entered again")]);
     let kept = "SELECT local_data FROM conflict_records WHERE resolved = FALSE";
     assert!(bench.query(kept).contains("just now"));
+    bench.site(Side::Local).rename_as(USER, "Probe", "A", "A2", Timestamp::now()).unwrap();
+    bench.run(&take).expect(0);
+    bench.sync().expect(0);
+    assert_eq!(texts(&bench, "A"), [some("just now"), some("just now")]);
+    assert_eq!(texts(&bench, "A2"), [some("entered again"), some("entered again")]);
+}
+
+/// What the lost document linked to goes as well, so that the record is looked at again: there is
+/// nothing to be seen of it on either side, and what is kept is kept until a person decides.
+#[test]
+fn what_slipped_in_outlives_what_it_linked_to() {
+    for is_merge in [false, true] {
+        let bench = Bench::default();
+        bench.configure(&SYNC.replace("\"Probe\"", "\"N Prompt\", \"Probe\""));
+        for side in Side::BOTH {
+            let field = json!({"fieldname": "prompt", "label": "Prompt", "fieldtype": "Link",
+                "options": "N Prompt"});
+            bench.site(side).add_custom_field("Probe", &field, Timestamp::now()).unwrap();
+        }
+        for name in ["Linked", "Survivor"] {
+            bench.insert(Side::Cloud, "N Prompt", &json!({"name": name, "title": name}));
+        }
+        bench.insert(Side::Cloud, "Probe", &json!({"title": "A", "prompt": "Linked"}));
+        bench.sync().expect(0);
+        delete(&bench, Side::Cloud, "Probe", "A");
+        slip_in(&bench, Match::on("DELETE", "/Probe/A"));
+        bench.sync().expect(3);
+        if is_merge {
+            let mut site = bench.site(Side::Cloud);
+            site.merge_as(USER, "N Prompt", "Linked", "Survivor", Timestamp::now()).unwrap();
+        } else {
+            delete(&bench, Side::Cloud, "N Prompt", "Linked");
+        }
+        let foreseen = bench.run(&["sync-all", "--dry-run", "--json"]).expect(0);
+        assert_eq!(actions(&foreseen.json()), ["delete cloud_to_local Linked planned"]);
+        let ran = bench.sync().expect(3);
+        assert_eq!(actions(&ran.json()), ["delete cloud_to_local Linked success"]);
+        let waits = "SELECT local_data || sync_status FROM conflict_records c
+            JOIN sync_records r ON r.id = c.record WHERE resolved = FALSE";
+        assert!(bench.query(waits).contains("just now"), "{}", bench.query(waits));
+        assert!(bench.query(waits).ends_with("conflict"), "{}", bench.query(waits));
+        bench.run(&["sync-all", "--full"]).expect(3);
+        bench.run(&["resolve", "1", "--take", "cloud"]).expect(0);
+        bench.sync().expect(0);
+    }
 }
 
 /// A deletion names no document but a name: whoever has it by then is deleted. That one is
@@ -157,8 +207,13 @@ fn what_slipped_in_waits_while_its_name_is_used_again() {
     slip_in(&bench, Match::on("DELETE", "/Probe/A"));
     bench.sync().expect(3);
     probe(&bench, Side::Cloud, "A", "entered again");
-    bench.sync().expect(3);
-    bench.run(&["sync-all", "--full"]).expect(3);
+    for (argument, code) in [("--dry-run", 0), ("--retry-failed", 3), ("--full", 3)] {
+        let ran = bench.run(&["sync-all", "--json", argument]).expect(code);
+        let told = ran.json()["actions"][0].clone();
+        let reason = "waits for Probe A, conflict 1: erpsync resolve 1 --take cloud|local";
+        assert_eq!((&told["status"], &told["reason"]), (&json!("waiting"), &json!(reason)));
+        assert_eq!(ran.json()["doctypes"][0]["waiting_for_conflict"], 1, "{ran:?}");
+    }
     assert_eq!(text(&bench, Side::Cloud, "A"), some("entered again"));
     let kept = "SELECT local_data FROM conflict_records WHERE resolved = FALSE";
     assert!(bench.query(kept).contains("just now"));
