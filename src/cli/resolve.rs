@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::conflicts::rendered;
-use super::run::Run;
+use super::run::{Run, show_problems};
 use super::session::{load_config, open_state};
 use super::sync::SyncOptions;
 use super::{Exit, Global, UsageError};
@@ -116,6 +116,7 @@ pub(super) fn cmd_resolve(
     });
     let mut exit = end.as_ref().map_or_else(|| exit_of(&outcomes), Exit::of_error);
     if let Some(summary) = &followed {
+        show_problems(report, summary);
         report.data(&render_summary(summary, false));
         if exit == Exit::Done && Exit::of(summary, false) == Exit::Failed {
             exit = Exit::Failed;
