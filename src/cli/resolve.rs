@@ -367,6 +367,9 @@ fn ask_whole(
             _ if conflict.data[side].is_null() => {
                 format!("the deletion: it is deleted on {other} too")
             }
+            Some(2) if conflict.data[other].is_null() => {
+                format!("the cancelled document: it is made anew on {other}, and cancelled there")
+            }
             _ if conflict.data[other].is_null() => {
                 format!("the edited document: it is made anew on {other}")
             }
