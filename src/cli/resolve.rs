@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::conflicts::rendered;
-use super::run::Run;
+use super::run::{Run, show_problems};
 use super::session::{load_config, open_state};
 use super::sync::SyncOptions;
 use super::{Exit, Global, UsageError};
@@ -116,6 +116,7 @@ pub(super) fn cmd_resolve(
     });
     let mut exit = end.as_ref().map_or_else(|| exit_of(&outcomes), Exit::of_error);
     if let Some(summary) = &followed {
+        show_problems(report, summary);
         report.data(&render_summary(summary, false));
         if exit == Exit::Done && Exit::of(summary, false) == Exit::Failed {
             exit = Exit::Failed;
@@ -365,6 +366,9 @@ fn ask_whole(
         let version = match conflict.data[side].get(DOCSTATUS).and_then(Value::as_i64) {
             _ if conflict.data[side].is_null() => {
                 format!("the deletion: it is deleted on {other} too")
+            }
+            Some(2) if conflict.data[other].is_null() => {
+                format!("the cancelled document: it is made anew on {other}, and cancelled there")
             }
             _ if conflict.data[other].is_null() => {
                 format!("the edited document: it is made anew on {other}")

@@ -207,19 +207,7 @@ impl Document {
             report.warning(warning);
             report.trace(u8::MAX, &format!("warning: {warning}"), &json!({ "warning": warning }));
         }
-        self.show_failures(report);
-        self.show_unanswered(report);
-        for counts in &self.summary.doctypes {
-            if let Some(problem) = counts.problem() {
-                report.error(&format!("{}: {problem}", counts.doctype));
-            }
-            if let Some((side, kind)) = counts.refused {
-                report.hint(&kind.doctype_hint(side));
-            }
-            if let Some(guard) = &counts.guard {
-                report.hint(&guard.hint());
-            }
-        }
+        show_problems(report, &self.summary);
         report.data(&render_summary(&self.summary, self.dry_run));
         if let Some(error) = error {
             match error.downcast_ref::<Stop>() {
@@ -228,35 +216,6 @@ impl Document {
             }
         }
         report.json(&self.to_json(error));
-    }
-
-    /// The documents that failed in this run, and what to do about them.
-    fn show_failures(&self, report: &Report) {
-        let mut hints = [(false, CHECK_NAME), (false, TRIED_AGAIN)];
-        for failed in self.summary.actions.iter().filter(|line| line.status == ActionStatus::Failed)
-        {
-            let message = failed.message.as_deref().unwrap_or(&failed.reason);
-            let side = failed.direction.target().map(|side| format!("{side}: "));
-            let side = side.unwrap_or_default();
-            report.error(&format!("{} {}: {side}{message}", failed.doctype, failed.name));
-            let is_known = failed.cloud_name.is_some() || failed.local_name.is_some();
-            hints[usize::from(is_known)].0 = true;
-        }
-        for (_, hint) in hints.iter().filter(|(applies, _)| *applies) {
-            report.hint(hint);
-        }
-    }
-
-    /// The documents about which a request was sent that nobody has answered.
-    fn show_unanswered(&self, report: &Report) {
-        let mut any = false;
-        for one in self.summary.waiting.iter().filter(|one| one.waits == Waits::Outcome) {
-            report.error(&format!("{} {}: {}", one.doctype, one.docname, one.reason));
-            any = true;
-        }
-        if any {
-            report.hint(FOUND_OUT);
-        }
     }
 
     fn to_json(&self, error: Option<&anyhow::Error>) -> Value {
@@ -280,5 +239,50 @@ impl Document {
             document["error"] = format!("{error:#}").into();
         }
         document
+    }
+}
+
+/// What did not go well, each with what to do about it.
+pub(super) fn show_problems(report: &Report, summary: &Summary) {
+    show_failures(report, summary);
+    show_unanswered(report, summary);
+    for counts in &summary.doctypes {
+        if let Some(problem) = counts.problem() {
+            report.error(&format!("{}: {problem}", counts.doctype));
+        }
+        if let Some((side, kind)) = counts.refused {
+            report.hint(&kind.doctype_hint(side));
+        }
+        if let Some(guard) = &counts.guard {
+            report.hint(&guard.hint());
+        }
+    }
+}
+
+/// The documents that failed in this run, and what to do about them.
+fn show_failures(report: &Report, summary: &Summary) {
+    let mut hints = [(false, CHECK_NAME), (false, TRIED_AGAIN)];
+    for failed in summary.actions.iter().filter(|line| line.status == ActionStatus::Failed) {
+        let message = failed.message.as_deref().unwrap_or(&failed.reason);
+        let side = failed.direction.target().map(|side| format!("{side}: "));
+        let side = side.unwrap_or_default();
+        report.error(&format!("{} {}: {side}{message}", failed.doctype, failed.name));
+        let is_known = failed.cloud_name.is_some() || failed.local_name.is_some();
+        hints[usize::from(is_known)].0 = true;
+    }
+    for (_, hint) in hints.iter().filter(|(applies, _)| *applies) {
+        report.hint(hint);
+    }
+}
+
+/// The documents about which a request was sent that nobody has answered.
+fn show_unanswered(report: &Report, summary: &Summary) {
+    let mut any = false;
+    for one in summary.waiting.iter().filter(|one| one.waits == Waits::Outcome) {
+        report.error(&format!("{} {}: {}", one.doctype, one.docname, one.reason));
+        any = true;
+    }
+    if any {
+        report.hint(FOUND_OUT);
     }
 }

@@ -6,18 +6,20 @@
 //! stays in the open conflict until a site has it again (invariant 5).
 
 use anyhow::Context as _;
+use serde_json::Value;
 
 use crate::model::side_effects::follow;
-use crate::model::{Action, Direction, Doc, Side, Translation};
+use crate::model::{Action, DOCSTATUS, Direction, Doc, Side, Translation};
 use crate::recon::{Decision, create_body};
 use crate::state::{Anew, Conflict, LogStatus, RecordStatus, Resolution, StatusChange};
 
 use super::refusals::{Refusal, unsent_links};
 use super::requests::{insert, winner};
 use super::reread::Done;
+use super::wanted::CANCELLED;
 use super::{
-    ActionStatus, Aside, AsideReason, Doctype, Forms, OpenLinks, Operation, Pair, Pass, Resolved,
-    Step,
+    ActionStatus, Aside, AsideReason, Doctype, Forms, OpenLinks, Operation, Pair, Pass, Phase,
+    Resolved, Step,
 };
 
 /// Whether a write makes a document anew: the version of the very side that is written to.
@@ -46,20 +48,41 @@ impl Pass<'_> {
             );
             return Ok(Resolved::Refused(Refusal::new(reason, hint)));
         }
+        if conflict.data[side].get(DOCSTATUS).and_then(Value::as_i64) == Some(CANCELLED) {
+            let reason = "it was cancelled before it was deleted, and is not made anew";
+            let hint = format!("--take {}: it stays in the record and the log", side.opposite());
+            return Ok(Resolved::Refused(Refusal::new(reason, hint)));
+        }
         if let Some(not_sent) = self.send_kept(doctype, conflict, pair, side)? {
             return Ok(not_sent);
         }
+        let other = side.opposite();
+        let waits = format!("it is on {side} again; what it waits for on {other} is not there yet");
+        self.carry_on(doctype, conflict, &waits)
+    }
+
+    /// Does at once what is to follow on a document that a settlement has made; `waits` is said
+    /// where that is left to the next run.
+    pub(super) fn carry_on(
+        &mut self,
+        doctype: &Doctype,
+        conflict: &Conflict,
+        waits: &str,
+    ) -> anyhow::Result<Resolved> {
+        // Nothing else is in hand: what comes last in a run comes now.
+        self.phase = Phase::Last;
         let aside = self.rounds(doctype, vec![conflict.record], OpenLinks::Wait)?;
         if let Some(message) = self.error_of(conflict.record)? {
             return Ok(Resolved::Failed(message));
         }
+        if self.state.is_in_conflict(conflict.record)? {
+            let reason = "edited since it was made; that is a conflict of its own";
+            return Ok(Resolved::Refused(Refusal::new(reason, "erpsync conflicts shows it")));
+        }
         Ok(if aside.is_empty() {
             Resolved::Settled
         } else {
-            let other = side.opposite();
-            Resolved::Refused(Refusal::by_the_next_sync(format!(
-                "it is on {side} again; what it waits for on {other} is not there yet"
-            )))
+            Resolved::Refused(Refusal::by_the_next_sync(waits))
         })
     }
 

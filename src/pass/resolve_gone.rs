@@ -1,7 +1,8 @@
 //! Resolve: an edit on one side against a deletion on the other.
 //!
 //! The rule kept here: both choices are made with the care of a pass. The deletion is believed
-//! only on the evidence that any deletion needs, and what is deleted is what the person saw.
+//! only on the evidence that any deletion needs, and what is deleted is what the person saw. What
+//! was cancelled is not left posted where it is made anew.
 
 use anyhow::Context as _;
 
@@ -75,9 +76,15 @@ impl Pass<'_> {
         if let Some(refusal) = unsent_links(&write) {
             return refused(refusal);
         }
+        // A cancellation, above all.
+        let has_more = !write.body.omitted.is_empty();
         let step = Step::Send(write.clone());
         let operation = Operation { pair: pair.clone(), forms, decision, step };
         match self.send_decided(doctype, conflict, operation, write)? {
+            Sent::Done(Resolved::Settled) if has_more => {
+                let waits = format!("it is on {target} again, and not yet as it is on {taken}");
+                self.carry_on(doctype, conflict, &waits)
+            }
             Sent::Done(resolved) => Ok(resolved),
             Sent::Half => Ok(Resolved::Settled),
         }

@@ -5,6 +5,7 @@ mod chains;
 mod edited_then_cancelled;
 mod erpnext;
 mod faults;
+mod gone;
 mod one_way;
 mod people;
 

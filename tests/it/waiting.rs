@@ -217,7 +217,10 @@ fn what_waits_for_a_waiting_document_waits_for_the_same_conflict() {
     assert!(status.out.contains(text), "{status:?}");
     let post = Match::on("POST", "/resource/Probe");
     bench.site(Side::Local).faults.refuse(post, Refusal::Internal);
-    bench.run(&["resolve", "1", "--take", "both"]).expect(4);
+    // Which of those that followed was not written, why, and what to do.
+    let ran = bench.run(&["resolve", "1", "--take", "both"]).expect(4);
+    assert!(ran.err.contains("\nerror: Probe New: local: ordered\n"), "{ran:?}");
+    assert!(ran.err.contains("\nhint: put right what is named"), "{ran:?}");
     bench.run(&["sync-all", "--retry-failed"]).expect(0);
     assert_eq!(bench.doc(Side::Local, "N Prompt", "V1").unwrap()["probe"], "New");
 }

@@ -111,7 +111,12 @@ fn every_combination_ends() {
     let left = bench.run(&["resolve", "--all", "--take", "local", "--json"]);
     let said = refused(&left);
     // What a person has to do by hand, as it says.
-    for (name, kind) in open(&bench) {
+    let by_hand = open(&bench);
+    let apart =
+        by_hand.iter().filter(|(name, kind)| name.starts_with('0') && *kind != "edit_delete");
+    let apart: Vec<&String> = apart.map(|(name, _)| name).collect();
+    assert_eq!(apart, ["0 resubmitted submitted", "0 submitted resubmitted"]);
+    for (name, kind) in by_hand {
         let (_, played) = name.split_once(' ').unwrap();
         match kind.as_str() {
             "cannot_mirror" => {
