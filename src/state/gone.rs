@@ -305,7 +305,7 @@ impl State {
 
 /// Whether one of these names is a text in a document's JSON. A name with a quote or a backslash
 /// in it is written otherwise there and looked for by itself.
-fn holds_one(json: &str, names: &BTreeSet<String>) -> bool {
+pub(super) fn holds_one(json: &str, names: &BTreeSet<String>) -> bool {
     let is_escaped = |name: &&String| name.contains(['"', '\\']);
     json.split('"').any(|text| names.contains(text))
         || names
