@@ -250,8 +250,8 @@ pub(super) fn show_problems(report: &Report, summary: &Summary) {
         if let Some(problem) = counts.problem() {
             report.error(&format!("{}: {problem}", counts.doctype));
         }
-        if let Some((side, kind)) = counts.refused {
-            report.hint(&kind.doctype_hint(side));
+        if let Some(hint) = &counts.refused_hint {
+            report.hint(hint);
         }
         if let Some(guard) = &counts.guard {
             report.hint(&guard.hint());

@@ -25,9 +25,9 @@ pub fn judge(config: &DoctypeConfig, preview: &Preview) -> Vec<Finding> {
 }
 
 fn problem_hint(counts: &DoctypeSummary) -> String {
-    match (&counts.guard, counts.refused) {
+    match (&counts.guard, &counts.refused_hint) {
         (Some(guard), _) => guard.hint(),
-        (None, Some((side, kind))) => kind.doctype_hint(side),
+        (None, Some(hint)) => hint.clone(),
         (None, None) => "see what is wrong with that side first".to_owned(),
     }
 }

@@ -124,8 +124,7 @@ pub fn examine(
     }
     let for_pass = sites.map(|_, site| site as &dyn Site);
     let pass = Pass::new(for_pass, &mut state, config, &options, around, None)?;
-    let on_site = Sides::default();
-    let mut ward = Ward { sites, workers, pass, config, on_site, findings };
+    let mut ward = Ward { sites, workers, pass, config, findings };
     ward.examine_doctypes()?;
     Ok(ward.findings)
 }
@@ -174,8 +173,6 @@ struct Ward<'a> {
     workers: Workers,
     pass: Pass<'a>,
     config: &'a Config,
-    /// The doctypes that a site has, where that had to be asked.
-    on_site: Sides<Option<Vec<String>>>,
     findings: Vec<Finding>,
 }
 
@@ -266,9 +263,7 @@ impl Ward<'_> {
             (Some(Stop::Site { side, error }), _) => {
                 let hint = match error.kind {
                     ErrorKind::Forbidden => rights::ask_for(*side),
-                    kind => self
-                        .meant(&doctype.doctype, *side, kind)
-                        .unwrap_or_else(|| kind.doctype_hint(*side)),
+                    kind => self.pass.refusal_hint(doctype, None, *side, kind),
                 };
                 Finding::fail(check, error.to_string(), hint).on(*side)
             }
@@ -279,18 +274,6 @@ impl Ward<'_> {
         };
         self.findings.push(finding.of(&doctype.doctype));
         Ok(None)
-    }
-
-    /// What to do about a doctype that a site does not have, where it has one of nearly that name.
-    fn meant(&mut self, doctype: &str, side: Side, kind: ErrorKind) -> Option<String> {
-        // A name in another case is found and answered under its own.
-        let is_other = [ErrorKind::NotFound, ErrorKind::NoSuchPath, ErrorKind::Malformed];
-        if !is_other.contains(&kind) {
-            return None;
-        }
-        let site = self.sites[side];
-        let on_site = self.on_site[side].get_or_insert_with(|| read::doctypes(site));
-        spelling::doctype_hint(doctype, on_site)
     }
 }
 

@@ -86,18 +86,6 @@ fn used(
     Ok(used)
 }
 
-/// The doctypes that a site has; none where they may not be read.
-pub fn doctypes(site: &dyn Site) -> Vec<String> {
-    let listed = site.list(&ListQuery {
-        doctype: "DocType".to_owned(),
-        fields: vec!["name".to_owned()],
-        filters: vec![json!(["istable", "=", 0])],
-        order_by: "name asc".to_owned(),
-        ..ListQuery::default()
-    });
-    listed.unwrap_or_default().iter().map(Doc::name).collect()
-}
-
 /// The naming rules of doctypes that are linked to; `None` where they cannot be read.
 pub fn rules(site: &dyn Site, doctypes: &BTreeSet<String>) -> Option<BTreeMap<String, Rules>> {
     let doctypes: Vec<String> = doctypes.iter().cloned().collect();

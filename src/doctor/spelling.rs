@@ -1,6 +1,6 @@
-//! Names in the rules that no site has: fields, and doctypes.
+//! Names of fields in the rules that no site has.
 
-use crate::config::{Config, closest};
+use crate::config::Config;
 use crate::pass::{Doctype, Misnamed, misnamed};
 
 use super::Finding;
@@ -32,11 +32,4 @@ pub fn shared(doctypes: &[&Doctype], config: &Config) -> Vec<Finding> {
 
 fn names(doctype: &Doctype) -> Vec<Misnamed> {
     misnamed(&doctype.config, doctype.schemas.as_ref())
-}
-
-/// What to do about a doctype that a site does not have, where another one was probably meant.
-pub fn doctype_hint(name: &str, on_site: &[String]) -> Option<String> {
-    let others = on_site.iter().map(String::as_str).filter(|other| *other != name);
-    let meant = closest(name, others)?;
-    Some(format!("did you mean {meant}?"))
 }

@@ -1,9 +1,12 @@
 //! What a pass needs to know about a doctype: its rules, and both sites' metadata.
 
-use crate::config::DoctypeConfig;
+use crate::config::{DoctypeConfig, closest};
 use crate::identity::Naming;
-use crate::model::{Schema, Shape, Sides, md5_hex};
+use crate::model::{Schema, Shape, Side, Sides, md5_hex};
+use crate::site::ErrorKind;
+use crate::site::bulk::doctypes_of;
 
+use super::misnamed::FILTERS;
 use super::{Pass, misnamed};
 
 /// So many fields are named where there may be many.
@@ -69,6 +72,42 @@ impl Pass<'_> {
                 self.summary.warnings.push(warning);
             }
         }
+    }
+
+    /// What to do about a doctype that a side refuses as a whole: what its own rules or its name
+    /// have wrong comes first. Only a doctype that is not there costs a request more.
+    pub fn refusal_hint(
+        &mut self,
+        config: &DoctypeConfig,
+        doctype: Option<&Doctype>,
+        side: Side,
+        kind: ErrorKind,
+    ) -> String {
+        let loaded = doctype.filter(|_| kind != ErrorKind::Forbidden);
+        let names = loaded.map(|doctype| misnamed(config, doctype.schemas.as_ref()));
+        if let Some(found) = names.iter().flatten().find(|found| found.key == FILTERS) {
+            return format!("{found}: {}", found.hint());
+        }
+        if let Some(meant) = self.meant_doctype(&config.doctype, side, kind) {
+            return format!("did you mean {meant}?");
+        }
+        let is_configured = self.config.doctypes.iter().any(|one| one.doctype == config.doctype);
+        if !is_configured && kind.is_no_such_doctype() {
+            return format!("correct its name, or add the doctype to the {side} site");
+        }
+        kind.doctype_hint(side)
+    }
+
+    /// The doctype of nearly that name, where a side does not have this one.
+    fn meant_doctype(&mut self, doctype: &str, side: Side, kind: ErrorKind) -> Option<String> {
+        // A name in another case is found and answered under its own.
+        if !kind.is_no_such_doctype() && kind != ErrorKind::Malformed {
+            return None;
+        }
+        let site = self.sites[side];
+        let on_site = self.on_site[side].get_or_insert_with(|| doctypes_of(site));
+        let others = on_site.iter().map(String::as_str).filter(|other| *other != doctype);
+        closest(doctype, others).map(str::to_owned)
     }
 
     /// Says which fields only one side has, where that is not what was said last.

@@ -76,6 +76,11 @@ impl Pass<'_> {
         Ok(Decision { reason, ..decision })
     }
 
+    /// Whether the run has met submitted documents that follow the merge of this one.
+    pub(super) fn is_merged(&self, record: &Record) -> bool {
+        self.merges.contains_key(&(record.doctype.clone(), record.docname.clone()))
+    }
+
     /// What is said where a site does not delete a document because others link to it: that it
     /// was merged on the other side, where that is why.
     pub(super) fn held_by_a_merge(&self, record: &Record, message: String) -> String {

@@ -28,6 +28,9 @@ const COLUMNS: [&str; 12] = [
     "parent",
 ];
 
+/// The key of the filters.
+pub(super) const FILTERS: &str = "filters";
+
 /// A name that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Misnamed {
@@ -112,14 +115,14 @@ fn filtered(filter: &Value, schemas: Sides<&Schema>) -> Option<Misnamed> {
             let children = schema.child_doctypes().map(|(_, child)| child.to_owned());
             children.chain([schema.doctype.clone()]).collect()
         });
-        return absent("filters", doctype, &doctypes);
+        return absent(FILTERS, doctype, &doctypes);
     }
     let known = known.map(|_, fields| {
         let mut fields = fields.unwrap_or_default();
         fields.extend(COLUMNS.map(str::to_owned));
         fields
     });
-    absent("filters", field, &known)
+    absent(FILTERS, field, &known)
 }
 
 /// The metadata of a doctype itself or of one of its child doctypes.

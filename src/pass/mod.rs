@@ -134,6 +134,8 @@ pub struct Pass<'a> {
     not_renamed: BTreeMap<Candidate, (u32, String)>,
     /// What a dry run has seen so far.
     foreseen: taken::Foreseen,
+    /// The doctypes that a side has, once one was asked for that it does not have.
+    on_site: Sides<Option<Vec<String>>>,
     summary: Summary,
 }
 
@@ -187,6 +189,7 @@ impl<'a> Pass<'a> {
             merges: merges::Merges::new(),
             not_renamed: BTreeMap::new(),
             foreseen: taken::Foreseen::default(),
+            on_site: Sides::default(),
             summary: Summary::default(),
         })
     }
@@ -290,15 +293,19 @@ impl<'a> Pass<'a> {
             result => return result.map(Some),
         };
         // A site says little about a single or a child table that is listed.
-        let error = match self.load_doctype(config.clone()) {
-            Err(reason) if reason.is::<Unsyncable>() => reason,
-            _ => error,
+        let (error, doctype) = match self.load_doctype(config.clone()) {
+            Err(reason) if reason.is::<Unsyncable>() => (reason, None),
+            loaded => (error, loaded.ok()),
         };
+        let refused = match error.downcast_ref() {
+            Some(Stop::Site { side, error }) => Some((*side, error.kind)),
+            _ => None,
+        };
+        let hint =
+            refused.map(|(side, kind)| self.refusal_hint(config, doctype.as_ref(), side, kind));
         let counts = self.counts(&config.doctype);
         counts.error = Some(format!("{error:#}"));
-        if let Some(Stop::Site { side, error }) = error.downcast_ref() {
-            counts.refused = Some((*side, error.kind));
-        }
+        (counts.refused, counts.refused_hint) = (refused, hint);
         Ok(None)
     }
 

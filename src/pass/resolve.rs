@@ -375,7 +375,7 @@ fn is_moot(decision: &Decision) -> bool {
 /// Why the site does not delete a document.
 fn held_by(aside: &Aside) -> Option<String> {
     match &aside.reason {
-        AsideReason::Held(message) => Some(message.clone()),
+        AsideReason::Held(_, message) => Some(message.clone()),
         _ => None,
     }
 }

@@ -89,6 +89,9 @@ pub struct DoctypeSummary {
     /// Which site refused the doctype as a whole, and how.
     #[serde(skip)]
     pub refused: Option<(Side, ErrorKind)>,
+    /// What to do about that.
+    #[serde(skip)]
+    pub refused_hint: Option<String>,
     /// Why the doctype as a whole was left alone: a side looks wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guard: Option<Guard>,

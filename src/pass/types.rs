@@ -215,8 +215,8 @@ pub enum AsideReason {
     Moved,
     /// The site says that it is there already.
     Taken(String),
-    /// The site does not cancel or delete it while another document holds it.
-    Held(String),
+    /// This side does not cancel or delete it while another document holds it.
+    Held(Side, String),
     /// Its name is still another document's on the other side.
     NameTaken,
     /// It was written without some fields, which follow.

@@ -91,11 +91,29 @@ impl Pass<'_> {
                 let name = record.names[target.opposite()].clone().unwrap_or_default();
                 (name, record.doctype.clone(), vec![target])
             }
+            AsideReason::Held(side, _) => return self.cause_of_a_holder(record, *side),
             _ => return Ok(None),
         };
         for side in sides {
             let holder = self.state.record_by_name(&doctype, side, &name)?;
             if let Some(holder) = holder.filter(|holder| holder.id != record.id)
+                && let Some(cause) = self.cause(&holder)?
+            {
+                return Ok(Some(cause));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What holds up a document that links to this one, so that a side does not let go of it.
+    /// Which one the site means only its text says, in its own language: any that is held up is
+    /// waited for. Of a merge more is known than that.
+    fn cause_of_a_holder(&self, record: &Record, side: Side) -> anyhow::Result<Option<Cause>> {
+        let Some(name) = record.names[side].as_deref().filter(|_| !self.is_merged(record)) else {
+            return Ok(None);
+        };
+        for holder in self.state.held_up_referrers(side, name)? {
+            if holder.id != record.id
                 && let Some(cause) = self.cause(&holder)?
             {
                 return Ok(Some(cause));
@@ -159,7 +177,7 @@ impl Pass<'_> {
             let message = match aside.reason {
                 AsideReason::Waits(link, _) => self.waiting_for(&link, target, place)?,
                 AsideReason::Taken(message) => format!("{place}: {message}"),
-                AsideReason::Held(message) => self.held_by_a_merge(&record, message),
+                AsideReason::Held(_, message) => self.held_by_a_merge(&record, message),
                 AsideReason::NameTaken => {
                     self.name_is_still_taken(&record, target, &stuck)?;
                     continue;

@@ -45,7 +45,7 @@ impl Pass<'_> {
                     done.extend(self.named_right(doctype, &operation, &write, intent, answer)?);
                 }
                 other => {
-                    aside.extend(self.not_written(&operation, intent, other)?);
+                    aside.extend(self.not_written(&operation, write.side, intent, other)?);
                 }
             }
         }
@@ -143,6 +143,7 @@ impl Pass<'_> {
     fn not_written(
         &mut self,
         operation: &Operation,
+        side: Side,
         intent: i64,
         outcome: Option<Outcome>,
     ) -> anyhow::Result<Option<Aside>> {
@@ -176,7 +177,7 @@ impl Pass<'_> {
             }
             Some(Outcome::Failed(error)) if HELD.contains(&error.exc_type.as_str()) => {
                 self.state.void_intent(intent, &error.message, now)?;
-                Ok(Some(Aside { candidate, reason: AsideReason::Held(error.message) }))
+                Ok(Some(Aside { candidate, reason: AsideReason::Held(side, error.message) }))
             }
             Some(Outcome::NotRenamed(message)) => {
                 self.state.void_intent(intent, &message, now)?;

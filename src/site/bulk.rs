@@ -317,6 +317,19 @@ pub fn rules_of(site: &dyn Site, doctypes: &[String]) -> SiteResult<BTreeMap<Str
     Ok(listed.iter().map(|doc| (doc.name(), rules_from(doc))).collect())
 }
 
+/// The doctypes that a site has; none where they may not be read.
+#[must_use]
+pub fn doctypes_of(site: &dyn Site) -> Vec<String> {
+    let listed = site.list(&ListQuery {
+        doctype: "DocType".to_owned(),
+        fields: vec!["name".to_owned()],
+        filters: vec![json!(["istable", "=", 0])],
+        order_by: "name asc".to_owned(),
+        ..ListQuery::default()
+    });
+    listed.unwrap_or_default().iter().map(Doc::name).collect()
+}
+
 fn rules_from(doc: &Doc) -> Rules {
     // The same keys and flags as in the metadata.
     let schema = Schema::from_meta(&doc.0);

@@ -129,11 +129,17 @@ impl SiteError {
 }
 
 impl ErrorKind {
+    /// Whether a site that refuses a doctype like this does not have it.
+    #[must_use]
+    pub fn is_no_such_doctype(self) -> bool {
+        matches!(self, Self::NoSuchPath | Self::NotFound)
+    }
+
     /// What to do about a doctype that this side refuses as a whole.
     #[must_use]
     pub fn doctype_hint(self, side: Side) -> String {
         match self {
-            Self::NoSuchPath | Self::NotFound => {
+            _ if self.is_no_such_doctype() => {
                 format!("take it out of the configuration, or add the doctype to the {side} site")
             }
             _ => self.hint(side),

@@ -324,7 +324,7 @@ fn keeps_what_was_deleted(connection: &Connection, record: i64) -> StateResult<b
 
 /// Whether one of these names is a text in a document's JSON. A name with a quote or a backslash
 /// in it is written otherwise there and looked for by itself.
-fn holds_one(json: &str, names: &BTreeSet<String>) -> bool {
+pub(super) fn holds_one(json: &str, names: &BTreeSet<String>) -> bool {
     let is_escaped = |name: &&String| name.contains(['"', '\\']);
     json.split('"').any(|text| names.contains(text))
         || names

@@ -3,15 +3,18 @@
 //! The rule kept here: who waits has not failed. The document stays `pending`, so that every run
 //! takes it up, and none of its tries is used up.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::error::StateResult;
+use super::gone::holds_one;
 use super::records::expect_record;
-use super::types::LogEntry;
+use super::types::{LogEntry, Record};
 use super::words::Word;
-use super::{State, collect, log, time};
-use crate::model::ConflictKind;
+use super::{State, collect, for_side, log, time};
+use crate::model::{ConflictKind, Side};
 
 /// What is said of a document about which a request was sent that nobody has answered.
 pub const UNANSWERED: &str = "an earlier request has no answer yet; its outcome is waited for";
@@ -99,6 +102,25 @@ impl State {
              WHERE waits_for = ? AND sync_status = 'pending' ORDER BY id",
         )?;
         collect(&mut statement, [record], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    /// The documents that have a name on a side in what is known of them there, and that are held
+    /// up: by a conflict, by a request without an answer, or by another one that is.
+    pub fn held_up_referrers(&self, side: Side, name: &str) -> StateResult<Vec<Record>> {
+        let mut statement = self.connection.prepare_cached(&for_side(
+            side,
+            "SELECT r.id, COALESCE(c.{s}_data, r.{s}_base, '') FROM sync_records r
+             LEFT JOIN conflict_records c ON c.record = r.id AND c.resolved = FALSE
+             WHERE r.sync_status <> 'gone' AND r.{s}_name IS NOT NULL AND (c.id IS NOT NULL
+                OR r.is_syncing OR r.sync_status = 'pending' AND r.waits_for IS NOT NULL)
+             ORDER BY r.id",
+        ))?;
+        let held_up = collect(&mut statement, [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+        })?;
+        let names = BTreeSet::from([name.to_owned()]);
+        let referrers = held_up.into_iter().filter(|(_, known)| holds_one(known, &names));
+        self.load_records(&referrers.map(|(id, _)| id).collect::<Vec<_>>())
     }
 
     /// The open conflict of a document: its number and its kind.

@@ -8,7 +8,7 @@ use frappe_sandbox::faults::{Action, Match, Refusal};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Ran, SYNC_USER};
+use crate::bench::{Bench, Ran, SYNC_USER, USER};
 
 const RULES: &str = "[sync]\ndoctypes = [\"N Series\", \"Probe\"]\nsettle_after = \"10m\"\n\
      [sync.retry]\nmax_attempts = 2\nbackoff_seconds = 0.01\n";
@@ -223,4 +223,51 @@ fn what_waits_for_a_waiting_document_waits_for_the_same_conflict() {
     assert!(ran.err.contains("\nhint: put right what is named"), "{ran:?}");
     bench.run(&["sync-all", "--retry-failed"]).expect(0);
     assert_eq!(bench.doc(Side::Local, "N Prompt", "V1").unwrap()["probe"], "New");
+}
+
+/// A deletion that waits for the conflict of a document that links to what is to go: told by the
+/// conflict's number, whatever took the document away on the other side.
+#[test]
+fn a_deletion_that_a_document_in_conflict_blocks_waits_and_follows() {
+    for is_merge in [true, false] {
+        let bench = Bench::default();
+        let doctypes = "\"Brand\", \"Item\"]\nconflict_resolution = \"manual\"";
+        bench.configure(&RULES.replace("\"N Series\", \"Probe\"]", doctypes));
+        for brand in ["b", "b2"] {
+            bench.insert(Side::Cloud, "Brand", &json!({"brand": brand}));
+        }
+        let values =
+            json!({"item_code": "I", "item_group": "Products", "stock_uom": "Nos", "brand": "b"});
+        bench.insert(Side::Cloud, "Item", &values);
+        bench.sync().expect(0);
+        for side in Side::BOTH {
+            bench.edit(side, "Item", "I", &json!({"description": format!("of {side}")}));
+        }
+        bench.sync().expect(3);
+        {
+            let (now, mut cloud) = (Timestamp::now(), bench.site(Side::Cloud));
+            if is_merge {
+                cloud.merge_as(USER, "Brand", "b", "b2", now).unwrap();
+            } else {
+                cloud.edit_as(USER, "Item", "I", &json!({"brand": "b2"}), now).unwrap();
+                cloud.delete_as(USER, "Brand", "b", now).unwrap();
+            }
+        }
+        let text = "waits for Item I, conflict 1: erpsync resolve 1 --take cloud|local";
+        for _ in 0..3 {
+            let ran = bench.sync().expect(3);
+            let said = counts(&ran, "Brand");
+            assert_eq!((&said["waiting_for_conflict"], &said["failed"]), (&json!(1), &json!(0)));
+            assert_eq!(ran.json()["waiting"][0]["message"], text, "{ran:?}");
+        }
+        assert!(bench.doc(Side::Local, "Brand", "b").is_some());
+        let ran = bench.run(&["resolve", "1", "--take", "cloud"]).expect(0);
+        assert!(ran.out.ends_with("settled\nBrand: 1 deleted on local\n"), "{ran:?}");
+        bench.clear_logs();
+        bench.sync().expect(0);
+        assert_eq!(bench.writes(), 0, "the resolve has taken it up");
+        assert!(bench.doc(Side::Local, "Brand", "b").is_none(), "it has followed");
+        assert_eq!(bench.doc(Side::Local, "Item", "I").unwrap()["brand"], "b2");
+        assert!(all(&bench).iter().all(|one| !one.ends_with(" pending")), "{:?}", all(&bench));
+    }
 }

@@ -109,6 +109,44 @@ fn doctypes_that_cannot_be_synced() {
     assert!(bench.doc(Side::Local, "Brand", "Acme").is_some(), "the others go on");
 }
 
+/// What is misspelt in the rules or on the command line is told with what was probably meant.
+#[test]
+fn a_misspelt_name_is_told_with_what_was_meant() {
+    let bench = bench(&["Brand"]);
+    brand(&bench, Side::Cloud, "Acme", "");
+    sync(&bench).expect(0);
+    for (arguments, hint) in [
+        (["sync-doctype", "Brnd"], "did you mean Brand?"),
+        (
+            ["sync-doctype", "Nothing Such"],
+            "correct its name, or add the doctype to the cloud site",
+        ),
+    ] {
+        let ran = bench.run(&arguments).expect(4);
+        assert!(ran.err.ends_with(&format!("\nhint: {hint}\n")), "{ran:?}");
+    }
+    bench.configure(&rules(&["Brnd", "Itm", "Nothing Such"], ""));
+    let ran = bench.run(&["sync-all"]).expect(4);
+    assert_snapshot!(ran.err, @"
+    warning: sync.toml holds an API key or secret and can be read by every user of this machine; chmod 600 sync.toml
+    error: Brnd: cloud: DocType Brnd not found
+    hint: did you mean Brand?
+    error: Itm: cloud: DocType Itm not found
+    hint: did you mean Item?
+    error: Nothing Such: cloud: DocType Nothing Such not found
+    hint: take it out of the configuration, or add the doctype to the cloud site
+    ");
+    let filters = "filters = [[\"brnd\", \"=\", \"x\"]]";
+    bench.configure(&format!("{}[doctypes.Brand]\n{filters}\n", rules(&["Brand"], "")));
+    let ran = bench.run(&["sync-all"]).expect(4);
+    assert_snapshot!(ran.err, @"
+    warning: sync.toml holds an API key or secret and can be read by every user of this machine; chmod 600 sync.toml
+    warning: Brand: filters names brnd, which neither side has: did you mean brand?
+    error: Brand: cloud: Field not permitted in query: brnd
+    hint: filters names brnd, which neither side has: did you mean brand?
+    ");
+}
+
 /// Brands need a description on the local site from now on.
 fn demand_descriptions(bench: &Bench) {
     let mut site = bench.site(Side::Local);
