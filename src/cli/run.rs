@@ -15,7 +15,7 @@ use super::sync::SyncOptions;
 use super::{Exit, tell};
 use crate::config::Config;
 use crate::model::{Side, Sides};
-use crate::pass::{ActionStatus, Options, Pass, Scope, Stop, Summary, Surroundings};
+use crate::pass::{ActionStatus, Ambiguous, Options, Pass, Scope, Stop, Summary, Surroundings};
 use crate::report::{Progress, Report, render_actions, render_summary};
 use crate::site::Site;
 use crate::site::http::HttpSite;
@@ -196,6 +196,15 @@ struct Document {
 
 impl Document {
     fn show(&self, report: &Report, error: Option<&anyhow::Error>) {
+        // Nothing was done: what a pass has to say would only hide what is to be entered.
+        match error.filter(|error| error.is::<Ambiguous>()) {
+            Some(error) => tell(report, error),
+            None => self.show_pass(report, error),
+        }
+        report.json(&self.to_json(error));
+    }
+
+    fn show_pass(&self, report: &Report, error: Option<&anyhow::Error>) {
         for line in &self.summary.actions {
             let text = render_actions(std::slice::from_ref(line));
             report.trace(3, text.trim_end(), &json!(line));
@@ -215,7 +224,6 @@ impl Document {
                 _ => tell(report, error),
             }
         }
-        report.json(&self.to_json(error));
     }
 
     fn to_json(&self, error: Option<&anyhow::Error>) -> Value {

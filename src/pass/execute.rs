@@ -80,6 +80,7 @@ impl Pass<'_> {
     ) -> anyhow::Result<Option<Closing>> {
         let Operation { pair, forms, decision, .. } = operation;
         let Some(mut closing) = agreed(doctype, pair, forms) else { return Ok(None) };
+        self.keep_owing(&mut closing);
         if is_unchanged(forms, pair) {
             if let Renaming::Keep(reason) = self.renaming(doctype, &pair.record)? {
                 let kept = Decision { action: Action::Rename, ..Decision::skip(reason) };

@@ -132,6 +132,10 @@ pub struct Pass<'a> {
     merges: merges::Merges,
     /// How often a site refused to rename a document, and with what words.
     not_renamed: BTreeMap<Candidate, (u32, String)>,
+    /// Documents that could not be given a new name, and the names until then.
+    owing: BTreeMap<Candidate, Sides<String>>,
+    /// By doctype, what the documents that have work left are called.
+    spellings: BTreeMap<String, passage::Spellings>,
     /// What a dry run has seen so far.
     foreseen: taken::Foreseen,
     /// The doctypes that a side has, once one was asked for that it does not have.
@@ -188,6 +192,8 @@ impl<'a> Pass<'a> {
             referrers: BTreeMap::new(),
             merges: merges::Merges::new(),
             not_renamed: BTreeMap::new(),
+            owing: BTreeMap::new(),
+            spellings: BTreeMap::new(),
             foreseen: taken::Foreseen::default(),
             on_site: Sides::default(),
             summary: Summary::default(),
@@ -325,6 +331,7 @@ impl<'a> Pass<'a> {
         if candidates.is_empty() {
             return Ok(None);
         }
+        self.note_spellings(&config.doctype)?;
         let doctype = self.load_doctype(self.under_the_persons_word(config))?;
         self.around.watcher.working(&doctype.config.doctype, candidates.len());
         let open = if self.options.dry_run { OpenLinks::Ignore } else { OpenLinks::Wait };

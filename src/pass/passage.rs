@@ -5,9 +5,12 @@
 //! name is in the journal and in the map, never in a base, so that whatever happens on the way
 //! the next run goes on from there (invariant 7).
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 
-use crate::model::{Doc, Side};
+use crate::identity::fold_name;
+use crate::model::{Doc, Side, Sides};
 use crate::recon::{Decision, Renaming};
 use crate::state::{Record, RecordStatus};
 
@@ -16,6 +19,9 @@ use super::{Doctype, Pair, Pass, Step};
 
 /// So much of a name is kept in one for the time being; a site takes 140 characters.
 const MOST_KEPT: usize = 100;
+
+/// Records by their names as a site looks them up.
+pub(super) type Spellings = Sides<BTreeMap<String, Vec<i64>>>;
 
 /// What stands in the way of a new name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +45,7 @@ impl Pass<'_> {
             && self.in_the_way(doctype, record, side)? == InTheWay::ForGood
         {
             let reason = "the new name is another document's there; each side keeps its own";
-            return Ok(Renaming::Keep(format!("{side}: {reason}")));
+            return Ok(Renaming::Refused(format!("{side}: {reason}")));
         }
         Ok(renaming)
     }
@@ -83,10 +89,9 @@ impl Pass<'_> {
         side: Side,
     ) -> anyhow::Result<InTheWay> {
         let mut row = vec![record.id];
-        let mut wanted = record.names[side.opposite()].clone().unwrap_or_default();
+        let mut last = record.clone();
         loop {
-            let holder = self.state.record_by_name(&doctype.config.doctype, side, &wanted)?;
-            let Some(holder) = holder else {
+            let Some(holder) = self.holder(&last, side)? else {
                 let is_free = row.len() == 1;
                 return Ok(if is_free { InTheWay::Nothing } else { InTheWay::ForNow });
             };
@@ -100,8 +105,40 @@ impl Pass<'_> {
                 return Ok(InTheWay::ForGood);
             }
             row.push(holder.id);
-            wanted = holder.names[side.opposite()].clone().unwrap_or_default();
+            last = holder;
         }
+    }
+
+    /// The other document that has, on a side, the name that this one is to get there: to a
+    /// site `a` and `A` are one name.
+    fn holder(&self, record: &Record, side: Side) -> anyhow::Result<Option<Record>> {
+        let wanted = record.names[side.opposite()].as_deref().unwrap_or_default();
+        let holder = self.state.record_by_name(&record.doctype, side, wanted)?;
+        let Some(spellings) = self.spellings.get(&record.doctype).filter(|_| holder.is_none())
+        else {
+            return Ok(holder);
+        };
+        let folded = fold_name(wanted);
+        let known = spellings[side].get(&folded).map(Vec::as_slice).unwrap_or_default();
+        let now = self.state.living_records(known)?;
+        Ok(now.into_iter().find(|other| {
+            let name = other.names[side].as_deref();
+            other.id != record.id && name.is_some_and(|name| fold_name(name) == folded)
+        }))
+    }
+
+    /// Notes how the names of the doctype's documents that have work left look to a site.
+    /// What is renamed later in the run is looked up as it is called then.
+    pub(super) fn note_spellings(&mut self, doctype: &str) -> anyhow::Result<()> {
+        let mut spellings = Spellings::default();
+        for (record, names) in self.state.names_in_work(doctype)? {
+            for (side, name) in names.iter() {
+                let Some(name) = name else { continue };
+                spellings[side].entry(fold_name(name)).or_default().push(record);
+            }
+        }
+        self.spellings.insert(doctype.to_owned(), spellings);
+        Ok(())
     }
 }
 

@@ -135,7 +135,7 @@ impl Pass<'_> {
         });
         Ok(match (found, self.refused_for_good(record.id)) {
             (Renaming::Carry(side), Some(message)) if passing.is_none() => {
-                Renaming::Keep(format!("{side}: {message}"))
+                Renaming::Refused(format!("{side}: {message}"))
             }
             (found, _) => found,
         })
@@ -166,6 +166,36 @@ impl Pass<'_> {
         let tries = self.not_renamed.get(&record).map_or(0, |(tries, _)| *tries);
         self.not_renamed.insert(record, (tries + 1, message));
         Aside { candidate: record, reason: AsideReason::Moved }
+    }
+
+    /// A document could not be given its new name: that is told, and stays owed.
+    pub(super) fn owe_rename(&mut self, record: &Record, reason: &str) -> anyhow::Result<()> {
+        let Some(bases) = record.bases.as_ref().filter(|_| !self.owing.contains_key(&record.id))
+        else {
+            return Ok(());
+        };
+        self.owing.insert(record.id, Sides::from_fn(|side| bases[side].content.name()));
+        let name = |side: Side| record.names[side].as_deref().unwrap_or("-");
+        self.summary.warnings.push(format!(
+            "{}: what is called {} on cloud stays {} on local: {reason}; rename one of the two by \
+             hand, or free the name: the next run with --full tries again",
+            record.doctype,
+            name(Side::Cloud),
+            name(Side::Local),
+        ));
+        let refused = Decision { action: Action::Rename, ..Decision::skip(reason) };
+        let (entry, now) = (self.entry(&refused, LogStatus::Failed, None), self.now());
+        Ok(self.state.add_log(record.id, &entry, now)?)
+    }
+
+    /// Leaves in the bases the names on which both sides last agreed: so a rename that was
+    /// refused is tried again when the document is next looked at.
+    pub(super) fn keep_owing(&self, closing: &mut Closing) {
+        let Some(names) = self.owing.get(&closing.record) else { return };
+        for side in Side::BOTH {
+            let name = names[side].clone().into();
+            closing.sides[side].content.0.insert("name".to_owned(), name);
+        }
     }
 
     /// Stores renames that have happened; the documents' edits follow.
@@ -213,6 +243,7 @@ impl Pass<'_> {
             };
             let at = self.now();
             self.state.close(&[closing], at)?;
+            self.owing.remove(&one.record);
             if !one.is_passing {
                 self.report(&pair.record, &carried(&one), ActionStatus::Success, None);
             }

@@ -67,7 +67,8 @@ impl Pass<'_> {
         let mut closings = Vec::new();
         for done in &done {
             let reread = read[done.side].get(&done.answer.name());
-            let (closing, message) = Self::closing(doctype, &links, done, reread);
+            let (mut closing, message) = Self::closing(doctype, &links, done, reread);
+            self.keep_owing(&mut closing);
             closings.push((closing, message));
             if done.has_more {
                 aside.push(Aside { candidate: done.record, reason: AsideReason::Rest });

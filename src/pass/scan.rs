@@ -106,7 +106,7 @@ impl Pass<'_> {
             match known.as_slice() {
                 [] => candidates.extend(self.look_up(config, name)?),
                 [record] => candidates.push(record.id),
-                several => anyhow::bail!(Ambiguous::of(name, &config.doctype, several)),
+                several => return Err(Ambiguous::of(name, &config.doctype, several).into()),
             }
         }
         candidates.sort_unstable();
@@ -120,14 +120,13 @@ impl Pass<'_> {
         let sites = self.sites;
         let find =
             |side: Side, name| find_by_name(sites[side], &config.doctype, name).map_err(at(side));
-        let told = match named_on(name) {
-            Some((told, name)) => find(told, name)?.map(|found| (told, found)),
-            None => None,
-        };
-        let found = match told {
-            Some((told, found)) => Sides::from_fn(|side| (side == told).then(|| found.clone())),
-            None => self.workers.both(|side| find(side, name))?,
-        };
+        let mut found = self.workers.both(|side| find(side, name))?;
+        if let Some((told, name)) = named_on(name)
+            && found.cloud.is_none()
+            && found.local.is_none()
+        {
+            found[told] = find(told, name)?;
+        }
         if found.cloud.is_none() && found.local.is_none() {
             self.report_missing(&config.doctype, name);
             return Ok(Vec::new());
@@ -147,7 +146,7 @@ pub struct Ambiguous {
 }
 
 impl Ambiguous {
-    fn of(name: &str, doctype: &str, records: &[Record]) -> Self {
+    pub(super) fn of(name: &str, doctype: &str, records: &[Record]) -> Self {
         let called = |record: &Record, side: Side| {
             let name = record.names[side].as_deref().unwrap_or("-");
             format!("{side} {name}")

@@ -31,6 +31,8 @@ pub enum Renaming {
     Carry(Side),
     /// Each side keeps its name, for this reason.
     Keep(String),
+    /// The same, but only because the name could not be given: a person may change that.
+    Refused(String),
 }
 
 /// What is to be done about a document's names.
@@ -100,7 +102,7 @@ mod tests {
             let found = match renaming(&names) {
                 Renaming::None => "none".to_owned(),
                 Renaming::Carry(side) => side.to_string(),
-                Renaming::Keep(reason) => reason,
+                Renaming::Keep(reason) | Renaming::Refused(reason) => reason,
             };
             assert!(found.contains(expected), "{names:?}: {found}");
         }

@@ -13,7 +13,7 @@ use super::records::expect_record;
 use super::types::{FailedDocument, ListingTimes, LogEntry, LogFilter, LogRow, Run, StatusTotal};
 use super::words::{LogStatus, RecordStatus, Word};
 use super::{State, collect, count, from_json_some, time, to_json};
-use crate::model::{Action, Direction, Side, Sides};
+use crate::model::{Action, Direction, Sides};
 
 impl State {
     /// Begins a run.
@@ -72,20 +72,18 @@ impl State {
             "SELECT * FROM sync_logs
              WHERE (?1 IS NULL OR doctype = ?1) AND (?2 IS NULL OR run = ?2)
                 AND (?3 IS NULL OR timestamp >= ?3)
-                AND (?4 IS NULL OR docname = ?4 AND ?6 IS NULL
-                    OR record IN (SELECT id FROM sync_records
-                        WHERE docname = ?4 AND ?6 IS NULL OR cloud_name = ?4 AND ?6 IS NOT 'local'
-                            OR local_name = ?4 AND ?6 IS NOT 'cloud'))
+                AND (?4 IS NULL OR docname = ?4
+                    OR record IN (SELECT value FROM json_each(?6)))
              ORDER BY timestamp DESC, id DESC LIMIT ?5",
         )?;
-        let (name, side) = self.meant(filter.doctype, filter.name)?;
+        let meant = filter.name.map(|name| self.meant(filter.doctype, name, "TRUE")).transpose()?;
         let params = params![
             filter.doctype,
             filter.run,
             filter.since.map(time::stamp),
-            name,
+            filter.name,
             limit_of(filter.limit),
-            side.map(Side::as_str)
+            to_json(&meant.unwrap_or_default())?
         ];
         collect(&mut statement, params, log_from)
     }

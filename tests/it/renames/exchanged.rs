@@ -94,6 +94,46 @@ fn names_that_go_round_and_names_that_are_handed_on() {
     }
 }
 
+/// To a site `b` is the name `B`, so that these two go round as well; a name that changes its
+/// case alone is in nobody's way.
+#[test]
+fn names_that_are_exchanged_and_change_their_case() {
+    for side in Side::BOTH {
+        let bench = known(&["A", "B", "C"]);
+        for (old, new) in [("A", "For now"), ("B", "a"), ("For now", "b"), ("C", "c")] {
+            rename(&bench, side, "Customer", old, new);
+        }
+        let ran = bench.sync().expect(0).json();
+        assert_eq!(ran["doctypes"][0]["renamed"], 3, "{ran}");
+        are(&bench, &[("a", "B"), ("b", "A"), ("c", "C")]);
+        assert_eq!(renames(&bench, side.opposite()), 4, "one goes through a temporary name");
+        is_quiet(&bench, 0);
+    }
+}
+
+/// A site that refuses is quoted, in the log too, and asked again by the next whole look.
+#[test]
+fn a_name_that_a_site_refuses_is_told_and_tried_again() {
+    let bench = known(&["A"]);
+    rename(&bench, Side::Cloud, "Customer", "A", "N");
+    for nth in 1..=2 {
+        let rename = Match::on("POST", "rename_doc").nth(nth);
+        bench.site(Side::Local).faults.refuse(rename, Refusal::Forbidden);
+    }
+    let ran = bench.run(&["sync-all"]).expect(0);
+    let told = "warning: Customer: what is called N on cloud stays A on local: local: ";
+    assert!(ran.err.contains(told), "{ran:?}");
+    assert!(ran.err.contains("free the name: the next run with --full tries again"), "{ran:?}");
+    let logged = "SELECT group_concat(status) FROM sync_logs WHERE action = 'rename'
+        AND direction = 'none' AND message NOT LIKE 'renamed on%'";
+    assert_eq!(bench.query(logged), "failed");
+    is_quiet(&bench, 0);
+    bench.site(Side::Local).faults.clear();
+    bench.run(&["sync-all", "--full"]).expect(0);
+    are(&bench, &[("N", "A")]);
+    is_quiet(&bench, 0);
+}
+
 #[test]
 fn an_exchange_is_carried_on_whatever_is_lost() {
     for nth in 1..=3 {
@@ -241,5 +281,7 @@ fn a_name_that_another_document_keeps() {
     let told = bench.query("SELECT group_concat(message, '|') FROM sync_logs");
     assert!(told.contains("each keeps its own name"), "{told}");
     assert!(told.contains("another document's there"), "{told}");
+    let warnings = ran.json()["warnings"].to_string();
+    assert!(warnings.contains("what is called D on cloud stays B on local"), "{warnings}");
     is_quiet(&bench, 0);
 }
