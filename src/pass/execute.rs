@@ -48,6 +48,7 @@ impl Pass<'_> {
                 Step::Part => aside.extend(self.settle_collision(doctype, &operation)?),
                 Step::Skip => self.skip(doctype, &operation)?,
                 Step::Forget => self.forget(&operation)?,
+                Step::Keep if operation.pair.record.status == RecordStatus::Conflict => {}
                 Step::Keep => self.keep_in_conflict(operation.pair.record.id)?,
                 Step::NameTaken => aside.push(Aside {
                     candidate: operation.pair.record.id,
