@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{DoctypeConfig, refusal};
 use crate::identity::Naming;
-use crate::model::{Columns, Field, FieldKind, Role, Schema, Side};
+use crate::model::{Columns, Field, FieldKind, Role, Schema, Side, Sides};
 use crate::pass::{Doctype, render_one_sided};
 use crate::site::bulk::Rules;
 
@@ -111,16 +111,20 @@ pub struct Links {
 }
 
 impl Links {
-    /// The links of a doctype. `rules` are those of what it links to.
+    /// The links of a doctype. `rules` are those of what it links to, as each side lets our user
+    /// read them; the weaker count, as in a run.
     pub fn of(
         doctype: &Doctype,
         configured: &[DoctypeConfig],
-        rules: Option<&BTreeMap<String, Rules>>,
+        rules: &Sides<BTreeMap<String, Rules>>,
     ) -> Self {
         let is_natural = |target: &str| {
-            let rules = rules.and_then(|rules| rules.get(target)).cloned().unwrap_or_default();
-            let (autoname, title_field) = (rules.autoname, rules.title_field);
-            Naming { doctype: target.to_owned(), autoname, title_field }.is_natural()
+            let naming = rules.as_ref().map(|_, rules| {
+                let Rules { autoname, title_field, .. } =
+                    rules.get(target).cloned().unwrap_or_default();
+                Naming { doctype: target.to_owned(), autoname, title_field }
+            });
+            Naming::weaker(naming.cloud, naming.local).is_natural()
         };
         let mut links = Self::default();
         for (field, target) in links_of(doctype, configured) {

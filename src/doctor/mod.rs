@@ -186,11 +186,9 @@ impl Ward<'_> {
         }
         let present: Vec<&Doctype> = described.iter().collect();
         let targets = fields::link_targets(&present, &config.doctypes);
-        let rules = read::rules(sites.cloud, &targets);
-        let links: Vec<Links> = present
-            .iter()
-            .map(|doctype| Links::of(doctype, &config.doctypes, rules.as_ref()))
-            .collect();
+        let rules = sites.map(|_, site| read::rules(site, &targets));
+        let links: Vec<Links> =
+            present.iter().map(|doctype| Links::of(doctype, &config.doctypes, &rules)).collect();
         let names: Vec<String> =
             present.iter().map(|doctype| doctype.config.doctype.clone()).collect();
         let acts = self.workers.both(|side| Ok(read::acts(sites[side], &names)))?;

@@ -86,10 +86,10 @@ fn used(
     Ok(used)
 }
 
-/// The naming rules of doctypes that are linked to; `None` where they cannot be read.
-pub fn rules(site: &dyn Site, doctypes: &BTreeSet<String>) -> Option<BTreeMap<String, Rules>> {
+/// The naming rules of doctypes that are linked to; none where they cannot be read.
+pub fn rules(site: &dyn Site, doctypes: &BTreeSet<String>) -> BTreeMap<String, Rules> {
     let doctypes: Vec<String> = doctypes.iter().cloned().collect();
-    rules_of(site, &doctypes).ok()
+    rules_of(site, &doctypes).unwrap_or_default()
 }
 
 /// A kind of document by which a site acts when another one is saved.

@@ -14,7 +14,10 @@ pub const HELPERS: [&str; 5] =
 /// What works less well where one of these cannot be read.
 const WITHOUT: [(&[&str], &str); 4] = [
     (&["DocType", "Custom Field", "Property Setter"], "metadata is read anew in every run"),
-    (&["DocType"], "a link to a doctype that is not synced cannot be carried over"),
+    (
+        &["DocType"],
+        "a link to a doctype that is not synced is not carried over, unless the sites are clones",
+    ),
     (&["System Settings"], "the site's time zone is not known"),
     (&["Deleted Document"], "an edit in the moment before a deletion cannot be found again"),
 ];

@@ -228,11 +228,20 @@ fn fields(list: &Value) -> Value {
 /// What is said of the fields, where these doctypes are named by a field of theirs and these fields
 /// are used.
 fn field_lines(doctype: &Doctype, natural: Option<&[&str]>, used: Option<&[&str]>) -> Vec<String> {
-    let rules = natural.map(|natural| {
-        let rules = Rules { autoname: "field:x".to_owned(), ..Rules::default() };
-        natural.iter().map(|name| ((*name).to_owned(), rules.clone())).collect()
-    });
-    let links = Links::of(doctype, std::slice::from_ref(&doctype.config), rules.as_ref());
+    let natural = natural.unwrap_or_default();
+    field_lines_of(doctype, Sides::new(natural, natural), used)
+}
+
+/// The same with the doctypes whose names are natural by the rules that each side shows.
+fn field_lines_of(
+    doctype: &Doctype,
+    natural: Sides<&[&str]>,
+    used: Option<&[&str]>,
+) -> Vec<String> {
+    let rule = Rules { autoname: "field:x".to_owned(), ..Rules::default() };
+    let rules = natural
+        .map(|_, natural| natural.iter().map(|name| ((*name).to_owned(), rule.clone())).collect());
+    let links = Links::of(doctype, std::slice::from_ref(&doctype.config), &rules);
     said(fields::judge(doctype, &links, &in_use(used)))
 }
 
@@ -295,6 +304,9 @@ fn links_to_what_is_not_synced() {
     );
     let unknown = field_lines(&doctype, Some(&["Brand", "Item"]), None);
     assert_eq!(unknown.len(), 3, "what could not be asked may be used: {unknown:?}");
+    let half = field_lines_of(&doctype, Sides::new(&["Brand", "Item"], &["Item"]), all);
+    assert!(half[0].contains("by name: Item, User;"), "both sides have to show it: {half:?}");
+    assert!(half[1].contains("Brand (brand), Lead (lead)"), "{half:?}");
     let blind = field_lines(&doctype, None, all);
     let told = "Brand (brand), Item (rows.item), Lead (lead)";
     assert!(blind[1].contains(told), "without rules nothing is proved: {blind:?}");

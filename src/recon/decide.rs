@@ -183,7 +183,11 @@ fn without_base(situation: &Situation<'_>) -> Decision {
                 settle(situation, ConflictKind::FirstMeeting, "first meeting, different", manual)
             }
             Meeting::TwoDocuments if situation.rules.collisions == Collisions::Both => {
-                let reason = "two documents have this name; each is created on the other side";
+                let what = match situation.rules.direction.target() {
+                    None => "each is created on the other side".to_owned(),
+                    Some(target) => format!("that of {} is created on {target}", target.opposite()),
+                };
+                let reason = format!("two documents have this name; {what}");
                 Decision::new(Action::Resolve, Direction::Both, reason).of(ConflictKind::Collision)
             }
             Meeting::TwoDocuments | Meeting::SecondCopy | Meeting::Unclear => {

@@ -266,3 +266,26 @@ fn two_documents_are_told_apart_by_rule() {
         assert_eq!(decision.conflict, Some(ConflictKind::Collision));
     }
 }
+
+/// What is created is what is said to be.
+#[test]
+fn of_two_documents_told_apart_by_rule_the_reason_names_what_is_created() {
+    let cases: Vec<Map<String, Value>> = serde_json::from_str(TABLE).unwrap();
+    let is_there = |(_, now): (Side, &Observed<Version>)| matches!(now, Observed::Present(_));
+    let row = cases.iter().map(row).find(|row| row.now.iter().all(is_there)).unwrap();
+    for (direction, what) in [
+        (Direction::Both, "each is created on the other side"),
+        (Direction::CloudToLocal, "that of cloud is created on local"),
+        (Direction::LocalToCloud, "that of local is created on cloud"),
+    ] {
+        let decision = decide(&Situation {
+            base: None,
+            whole_base: None,
+            now: row.now.clone(),
+            meeting: Meeting::TwoDocuments,
+            new_fields: Vec::new(),
+            rules: Rules { collisions: Collisions::Both, direction, ..row.rules },
+        });
+        assert_eq!(decision.reason, format!("two documents have this name; {what}"));
+    }
+}

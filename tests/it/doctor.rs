@@ -178,7 +178,7 @@ fn a_user_with_few_rights() {
     assert_snapshot!(rights.join("\n"), @"
     ok -/cloud: may read DocType, Custom Field, Property Setter, System Settings, Deleted Document
     warn -/local: may not read DocType, Custom Field, Property Setter: metadata is read anew in every run
-    warn -/local: may not read DocType: a link to a doctype that is not synced cannot be carried over
+    warn -/local: may not read DocType: a link to a doctype that is not synced is not carried over, unless the sites are clones
     warn -/local: may not read System Settings: the site's time zone is not known
     warn -/local: may not read Deleted Document: an edit in the moment before a deletion cannot be found again
     ok Customer Group + Brand/cloud: may read, create, write, delete

@@ -103,3 +103,21 @@ fn an_edit_of_a_person_is_carried_all_the_same() {
     assert_eq!(text(&bench, Side::Cloud), "by hand");
     assert_eq!(text(&bench, Side::Local), "by hand");
 }
+
+/// On the other side an edit meets what was rewritten: two edits, which the policy settles.
+#[test]
+fn an_edit_against_what_was_rewritten_is_for_the_policy() {
+    for (policy, code, open) in [("cloud_wins", 0, ""), ("manual", 3, "edit_edit")] {
+        let bench = bench();
+        bench.edit(Side::Cloud, "Probe", "A", &json!({"stxt": "edited"}));
+        runs_that_write(&bench);
+        let rule = format!("[sync]\ndoctypes = [\"Probe\"]\nconflict_resolution = \"{policy}\"\n");
+        bench.configure(&rule);
+        bench.edit(Side::Cloud, "Probe", "A", &json!({"stxt": "by hand"}));
+        bench.sync().expect(code);
+        let kind =
+            "SELECT coalesce(group_concat(kind), '') FROM conflict_records WHERE NOT resolved";
+        assert_eq!(bench.query(kind), open, "{policy}");
+        assert_eq!(text(&bench, Side::Local) == "by hand", open.is_empty(), "{policy}");
+    }
+}
