@@ -130,8 +130,8 @@ impl Pass<'_> {
             );
             Resolved::Refused(Refusal::new(format!("{side}: {message}"), hint))
         } else {
-            let message = self.error_of(conflict.record)?.unwrap_or_default();
-            Resolved::Failed(format!("{side}: {message}"))
+            let message = self.error_of(conflict.record)?;
+            Resolved::Failed(message.unwrap_or_else(|| format!("{side}: not written")))
         };
         self.keep_in_conflict(conflict.record)?;
         Ok(Some(resolved))

@@ -180,6 +180,8 @@ fn what_slipped_in_outlives_what_it_linked_to() {
         assert!(bench.query(waits).contains("just now"), "{}", bench.query(waits));
         assert!(bench.query(waits).ends_with("conflict"), "{}", bench.query(waits));
         bench.run(&["sync-all", "--full"]).expect(3);
+        let ran = bench.run(&["resolve", "1", "--take", "local"]).expect(4);
+        assert!(ran.err.contains("1. Probe/A: local: Could not find"), "{ran:?}");
         bench.run(&["resolve", "1", "--take", "cloud"]).expect(0);
         bench.sync().expect(0);
     }
