@@ -54,6 +54,13 @@ impl Pass<'_> {
                     candidate: operation.pair.record.id,
                     reason: AsideReason::NameTaken,
                 }),
+                Step::Held(side) => aside.push(Aside {
+                    candidate: operation.pair.record.id,
+                    reason: AsideReason::Held(
+                        side,
+                        operation.pair.record.reason.clone().unwrap_or_default(),
+                    ),
+                }),
                 Step::Fail(message) => self.fail(&operation.pair, &operation.decision, &message)?,
                 Step::Wait(link) => aside.push(Aside {
                     candidate: operation.pair.record.id,
@@ -275,6 +282,7 @@ impl Pass<'_> {
             | Step::Send(_)
             | Step::Wait(_)
             | Step::NameTaken
+            | Step::Held(_)
             | Step::Last
             | Step::Forget => (ActionStatus::Planned, None),
         };

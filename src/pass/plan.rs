@@ -120,6 +120,9 @@ impl Pass<'_> {
                 {
                     return Ok(Step::Wait(original));
                 }
+                if phase_of(decision) == Phase::Last && self.is_still_held(&pair.record, target)? {
+                    return Ok(Step::Held(target));
+                }
                 let write = self.write_for(doctype, pair, forms, decision, links, target)?;
                 Ok(match write.request {
                     Request::Delete { .. } => Step::Send(write),

@@ -147,7 +147,7 @@ fn holder_by_step(step: &Step) -> Holder {
             Holder::Leaves
         }
         Step::Record | Step::Keep => Holder::Waits,
-        Step::Fail(_) | Step::Wait(_) | Step::Last => Holder::IsLate,
+        Step::Fail(_) | Step::Wait(_) | Step::Held(_) | Step::Last => Holder::IsLate,
         Step::Agree | Step::Part | Step::Skip | Step::NameTaken | Step::Send(_) => Holder::Stays,
     }
 }

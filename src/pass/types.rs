@@ -112,6 +112,9 @@ pub enum Step {
     Last,
     /// Its name is still another document's on the other side.
     NameTaken,
+    /// This side has refused to cancel or delete it because of a document that still waits for
+    /// a person: it is not asked again before that one is settled.
+    Held(Side),
     /// It is gone on both sides: only the state is written.
     Forget,
     /// It is gone on both sides, and the only version of it that there is waits in a conflict.

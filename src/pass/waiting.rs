@@ -105,6 +105,13 @@ impl Pass<'_> {
         Ok(None)
     }
 
+    /// Whether a document that a side did not let go of still waits for what held it then.
+    pub(super) fn is_still_held(&self, record: &Record, side: Side) -> anyhow::Result<bool> {
+        let waits_for = record.waits_for.filter(|_| record.status == RecordStatus::Pending);
+        let Some(held_by) = waits_for else { return Ok(false) };
+        Ok(self.cause_of_a_holder(record, side)?.is_some_and(|cause| cause.record == held_by))
+    }
+
     /// What holds up a document that links to this one, so that a side does not let go of it.
     /// Which one the site means only its text says, in its own language: any that is held up is
     /// waited for. Of a merge more is known than that.
