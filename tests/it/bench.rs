@@ -1,8 +1,10 @@
 //! Two sandbox sites behind HTTP, a configuration for them, and the program.
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::MutexGuard;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use erpsync::model::{Side, Sides};
 use frappe_sandbox::http::{Options, Server};
@@ -118,6 +120,15 @@ impl Bench {
 
     pub fn run(&self, arguments: &[&str]) -> Ran {
         self.command(arguments).output().unwrap().into()
+    }
+
+    /// Runs the program and kills it as soon as something has arrived: `kill -9`.
+    pub fn kill(&self, arguments: &[&str], arrived: &Receiver<()>) {
+        let (out, err) = (Stdio::null(), Stdio::null());
+        let mut child = self.command(arguments).stdout(out).stderr(err).spawn().unwrap();
+        arrived.recv_timeout(Duration::from_secs(60)).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     /// A whole pass, creating the state where there is none.

@@ -1,6 +1,5 @@
 //! Deletions under faults: edits that slip in, lost answers, kills.
 
-use std::process::Stdio;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -102,15 +101,7 @@ fn a_kill_while_it_is_made_anew_loses_nothing() {
         if !has_effect {
             bench.site(Side::Local).faults.once(post, Action::Cut);
         }
-        let mut child = bench
-            .command(&["resolve", "1", "--take", "local"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        arrived.recv_timeout(Duration::from_secs(60)).unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        bench.kill(&["resolve", "1", "--take", "local"], &arrived);
         bench.sync().expect(if has_effect { 0 } else { 3 });
         if !has_effect {
             is_quiet(&bench, 3);
@@ -274,15 +265,7 @@ fn a_kill_before_and_after_the_request() {
         let action =
             if is_before { Action::Before(Box::new(tell)) } else { Action::After(Box::new(tell)) };
         bench.site(Side::Local).faults.once(which, action);
-        let mut child = bench
-            .command(&["sync-all"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        arrived.recv_timeout(Duration::from_secs(60)).unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        bench.kill(&["sync-all"], &arrived);
         let open = "SELECT count(*) FROM journal WHERE state = 'open' AND action = 'delete'";
         assert_eq!(bench.query(open), "1");
         bench.sync().expect(0);

@@ -1,7 +1,6 @@
 //! The program is killed around a rename: at each request from the look before it on, before and
 //! after its effect. The next run ends as the undisturbed one (invariant 7).
 
-use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -55,11 +54,7 @@ fn kill_at(bench: &Bench, request: usize, has_effect: bool) {
     if !has_effect {
         bench.site(Side::Local).faults.once(Match::any().nth(request), Action::Cut);
     }
-    let mut child =
-        bench.command(&["sync-all"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    arrived.recv_timeout(Duration::from_secs(120)).unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    bench.kill(&["sync-all"], &arrived);
 }
 
 #[test]

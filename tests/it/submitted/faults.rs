@@ -1,6 +1,5 @@
 //! Lost answers, locks, kills: nothing is posted twice, and nothing stays half done.
 
-use std::process::Stdio;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -140,15 +139,7 @@ fn a_kill_between_draft_and_submission_leaves_nothing_doubled() {
         std::thread::sleep(Duration::from_millis(200));
     }));
     bench.site(Side::Local).faults.once(Match::on("PUT", PUT), tell);
-    let mut child = bench
-        .command(&["sync-all", "--new-state"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    arrived.recv_timeout(Duration::from_secs(60)).unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    bench.kill(&["sync-all", "--new-state"], &arrived);
     bench.sync().expect(0);
     assert_eq!(bench.site(Side::Local).names("Voucher"), ["V1"]);
     check_own_rows(&bench);
