@@ -67,7 +67,9 @@ impl Pass<'_> {
         }
         if !is_deletion && self.is_name_taken(doctype, pair, &decision)? {
             let reason = format!("its name is another document's on {target} now");
-            let hint = format!("give one of the two another name, then --take {taken} again");
+            let hint = format!(
+                "give one of the two another name, erpsync sync-all, then --take {taken} again"
+            );
             return refused(Refusal::new(reason, hint));
         }
         let mut write = self.write_for(doctype, pair, &forms, &decision, links, target)?;
