@@ -5,6 +5,8 @@
 //! What metadata can tell has no place here: read-only fields, `fetch_from`, virtual fields and
 //! set-only-once fields are rules of `shape`. The rule kept here: pure data and its look-ups.
 
+use serde_json::{Map, Value};
+
 /// One doctype's entry.
 struct SideEffects {
     doctype: &'static str,
@@ -146,6 +148,23 @@ const FILLED_IF_SENT: [(&str, &str); 1] = [("ToDo", "allocated_to")];
 #[must_use]
 pub fn is_filled_if_sent(doctype: &str, field: &str) -> bool {
     FILLED_IF_SENT.contains(&(doctype, field))
+}
+
+/// What a site stores for good in the middle of a create that holds one of these fields: what
+/// comes after it may still be refused, and the document stays.
+const COMMITTED_MIDWAY: [(&str, &[&str]); 2] =
+    [("Contact", &["phone_nos"]), ("Lead", &["mobile_no", "phone"])];
+
+/// Whether a create may leave its document behind although it is refused.
+#[must_use]
+pub fn is_committed_midway(doctype: &str, body: &Map<String, Value>) -> bool {
+    let is_filled = |field: &&str| match body.get(*field) {
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Array(rows)) => !rows.is_empty(),
+        _ => false,
+    };
+    let fields = COMMITTED_MIDWAY.iter().find(|(of, _)| *of == doctype).map(|(_, fields)| *fields);
+    fields.is_some_and(|fields| fields.iter().any(is_filled))
 }
 
 /// The fields of a doctype that are left out of a create and follow in an update.

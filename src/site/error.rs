@@ -52,6 +52,9 @@ pub enum ErrorKind {
     Duplicate,
     /// Frappe refused the request for a reason that asking again cannot change.
     Refused,
+    /// The same, of a create that the site stores for good before it is through: the document
+    /// may be there.
+    PerhapsStored,
     /// 413: the request was too large.
     TooLarge,
     /// The answer was longer than `max_response_bytes`.
@@ -61,6 +64,14 @@ pub enum ErrorKind {
     /// An answer that is not what the API gives: not JSON, or without the expected key.
     Malformed,
 }
+
+/// What a site refuses a new document for before it stores anything of it.
+const CHECKED_BEFORE_STORING: [&str; 4] = [
+    "InvalidEmailAddressError",
+    "InvalidPhoneNumberError",
+    "LinkValidationError",
+    "MandatoryError",
+];
 
 impl SiteError {
     /// An error without an answer of the site's behind it.
@@ -106,10 +117,23 @@ impl SiteError {
     #[must_use]
     pub fn had_no_effect(&self) -> bool {
         match self.kind {
-            ErrorKind::Unanswered | ErrorKind::AnswerTooLarge | ErrorKind::Malformed => false,
+            ErrorKind::Unanswered
+            | ErrorKind::PerhapsStored
+            | ErrorKind::AnswerTooLarge
+            | ErrorKind::Malformed => false,
             ErrorKind::Unavailable => self.status == Some(503) && !self.exc_type.is_empty(),
             _ => true,
         }
+    }
+
+    /// The same error, of a create that the site stores for good before it is through.
+    #[must_use]
+    pub fn of_committed_midway(mut self) -> Self {
+        let is_first = CHECKED_BEFORE_STORING.contains(&self.exc_type.as_str());
+        if matches!(self.kind, ErrorKind::Refused | ErrorKind::Deadlock) && !is_first {
+            self.kind = ErrorKind::PerhapsStored;
+        }
+        self
     }
 
     /// Whether it is the site, not the document, that is out of order, so that asking for the

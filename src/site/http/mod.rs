@@ -34,7 +34,7 @@ use self::client::{Connection, Method, Received, redirect_target};
 use self::gate::Gate;
 use self::retry::Repeat;
 use super::{ErrorKind, ListQuery, RateLimit, ServerClock, Site, SiteError, SiteResult};
-use crate::model::{Doc, Side};
+use crate::model::{Doc, Side, side_effects};
 use crate::secret::Secret;
 
 pub use self::retry::RetryPolicy;
@@ -144,6 +144,8 @@ struct Call<'a> {
     asked: Asked<'a>,
     doctype: &'a str,
     repeat: Repeat,
+    /// Whether the site stores it for good before it is through.
+    is_committed_midway: bool,
 }
 
 impl<'a> Call<'a> {
@@ -158,14 +160,14 @@ impl<'a> Call<'a> {
             asked,
             doctype,
             repeat: Repeat::Read,
+            is_committed_midway: false,
         }
     }
 
     /// A request that changes something and answers with the value under `key`.
     fn write(method: Method, path: String, doctype: &'a str, key: Option<&'a str>) -> Self {
         let asked = Asked { key, document: None };
-        let repeat = Repeat::Write;
-        Self { method, path, query: String::new(), body: None, asked, doctype, repeat }
+        Self { asked, repeat: Repeat::Write, ..Self::read(method, path, doctype, "") }
     }
 
     fn query(mut self, parameters: &[(&str, &str)]) -> Self {
@@ -252,6 +254,10 @@ impl HttpSite {
         drop(place);
         let status = received.as_ref().map_or_else(|error| error.status, |r| Some(r.status));
         let result = received.and_then(|received| self.judge(call, &target, &received));
+        let result = match result {
+            Err(error) if call.is_committed_midway => Err(error.of_committed_midway()),
+            result => result,
+        };
         if let Some(observer) = &self.on_request {
             observer(&RequestNote {
                 side: self.side,
@@ -356,7 +362,8 @@ impl Site for HttpSite {
     fn insert(&self, doctype: &str, body: &Map<String, Value>) -> SiteResult<Doc> {
         let path = path::resource(doctype, None);
         let call = Call::write(Method::Post, path, doctype, Some("data")).body(body)?.about("");
-        self.call(&call).and_then(document)
+        let is_committed_midway = side_effects::is_committed_midway(doctype, body);
+        self.call(&Call { is_committed_midway, ..call }).and_then(document)
     }
 
     /// # Errors

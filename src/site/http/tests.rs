@@ -334,6 +334,26 @@ fn a_write_is_repeated_where_it_had_no_effect() {
 }
 
 #[test]
+fn a_create_that_is_stored_midway_is_not_repeated_on_a_refusal() {
+    let Value::Object(contact) = json!({ "phone_nos": [{ "phone": "+49 30 1" }] }) else {
+        unreachable!()
+    };
+    let refused = |status, exc_type: &str| answer(status, &json!({ "exc_type": exc_type }));
+    let good = answer(200, &json!({ "data": { "name": "A" } }));
+    for (status, exc_type) in [(500, "QueryDeadlockError"), (417, "ValidationError")] {
+        let server = Server::new(vec![refused(status, exc_type), good.clone()]);
+        let error = site(&server).insert("Contact", &contact).unwrap_err();
+        assert_eq!((error.kind, error.had_no_effect()), (ErrorKind::PerhapsStored, false));
+        assert_eq!(server.requests().len(), 1);
+    }
+    // What is checked before anything is stored, and a contact without a number.
+    let server = Server::new(vec![refused(417, "MandatoryError")]);
+    assert!(site(&server).insert("Contact", &contact).unwrap_err().had_no_effect());
+    let server = Server::new(vec![refused(500, "QueryDeadlockError"), good]);
+    assert_eq!(site(&server).insert("Contact", &Map::new()).unwrap().name(), "A");
+}
+
+#[test]
 fn a_site_that_is_not_there_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
