@@ -82,16 +82,21 @@ impl Pass<'_> {
                 one.side == side && self.fates.get(&(one.record, side)) == Some(&Fate::Gone)
             });
             let names: BTreeSet<String> = gone.map(|one| one.name.clone()).collect();
-            if names.is_empty() {
-                continue;
-            }
-            for (referrer, record) in self.state.mark_referrers(side, &names, now)? {
-                if referrer != doctype && !self.ahead.contains(&referrer) {
-                    self.referrers.entry(referrer).or_default().insert(record);
-                }
+            if !names.is_empty() {
+                let referrers = self.state.mark_referrers(side, &names, now)?;
+                self.look_at_referring(doctype, referrers);
             }
         }
         Ok(())
+    }
+
+    /// Documents of doctypes that this run is through with are looked at in its end.
+    pub(super) fn look_at_referring(&mut self, doctype: &str, referrers: Vec<(String, i64)>) {
+        for (referrer, record) in referrers {
+            if referrer != doctype && !self.ahead.contains(&referrer) {
+                self.referrers.entry(referrer).or_default().insert(record);
+            }
+        }
     }
 
     /// The documents that are certainly gone, each with the side.

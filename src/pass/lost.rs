@@ -1,5 +1,5 @@
 //! Lost: looks for what a create made whose answer nobody received, where the site gave the
-//! name.
+//! name, or a user has given it another one since.
 //!
 //! The rule kept here: a document is ours only where nothing else can be (invariant 3): among
 //! those that our user made since the request, and that the state does not know, the one whose
@@ -53,6 +53,41 @@ impl Pass<'_> {
             [] if !self.is_late(intent) => Verdict::Open,
             [] if strangers.is_empty() => Verdict::DidNot("not there after the time to settle"),
             _ => unclear(intent, &strangers),
+        })
+    }
+
+    /// Looks for what a create made under a name that it does not have any more: a user has
+    /// renamed it since. One that differs in nothing but the field that named it may be it.
+    pub(super) fn find_renamed(
+        &mut self,
+        doctype: &Doctype,
+        intent: &Intent,
+        settled: &[Done],
+    ) -> anyhow::Result<Option<Verdict>> {
+        let open = self.state.open_intents(Some(&doctype.config.doctype))?;
+        let is_anothers = |doc: &Doc| {
+            let answer = |done: &Done| done.side == intent.side && done.answer.name() == doc.name();
+            let target = |other: &Intent| other.target_name.as_ref() == Some(&doc.name());
+            settled.iter().any(answer)
+                || open.iter().any(|other| other.side == intent.side && target(other))
+        };
+        let mut strangers = self.made_since(doctype, intent)?;
+        strangers.retain(|doc| !is_anothers(doc));
+        let mut unnamed = intent.sent.clone();
+        if let Some(field) = doctype.naming.autoname.strip_prefix("field:") {
+            unnamed.0.remove(field);
+        }
+        let has_rows = !row_creations(&doctype.shape, &intent.source).is_empty();
+        let may_be = |doc: &&Doc| !has_rows && holds(doctype, &unnamed, doc);
+        let ours: Vec<&Doc> =
+            strangers.iter().filter(|doc| self.is_our_copy(doctype, intent, doc)).collect();
+        Ok(match ours.as_slice() {
+            [one] => Some(Verdict::Happened((*one).clone())),
+            [] => {
+                let alike: Vec<Doc> = strangers.iter().filter(may_be).cloned().collect();
+                (!alike.is_empty()).then(|| unclear(intent, &alike))
+            }
+            _ => Some(unclear(intent, &strangers)),
         })
     }
 

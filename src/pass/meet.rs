@@ -83,7 +83,7 @@ impl Pass<'_> {
 
     /// Looks for what the new documents of a wave are on the other side, once a run.
     fn meet<'p>(&mut self, doctype: &Doctype, pairs: &'p [Pair]) -> anyhow::Result<Met> {
-        let mut met = self.part(pairs)?;
+        let mut met = self.part(&doctype.config.doctype, pairs)?;
         let is_new = |stranger: &Stranger<'_>| {
             let is_open = stranger.record.conflict == Some(ConflictKind::UnknownOutcome)
                 || self.is_awaited(stranger.side, stranger.doc, &doctype.config.doctype);
@@ -154,8 +154,8 @@ impl Pass<'_> {
     }
 
     /// Two documents that a listing took for one by their name, one of which was renamed
-    /// since, are two.
-    fn part(&mut self, pairs: &[Pair]) -> anyhow::Result<Met> {
+    /// since, are two; and what was in step with a link to them meant another one on each side.
+    fn part(&mut self, doctype: &str, pairs: &[Pair]) -> anyhow::Result<Met> {
         let mut met = Met::default();
         let now = self.now();
         for Pair { record, .. } in pairs {
@@ -170,6 +170,9 @@ impl Pass<'_> {
             if !is_one {
                 met.more.push(self.state.split_record(record.id, Side::Local, now)?);
                 self.state.supersede_conflict(record.id, now)?;
+                let names = BTreeSet::from([cloud.clone(), local.clone()]);
+                let referrers = self.state.part_links(&names, now)?;
+                self.look_at_referring(doctype, referrers);
                 met.has_changed = true;
             }
         }

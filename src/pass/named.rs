@@ -44,6 +44,7 @@ impl Pass<'_> {
             resolution: write.resolution,
             log_as: write.log_as,
             owed: write.owed.clone(),
+            was_named: None,
         }))
     }
 

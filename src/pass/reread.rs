@@ -39,6 +39,9 @@ pub(super) struct Done {
     pub log_as: Action,
     /// Fields that are still to be carried back, as the target's base is to hold them.
     pub owed: Map<String, Value>,
+    /// The name that the request gave, where somebody has given the document another one since:
+    /// that is still to be carried back.
+    pub was_named: Option<String>,
 }
 
 impl Pass<'_> {
@@ -116,6 +119,10 @@ impl Pass<'_> {
             Some(doc) => side_state(doc, hash(done.side, doc), Some(doc.modified().to_owned())),
             None => side_state(&done.answer, hash(done.side, &done.answer), None),
         };
+        let mut target = target;
+        if let Some(name) = &done.was_named {
+            target.content.0.insert("name".to_owned(), name.clone().into());
+        }
         let rewritten = rewritten(doctype, &done.sent, &target.content);
         let is_half = done.action == Action::Resolve;
         let target = if is_half { less_owed(doctype, links, done, target) } else { target };

@@ -4,6 +4,8 @@
 //! new, what is missing and what has work left becomes a candidate. The rule kept here: what
 //! is not listed is not gone (invariant 2): it is looked at, nothing more.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::config::DoctypeConfig;
@@ -24,6 +26,7 @@ impl Pass<'_> {
         for (side, documents) in listed.iter() {
             self.state.add_listed(side, documents)?;
         }
+        self.strike_former_names(&config.doctype)?;
         if let Some(guard) = self.looks_wrong()? {
             self.counts(&config.doctype).guard = Some(guard);
             return Ok(Vec::new());
@@ -67,13 +70,33 @@ impl Pass<'_> {
             };
             let mut listed = all(&config.filters, true).map_err(at(side))?;
             if knows_some {
-                let taken: std::collections::BTreeSet<String> =
+                let taken: BTreeSet<String> =
                     listed.iter().map(|document| document.name.clone()).collect();
                 let others = all(&[], false).map_err(at(side))?;
                 listed.extend(others.into_iter().filter(|other| !taken.contains(&other.name)));
             }
             Ok(listed)
         })
+    }
+
+    /// A document that was renamed while it was listed stands in the listing under both names:
+    /// the former one is struck out where the site does not have it any more.
+    fn strike_former_names(&mut self, doctype: &str) -> anyhow::Result<()> {
+        let twice = self.state.listed_twice()?;
+        let (sites, batch_size) = (self.sites, self.config.batch_size.max(1));
+        let there = self.workers.both(|side| {
+            let mut there = BTreeSet::new();
+            for names in twice[side].chunks(batch_size) {
+                there.extend(names_there(sites[side], doctype, names).map_err(at(side))?);
+            }
+            Ok(there)
+        })?;
+        for (side, names) in twice.iter() {
+            let is_former = |name: &&String| !there[side].contains(*name);
+            let former: Vec<String> = names.iter().filter(is_former).cloned().collect();
+            self.state.strike_listed(side, &former)?;
+        }
+        Ok(())
     }
 
     pub(super) fn log_renames(&mut self, renamed: &[Renamed]) -> anyhow::Result<()> {
@@ -189,6 +212,22 @@ pub(super) fn listed_as(doc: &Doc, taken_up: bool) -> Listed {
         modified: doc.modified().to_owned(),
         taken_up,
     }
+}
+
+/// Those of some names that a site has.
+fn names_there(
+    site: &dyn Site,
+    doctype: &str,
+    names: &[String],
+) -> Result<BTreeSet<String>, SiteError> {
+    let found = site.list(&ListQuery {
+        doctype: doctype.to_owned(),
+        fields: vec!["name".to_owned()],
+        filters: vec![serde_json::json!(["name", "in", names])],
+        order_by: "name asc".to_owned(),
+        ..ListQuery::default()
+    })?;
+    Ok(found.iter().map(Doc::name).collect())
 }
 
 /// The document that a site finds under a name; its own name may be written differently.

@@ -81,9 +81,7 @@ impl Pass<'_> {
         }
         let verdict = match (intent.action, &intent.target_name) {
             (Action::Create, None) => self.find_lost(doctype, &intent, settled)?,
-            (Action::Create, Some(name)) => {
-                self.find_created(doctype, &intent, name).map_err(at(intent.side))?
-            }
+            (Action::Create, Some(name)) => self.find_created(doctype, &intent, name, settled)?,
             _ => {
                 find_updated(self.sites[intent.side], doctype, &intent).map_err(at(intent.side))?
             }
@@ -194,27 +192,32 @@ impl Pass<'_> {
 
     /// Looks for the document that a create was to make under a known name.
     fn find_created(
-        &self,
+        &mut self,
         doctype: &Doctype,
         intent: &Intent,
         name: &str,
-    ) -> Result<Verdict, SiteError> {
+        settled: &[Done],
+    ) -> anyhow::Result<Verdict> {
         let site = self.sites[intent.side];
-        let found = read_one(site, doctype, intent.side, name)?;
-        let is_late = self.is_late(intent);
-        match found {
-            Some(doc) if self.is_our_copy(doctype, intent, &doc) => Ok(Verdict::Happened(doc)),
-            Some(_) => Ok(Verdict::DidNot("another document has this name")),
-            // The site itself refuses a second document of this name: it may be sent again.
-            None if doctype.naming.is_unique() => Ok(Verdict::DidNot("not there")),
-            None if is_late => Ok(Verdict::DidNot("not there after the time to settle")),
-            None => Ok(Verdict::Open),
+        let found = read_one(site, doctype, intent.side, name).map_err(at(intent.side))?;
+        if let Some(doc) = found.as_ref().filter(|doc| self.is_our_copy(doctype, intent, doc)) {
+            return Ok(Verdict::Happened(doc.clone()));
         }
+        if let Some(verdict) = self.find_renamed(doctype, intent, settled)? {
+            return Ok(verdict);
+        }
+        Ok(match found {
+            Some(_) => Verdict::DidNot("another document has this name"),
+            // The site itself refuses a second document of this name: it may be sent again.
+            None if doctype.naming.is_unique() => Verdict::DidNot("not there"),
+            None if self.is_late(intent) => Verdict::DidNot("not there after the time to settle"),
+            None => Verdict::Open,
+        })
     }
 
     /// Whether a document is the one that the intent was to make: ours, and its rows carry
     /// the source's `creation`, or, without rows, it holds everything that was sent.
-    fn is_our_copy(&self, doctype: &Doctype, intent: &Intent, doc: &Doc) -> bool {
+    pub(super) fn is_our_copy(&self, doctype: &Doctype, intent: &Intent, doc: &Doc) -> bool {
         if doc.text("owner") != Some(self.users[intent.side].as_str()) {
             return false;
         }
@@ -314,6 +317,8 @@ fn done(doctype: &Doctype, intent: Intent, answer: Doc) -> Done {
     };
     let fields = intent.omitted.iter().filter(|field| is_half && *field != DOCSTATUS);
     let owed: Map<String, Value> = fields.map(left_out).collect();
+    let was_named =
+        intent.target_name.filter(|name| intent.action == Action::Create && *name != answer.name());
     Done {
         record: intent.record,
         intent: intent.id,
@@ -324,9 +329,10 @@ fn done(doctype: &Doctype, intent: Intent, answer: Doc) -> Done {
         answer,
         sent: intent.sent,
         form_digest: intent.form_digest.unwrap_or_else(|| doctype.shape.digest().to_owned()),
-        has_more: !is_half && !intent.omitted.is_empty(),
+        has_more: !is_half && !intent.omitted.is_empty() || was_named.is_some(),
         resolution: intent.resolution,
         log_as: intent.action,
         owed,
+        was_named,
     }
 }

@@ -209,7 +209,7 @@ impl Pass<'_> {
     }
 
     /// What a document waits for that was not done in this run: of one that both sides have,
-    /// the cancellation.
+    /// the cancellation; one that was there and is deleted does not come back by itself.
     fn waiting_for(
         &self,
         link: &OpenLink,
@@ -221,10 +221,14 @@ impl Pass<'_> {
             Some(target) => self.state.record_by_name(doctype, target.opposite(), name)?,
             None => None,
         };
-        Ok(if linked.is_some_and(|linked| linked.bases.is_some()) {
-            format!("waits for the cancellation of {doctype} {name} on {place}")
-        } else {
-            format!("waits for {doctype} {name}, which is not on {place} yet")
+        let linked = linked.filter(|linked| linked.bases.is_some());
+        Ok(match (linked, target) {
+            (Some(linked), Some(target)) if linked.names[target].is_none() => format!(
+                "links to {doctype} {name}, which was deleted on {place}: make it there again, or \
+                 take the link out"
+            ),
+            (Some(_), _) => format!("waits for the cancellation of {doctype} {name} on {place}"),
+            (None, _) => format!("waits for {doctype} {name}, which is not on {place} yet"),
         })
     }
 

@@ -90,7 +90,7 @@ fn both_there(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<De
         (CANCELLED, CANCELLED) => {
             let in_step = Side::BOTH.into_iter().all(|side| *base[side] == versions[side].form);
             let action = if in_step { Action::Noop } else { Action::Adopt };
-            Some(Decision::new(action, Direction::None, "cancelled on both sides"))
+            Some(Decision::new(action, Direction::None, cancelled_on_both(&changes)))
         }
         (SUBMITTED, SUBMITTED) => {
             out_of_reach(situation, &changes, versions).or_else(|| caught_up(situation, versions))
@@ -105,6 +105,19 @@ fn both_there(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<De
             Some(go_on(situation, ahead, versions, base, &changes))
         }
     }
+}
+
+/// Names what each side edited before both were cancelled: no site takes an edit any more, so
+/// each keeps its own.
+fn cancelled_on_both(changes: &Sides<BTreeSet<Place>>) -> String {
+    let mut reason = "cancelled on both sides".to_owned();
+    for (side, places) in changes.iter() {
+        let edited: Vec<&Place> = places.iter().filter(|place| *place != DOCSTATUS).collect();
+        if !edited.is_empty() {
+            reason += &format!("; {side} alone has its edit of {} before that", shortened(&edited));
+        }
+    }
+    reason
 }
 
 /// What differs between two submitted documents and can be edited in neither.

@@ -79,6 +79,42 @@ impl State {
         Ok(older)
     }
 
+    /// The names of known documents whose `creation` was listed a second time, under a name that
+    /// is not known: renamed between two pages, or made in the same instant as a new one.
+    pub fn listed_twice(&self) -> StateResult<Sides<Vec<String>>> {
+        let Some(doctype) = &self.listing else { return Err(StateError::NoListing) };
+        let mut twice = Sides::<Vec<String>>::default();
+        for side in Side::BOTH {
+            let sql = for_side(
+                side,
+                "SELECT DISTINCT r.{s}_name
+                 FROM temp.listed l CROSS JOIN sync_records r INDEXED BY idx_{s}_identity
+                    ON r.doctype = ?1 AND r.{s}_creation = l.creation AND r.{s}_name <> l.name
+                    AND r.sync_status <> 'gone'
+                 WHERE l.side = '{s}' AND l.creation <> ''
+                    AND EXISTS (SELECT 1 FROM temp.listed known WHERE known.side = '{s}'
+                        AND known.name = r.{s}_name AND known.creation = l.creation)
+                    AND NOT EXISTS (SELECT 1 FROM sync_records known
+                        WHERE known.doctype = ?1 AND known.{s}_creation = l.creation
+                            AND known.{s}_name = l.name AND known.sync_status <> 'gone')
+                 ORDER BY r.{s}_name",
+            );
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            twice[side] = collect(&mut statement, [doctype], |row| Ok(row.get(0)?))?;
+        }
+        Ok(twice)
+    }
+
+    /// Takes names out of the collected listing.
+    pub fn strike_listed(&self, side: Side, names: &[String]) -> StateResult<()> {
+        let sql = "DELETE FROM temp.listed WHERE side = ? AND name = ?";
+        let mut strike = self.connection.prepare_cached(sql)?;
+        for name in names {
+            strike.execute(params![side.as_str(), name])?;
+        }
+        Ok(())
+    }
+
     /// Takes over the listing of both sides, which has to be complete on both: what is not
     /// in it is reported missing. `certain` are documents that are certainly gone: where another
     /// one has the name now, that is a document of its own.

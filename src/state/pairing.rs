@@ -4,13 +4,17 @@
 //! The rule kept here: a document that was ever in step stays where it is, and so does one of
 //! which a person said that it is its own; only other documents without a base change places.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
+use serde_json::Value;
 
 use super::error::StateResult;
+use super::gone::holds_one;
 use super::types::{Listed, NewConflict, Origin, United};
 use super::words::Resolution;
-use super::{State, conflicts, for_side, time};
+use super::{State, conflicts, for_side, from_json, time, to_json};
 use crate::model::{Side, Sides};
 
 impl State {
@@ -24,6 +28,43 @@ impl State {
     /// stays with the other side's document.
     pub fn split_record(&mut self, record: i64, side: Side, now: Timestamp) -> StateResult<i64> {
         self.write(|transaction| split(transaction, record, side, now))
+    }
+
+    /// Two documents of one name that stood for each other turned out to be two: what was in step
+    /// with links to them is looked at, and its links count as changed on both sides, since each
+    /// site's meant its own. Gives the doctypes and records. Reads every base once.
+    pub fn part_links(
+        &mut self,
+        names: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> StateResult<Vec<(String, i64)>> {
+        self.write(|transaction| {
+            let mut referrers = Vec::new();
+            let mut select = transaction.prepare_cached(
+                "SELECT id, doctype, cloud_base, local_base FROM sync_records
+                 WHERE sync_status <> 'gone' AND cloud_base IS NOT NULL",
+            )?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                let (cloud, local): (String, String) = (row.get(2)?, row.get(3)?);
+                if holds_one(&cloud, names) && holds_one(&local, names) {
+                    referrers.push((row.get(1)?, row.get(0)?, [cloud, local]));
+                }
+            }
+            let mut part = transaction.prepare_cached(
+                "UPDATE sync_records SET cloud_base = ?, local_base = ?, sync_hash_cloud = NULL,
+                    sync_hash_local = NULL, sync_status = 'pending', reason = ?, updated_at = ?
+                 WHERE id = ?",
+            )?;
+            let reason = "linked to one document that turned out to be two";
+            let mut parted = Vec::with_capacity(referrers.len());
+            for (doctype, record, bases) in referrers {
+                let [cloud, local] = bases.map(|base| without(&base, names));
+                part.execute(params![cloud?, local?, reason, time::stamp(now), record])?;
+                parted.push((doctype, record));
+            }
+            Ok(parted)
+        })
     }
 
     /// Puts a document of one side into the record of the document that it is on the other.
@@ -65,6 +106,25 @@ impl State {
             Ok(records)
         })
     }
+}
+
+/// A document's JSON without the fields that hold one of these names; its own name stays.
+fn without(json: &str, names: &BTreeSet<String>) -> StateResult<String> {
+    fn strip(value: &mut Value, names: &BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                fields.retain(|field, value| {
+                    field == "name" || value.as_str().is_none_or(|text| !names.contains(text))
+                });
+                fields.values_mut().for_each(|value| strip(value, names));
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| strip(item, names)),
+            _ => {}
+        }
+    }
+    let mut document: Value = from_json(json)?;
+    strip(&mut document, names);
+    to_json(&document)
 }
 
 /// What a record holds on one side.

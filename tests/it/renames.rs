@@ -306,6 +306,80 @@ fn a_rename_during_the_listing_is_no_deletion() {
     }
 }
 
+/// Renamed behind the page that it was on, so that the listing shows it under both names.
+#[test]
+fn a_document_that_is_listed_under_both_names_is_one() {
+    let bench = in_step(&["Aaa", "Mid"]);
+    bench.configure(&SYNC.replace("[sync]\n", "[sync]\npage_size = 1\n"));
+    // The first page has brought Aaa.
+    bench.site(Side::Cloud).faults.after(Match::on("POST", "\"Customer\""), |site, now| {
+        site.rename_as(USER, "Customer", "Aaa", "Zed", now).unwrap();
+    });
+    bench.sync().expect(0);
+    bench.sync().expect(0);
+    for side in Side::BOTH {
+        assert_eq!(customers(&bench, side), ["Mid", "Zed"], "{side}");
+        assert_eq!(link(&bench, side), "Zed");
+    }
+    is_quiet(&bench, 0);
+}
+
+/// The answer to a create was lost, and what it made has another name by the next run.
+#[test]
+fn what_a_lost_create_made_is_found_under_its_new_name() {
+    let bench = in_step(&["Known"]);
+    bench.insert(Side::Cloud, "Probe", &json!({"title": "Own", "rows": [{"item": "A"}]}));
+    bench.site(Side::Local).faults.once(Match::on("POST", "/resource/Probe"), Action::CutAfter);
+    bench.sync().expect(4);
+    rename(&bench, Side::Local, "Probe", "Own", "Renamed");
+    bench.run(&["sync-all", "--retry-failed"]).expect(0);
+    for side in Side::BOTH {
+        assert_eq!(bench.site(side).names("Probe"), ["Link", "Renamed"], "{side}");
+    }
+    is_quiet(&bench, 0);
+}
+
+/// The same without rows: nothing but the name differs, so a person says whether it is the one.
+#[test]
+fn what_a_lost_create_may_have_made_waits_for_a_person() {
+    let bench = in_step(&["Known"]);
+    bench.insert(Side::Cloud, "Brand", &json!({"brand": "Own"}));
+    bench.configure(&SYNC.replace("\"Customer\", ", "\"Brand\", "));
+    bench.site(Side::Local).faults.once(Match::on("POST", "/resource/Brand"), Action::CutAfter);
+    bench.sync().expect(4);
+    rename(&bench, Side::Local, "Brand", "Own", "Renamed");
+    bench.run(&["sync-all", "--retry-failed"]).expect(3);
+    let reason = bench.query("SELECT reason FROM sync_records WHERE sync_status = 'conflict'");
+    assert!(reason.ends_with("local has documents that may be what it made: Renamed"), "{reason}");
+    assert_eq!(bench.site(Side::Local).names("Brand"), ["Renamed"]);
+    is_quiet(&bench, 3);
+}
+
+/// Two documents of one name wait for a person; one of them is renamed, so they are two, and so
+/// are the links to them.
+#[test]
+fn links_to_what_turned_out_to_be_two_documents_wait_for_a_person() {
+    let bench = Bench::default();
+    bench.configure("[sync]\nconflict_resolution = \"manual\"\ndoctypes = [\"Brand\", \"Item\"]\n");
+    for side in Side::BOTH {
+        let brand = json!({"brand": "Both", "description": format!("that of {side}")});
+        bench.insert(side, "Brand", &brand);
+    }
+    let item = json!({"item_code": "BOLT", "item_group": "Products", "stock_uom": "Nos",
+        "brand": "Both"});
+    bench.insert(Side::Cloud, "Item", &item);
+    bench.sync().expect(3);
+    rename(&bench, Side::Cloud, "Brand", "Both", "One");
+    bench.sync().expect(3);
+    let links = || Side::BOTH.map(|side| bench.doc(side, "Item", "BOLT").unwrap()["brand"].clone());
+    assert_eq!(links(), ["One", "Both"], "nobody said which is meant");
+    let open = "SELECT doctype || ' ' || kind FROM conflict_records WHERE NOT resolved";
+    assert_eq!(bench.query(open), "Item edit_edit");
+    bench.run(&["resolve", "--all", "--take", "cloud"]).expect(0);
+    assert_eq!(links(), ["One", "One"]);
+    is_quiet(&bench, 0);
+}
+
 fn merge(bench: &Bench, side: Side, gone: &str, survivor: &str) {
     bench.site(side).merge_as(USER, "Customer", gone, survivor, Timestamp::now()).unwrap();
 }

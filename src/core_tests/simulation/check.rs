@@ -41,7 +41,7 @@ impl World {
         let records = records(&connection);
         self.count_conflicts(&connection);
         self.check_state(&connection, &records, &mut broken);
-        self.check_pairs(&records, &mut broken);
+        self.check_pairs(&connection, &records, &mut broken);
         self.check_values(&connection, &mut broken);
         self.check_copies(&mut broken);
         drop(connection);
@@ -142,6 +142,17 @@ impl World {
         match one.status.as_str() {
             "synced" | "conflict" => true,
             "skipped" => LEFT_ALONE.iter().any(|reason| one.reason.contains(reason)),
+            // Its name is that of one which the other side refuses to delete.
+            "pending" if one.reason.is_empty() => Side::BOTH.into_iter().any(|side| {
+                let name = &one.names[side.opposite()];
+                let holds = |other: &&Record| {
+                    other.doctype == one.doctype
+                        && other.names[side].is_some()
+                        && other.names[side] == *name
+                };
+                let is_held = |held: &Record| HELD_UP.iter().any(|text| held.reason.contains(text));
+                one.names[side].is_none() && records.iter().find(holds).is_some_and(is_held)
+            }),
             _ => {
                 // Waits for one that is not to be carried over, or that waits itself.
                 let waits_for = |other: &&Record| {
@@ -158,8 +169,9 @@ impl World {
         }
     }
 
-    /// Documents that are in step are equal.
-    fn check_pairs(&self, records: &[Record], broken: &mut Vec<String>) {
+    /// Documents that are in step are equal, but for what each side alone had edited before it
+    /// was cancelled: that is told.
+    fn check_pairs(&self, connection: &Connection, records: &[Record], broken: &mut Vec<String>) {
         let both = self.shared.lock();
         let ids: BTreeMap<(Side, &str, &str), &str> = records
             .iter()
@@ -188,10 +200,12 @@ impl World {
                 broken.push(format!("{label} is in step, but not on both sides"));
                 continue;
             };
+            let are_cancelled = [cloud, local].iter().all(|doc| doc["docstatus"] == 2);
             let fields: BTreeSet<&String> = cloud.keys().chain(local.keys()).collect();
             let differing: Vec<String> = fields
                 .into_iter()
                 .filter(|field| cloud.get(*field) != local.get(*field))
+                .filter(|field| !are_cancelled || !is_told(connection, one, field))
                 .map(|field| format!("{field}: {:?} / {:?}", cloud.get(field), local.get(field)))
                 .collect();
             if !differing.is_empty() {
@@ -246,6 +260,13 @@ impl World {
             }
         }
     }
+}
+
+/// Whether the log says that one side alone has its edit of a field of a cancelled document.
+fn is_told(connection: &Connection, one: &Record, field: &str) -> bool {
+    let sql = "SELECT 1 FROM sync_logs WHERE doctype = ? AND docname = ?
+        AND message LIKE 'cancelled on both sides; %' || ? || '%'";
+    connection.prepare(sql).unwrap().exists([&one.doctype, &one.docname, field]).unwrap()
 }
 
 /// The numbers of users in what a state keeps of documents.
