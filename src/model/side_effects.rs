@@ -140,14 +140,16 @@ pub fn is_set_by_people(status: &str) -> bool {
     SET_BY_PEOPLE.contains(&status)
 }
 
-/// Fields that a site takes for filled when a create spells them out as empty: an empty assignee
-/// becomes one of the document that the task is about.
-const FILLED_IF_SENT: [(&str, &str); 1] = [("ToDo", "allocated_to")];
+/// Fields that a site takes for filled when a create, or a new row of these doctypes, spells them
+/// out as empty: an empty assignee becomes one of the document that the task is about, and an
+/// empty batch brings back the price list's rate where a row has `use_serial_batch_fields`.
+const FILLED_IF_SENT: [(&str, &str); 2] = [("ToDo", "allocated_to"), (ANY, "batch_no")];
+const ANY: &str = "";
 
-/// Whether an empty field must be left out of a create.
+/// Whether an empty field must be left out of a new document or row.
 #[must_use]
 pub fn is_filled_if_sent(doctype: &str, field: &str) -> bool {
-    FILLED_IF_SENT.contains(&(doctype, field))
+    FILLED_IF_SENT.contains(&(doctype, field)) || FILLED_IF_SENT.contains(&(ANY, field))
 }
 
 /// What a site stores for good in the middle of a create that holds one of these fields: what

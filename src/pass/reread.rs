@@ -3,12 +3,12 @@
 //! The rule kept here: what a re-read shows becomes the base only where it is what the site
 //! answered (invariant 1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
 use crate::identity::LinkTable;
-use crate::model::{Action, Direction, Doc, FieldKind, Side, Sides};
+use crate::model::{Action, Direction, Doc, FieldKind, Role, Side, Sides, canonical_scalar};
 use crate::recon::Decision;
 use crate::state::{Closing, LogStatus, RecordStatus, Resolution, SideState};
 
@@ -212,23 +212,43 @@ fn less_owed(
     target
 }
 
-/// The scalar fields in which the site stored something else than was sent.
+/// The fields in which the site stored something else than was sent, those of rows as
+/// `table.field`; a table of which it stored other rows as a whole.
 fn rewritten(doctype: &Doctype, sent: &Doc, stored: &Doc) -> Vec<String> {
-    let canonical = |kind: &FieldKind, doc: &Doc, field: &str| {
-        doc.get(field).and_then(|value| crate::model::canonical_scalar(kind, value))
-    };
-    doctype
-        .shape
-        .columns
-        .iter()
-        .filter(|(field, column)| {
-            !matches!(column.kind, FieldKind::Table(_))
-                && field.as_str() != "set_posting_time"
-                && sent.0.contains_key(*field)
-                && canonical(&column.kind, sent, field) != canonical(&column.kind, stored, field)
-        })
-        .map(|(field, _)| field.clone())
-        .collect()
+    let mut fields = BTreeSet::new();
+    for (field, column) in &doctype.shape.columns {
+        if !sent.0.contains_key(field) || field == "set_posting_time" {
+            continue;
+        }
+        if !matches!(column.kind, FieldKind::Table(_)) {
+            if is_rewritten(&column.kind, field, &sent.0, &stored.0) {
+                fields.insert(field.clone());
+            }
+            continue;
+        }
+        if sent.rows(field).count() != stored.rows(field).count() {
+            fields.insert(field.clone());
+            continue;
+        }
+        for (sent, stored) in sent.rows(field).zip(stored.rows(field)) {
+            let content = column.rows.iter().filter(|(_, inner)| inner.role == Role::Content);
+            let differing = content
+                .filter(|(inner, _)| sent.contains_key(*inner))
+                .filter(|(inner, column)| is_rewritten(&column.kind, inner, sent, stored));
+            fields.extend(differing.map(|(inner, _)| format!("{field}.{inner}")));
+        }
+    }
+    fields.into_iter().collect()
+}
+
+fn is_rewritten(
+    kind: &FieldKind,
+    field: &str,
+    sent: &Map<String, Value>,
+    stored: &Map<String, Value>,
+) -> bool {
+    let canonical = |fields: &Map<String, Value>| canonical_scalar(kind, fields.get(field)?);
+    canonical(sent) != canonical(stored)
 }
 
 /// The names of the fields sent, for the log.

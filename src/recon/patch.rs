@@ -61,7 +61,7 @@ pub fn create_body(
         let value = match &column.kind {
             FieldKind::Table(_) => {
                 let rows = source.rows(field).map(|row| {
-                    let mut new = writer.new_row(field, &column.rows, row);
+                    let mut new = writer.new_row(field, column, row);
                     new.insert("creation".to_owned(), source.creation().into());
                     Value::Object(new)
                 });
@@ -279,11 +279,19 @@ impl Writer<'_> {
     fn new_row(
         &mut self,
         table: &str,
-        columns: &Columns,
+        column: &Column,
         source: &Map<String, Value>,
     ) -> Map<String, Value> {
-        columns
+        let doctype = match &column.kind {
+            FieldKind::Table(doctype) => doctype.as_str(),
+            _ => "",
+        };
+        column
+            .rows
             .iter()
+            .filter(|(field, column)| {
+                !is_filled_if_sent(doctype, field) || has_content(&column.kind, source.get(*field))
+            })
             .filter_map(|(field, column)| {
                 let value = self.carry(&format!("{table}.{field}"), column, source)?;
                 Some((field.clone(), spelled_out(&column.kind, value)))
@@ -323,7 +331,7 @@ impl Writer<'_> {
                     let open = |inner: &Column| is_open(inner, target);
                     self.laid_over(table, &column.rows, row, target_rows[j], &open)
                 }
-                None => self.new_row(table, &column.rows, row),
+                None => self.new_row(table, column, row),
             };
             Value::Object(patched)
         });

@@ -107,3 +107,21 @@ fn what_counts_as_filled_even_if_empty_is_left_out_of_a_create() {
     assert_eq!((free.get("allocated_to"), free.get("customer")), (None, Some(&json!(""))));
     assert_eq!(sent(json!({"allocated_to": "a@example.com"}))["allocated_to"], "a@example.com");
 }
+
+/// With an empty batch a site prices the row anew.
+#[test]
+fn an_empty_batch_is_in_no_new_row() {
+    let mut shape = shape("Order", &[], &[]);
+    let batch = shape.columns["customer"].clone();
+    shape.columns.get_mut("items").unwrap().rows.insert("batch_no".to_owned(), batch);
+    let same = |_: &str, name: &str| Translation::Name(name.to_owned());
+    let source = doc(&json!({"items": [{"item": "A"}, {"item": "B", "batch_no": "B-1"}]}));
+    let known = |_: &str| RowNames::new();
+    let created = create_body(&shape, &source, &[], &same).fields;
+    let fields = ["items".to_owned()];
+    let updated = update_body(&shape, &fields, &source, &Doc::default(), &known, &same).fields;
+    for body in [created, updated] {
+        assert_eq!(body["items"][0].get("batch_no"), None, "{body:?}");
+        assert_eq!(body["items"][1]["batch_no"], "B-1");
+    }
+}

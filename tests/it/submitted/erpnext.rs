@@ -130,6 +130,44 @@ fn a_chain_arrives_whole_with_what_it_posted() {
     }
 }
 
+/// Rates that are not the price list's, in rows as the desk makes them: they are what the books are
+/// made of, so the copies have them, and neither side gets the list's back.
+#[test]
+fn agreed_rates_stay_what_they_are() {
+    for flavour in [Flavour::V15_55, Flavour::V15_105] {
+        let chain = Chain::synced(flavour, Side::Cloud);
+        let bench = &chain.bench;
+        let row = |rate: f64| {
+            json!({"item_code": "STK", "qty": 2, "rate": rate,
+            "use_serial_batch_fields": 1})
+        };
+        // What the copy must not be sent with: the list's rate is 50.
+        let mut spelled_out = row(40.0);
+        spelled_out["batch_no"] = json!("");
+        let trap = json!({"customer": "Acme", "company": "Bench Co", "items": [spelled_out]});
+        let trapped = bench.insert(Side::Local, "Delivery Note", &trap);
+        let trapped = bench.doc(Side::Local, "Delivery Note", &trapped).unwrap();
+        assert_eq!(trapped["items"][0]["rate"], json!(50.0));
+        for (doctype, docstatus) in
+            [("Sales Invoice", 0), ("Sales Invoice", 1), ("Delivery Note", 1)]
+        {
+            let values = json!({"customer": "Acme", "company": "Bench Co", "docstatus": docstatus,
+                "items": [row(40.0), row(60.0)]});
+            let made = bench.insert(Side::Cloud, doctype, &values);
+            bench.sync().expect(0);
+            let name = bench.query(&format!(
+                "SELECT local_name FROM sync_records WHERE doctype = '{doctype}' AND cloud_name = \
+                 '{made}'"
+            ));
+            let copy = bench.doc(Side::Local, doctype, &name).unwrap();
+            let rates = [&copy["items"][0]["rate"], &copy["items"][1]["rate"]];
+            assert_eq!(rates, [&json!(40.0), &json!(60.0)], "{doctype} {docstatus}");
+            assert_eq!(copy["grand_total"], json!(200.0), "{doctype} {docstatus}");
+        }
+        quiet(bench);
+    }
+}
+
 /// Submitted documents follow a merge on the one site and can follow it on the other only by the
 /// same merge: that is what is said, of them and of the customer that cannot be deleted.
 #[test]
