@@ -6,10 +6,11 @@
 //! it on (7).
 
 use crate::identity::has_natural_name;
-use crate::model::{ConflictKind, Doc, Side};
-use crate::state::{Conflict, LogStatus, Record, Resolution};
+use crate::model::{ConflictKind, Doc, Side, Sides};
+use crate::state::{Conflict, Listed, LogStatus, Record, Resolution};
 
 use super::requests::winner;
+use super::scan::listed_as;
 use super::{
     ActionStatus, Aside, AsideReason, Choice, Doctype, OpenLinks, Operation, Pair, Pass, Refusal,
     Resolved,
@@ -39,8 +40,8 @@ impl Pass<'_> {
             return Ok(Resolved::Refused(self.missing(conflict, pair, side)?));
         }
         let now = self.now();
-        let both = Side::BOTH.into_iter().all(|side| pair.doc(side).is_some());
-        let leaves = both.then_some(leaves(doctype));
+        let leaves = leaves(doctype, pair);
+        let leaves = leaves.as_ref().map(|(side, documents)| (*side, documents));
         let records = self.state.tell_apart(pair.record.id, leaves, None, now)?;
         let named = self.named.entry(conflict.doctype.clone()).or_default();
         named.extend(records.iter().filter(|record| **record != pair.record.id));
@@ -71,7 +72,8 @@ impl Pass<'_> {
         let Some(mut conflict) = self.conflict_of(operation) else { return Ok(Vec::new()) };
         conflict.log = Some(self.entry(decision, LogStatus::Success, None));
         let now = self.now();
-        let leaves = Some(leaves(doctype));
+        let leaves = leaves(doctype, pair);
+        let leaves = leaves.as_ref().map(|(side, documents)| (*side, documents));
         let records = self.state.tell_apart(pair.record.id, leaves, Some(&conflict), now)?;
         if let Some(named) = self.named.get_mut(&doctype.config.doctype) {
             named.extend(records.iter().filter(|record| **record != pair.record.id));
@@ -82,10 +84,12 @@ impl Pass<'_> {
     }
 }
 
-/// The side whose document leaves the record that both were in. The conflict stays with the one
-/// that is certainly carried over.
-fn leaves(doctype: &Doctype) -> Side {
-    doctype.config.direction.target().unwrap_or(Side::Local)
+/// The side whose document leaves the record that both were in, and both as they were read. The
+/// conflict stays with the one that is certainly carried over.
+fn leaves(doctype: &Doctype, pair: &Pair) -> Option<(Side, Sides<Listed>)> {
+    let document = |side: Side| Some(listed_as(pair.doc(side)?, true));
+    let documents = Sides::new(document(Side::Cloud)?, document(Side::Local)?);
+    Some((doctype.config.direction.target().unwrap_or(Side::Local), documents))
 }
 
 /// Why the choice does not settle such a conflict, and what would.

@@ -82,11 +82,12 @@ impl State {
 
     /// A person, or a rule, said that the documents of a record are documents of their own,
     /// whatever they look like; that of `leaves` goes into a record of its own, the conflict
-    /// stays. A rule settles a `conflict` that is not recorded yet. Gives the records.
+    /// stays. Either may have been found under the other's name only, and not be known yet. A rule
+    /// settles a `conflict` that is not recorded yet. Gives the records.
     pub fn tell_apart(
         &mut self,
         record: i64,
-        leaves: Option<Side>,
+        leaves: Option<(Side, &Sides<Listed>)>,
         conflict: Option<&NewConflict>,
         now: Timestamp,
     ) -> StateResult<Vec<i64>> {
@@ -94,7 +95,10 @@ impl State {
             if let Some(conflict) = conflict {
                 conflicts::save(transaction, conflict, now)?;
             }
-            let left = leaves.map(|side| split(transaction, record, side, now)).transpose()?;
+            for (side, document) in leaves.iter().flat_map(|(_, documents)| documents.iter()) {
+                take_note(transaction, record, side, document)?;
+            }
+            let left = leaves.map(|(side, _)| split(transaction, record, side, now)).transpose()?;
             let records: Vec<i64> = [record].into_iter().chain(left).collect();
             for record in &records {
                 transaction.execute(
@@ -215,6 +219,23 @@ fn unite(
     let Listed { name, creation, modified, .. } = document;
     transaction.execute(&sql, params![name, creation, modified, time::stamp(now), keep])?;
     Ok(Some(united))
+}
+
+/// Gives a record the document that was found for it on a side where it had none.
+fn take_note(
+    transaction: &Transaction,
+    record: i64,
+    side: Side,
+    document: &Listed,
+) -> StateResult<()> {
+    let sql = for_side(
+        side,
+        "UPDATE sync_records SET {s}_name = ?1, {s}_creation = ?2, {s}_seen = ?3
+         WHERE id = ?4 AND {s}_name IS NULL",
+    );
+    let Listed { name, creation, modified, .. } = document;
+    transaction.execute(&sql, params![name, creation, modified, record])?;
+    Ok(())
 }
 
 fn split(transaction: &Transaction, record: i64, side: Side, now: Timestamp) -> StateResult<i64> {

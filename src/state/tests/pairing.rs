@@ -46,12 +46,16 @@ fn what_was_ever_in_step_stays_where_it_is() {
     assert_eq!(names(&record_named(&state, "A")), (Some("A"), Some("A")));
 }
 
+fn both_listed() -> Sides<Listed> {
+    Sides::new(listed("A", "c1", "m1"), listed("A", "c2", "m1"))
+}
+
 #[test]
 fn two_documents_of_one_record_are_told_apart() {
     let (mut state, records) = met();
     let a = &records[0];
     state.save_conflicts(&[conflict(a.id, 1)], at(1)).unwrap();
-    let told = state.tell_apart(a.id, Some(Side::Local), None, at(2)).unwrap();
+    let told = state.tell_apart(a.id, Some((Side::Local, &both_listed())), None, at(2)).unwrap();
     assert_eq!(names(&one(&state, Side::Cloud, "A")), (Some("A"), None));
     assert_eq!(names(&one(&state, Side::Local, "A")), (None, Some("A")));
     let apart = state.load_records(&told).unwrap();
@@ -98,6 +102,6 @@ fn two_documents_never_have_one_id() {
     let collision = NewConflict { kind: ConflictKind::Collision, ..conflict(records[0].id, 1) };
     state.save_conflicts(&[collision], at(1)).unwrap();
     assert_ne!(ids(&state).cloud, ids(&state).local);
-    state.tell_apart(records[0].id, Some(Side::Local), None, at(2)).unwrap();
+    state.tell_apart(records[0].id, Some((Side::Local, &both_listed())), None, at(2)).unwrap();
     assert_ne!(ids(&state).cloud, ids(&state).local);
 }

@@ -168,3 +168,27 @@ fn what_cannot_be_read_is_not_called_gone() {
     let ran = bench.run(&["resolve", "1", "--take", "both"]).expect(3);
     assert!(ran.err.contains("hint: "), "{}", ran.err);
 }
+
+/// Found by the name on one side, a collision is the same one.
+#[test]
+fn a_collision_that_was_asked_for_on_one_side_is_told_apart_too() {
+    for side in Side::BOTH {
+        let bench = Bench::default();
+        bench.configure(SERIES);
+        bench.insert(Side::Cloud, "N Series", &series("of the cloud 0"));
+        bench.insert(Side::Local, "N Series", &series("of the local site 0"));
+        let name = format!("{side}:NS-2026-0001");
+        bench.run(&["sync-doctype", "N Series", "--name", &name, "--new-state"]).expect(3);
+        bench.run(&["resolve", "--all", "--take", "both"]).expect(0);
+        arrived(&bench, 1);
+        quiet(&bench);
+        // By rule, in the run that finds them.
+        let bench = Bench::default();
+        bench.configure(&SERIES.replace("[sync]\n", "[sync]\ncollisions = \"both\"\n"));
+        bench.insert(Side::Cloud, "N Series", &series("of the cloud 0"));
+        bench.insert(Side::Local, "N Series", &series("of the local site 0"));
+        bench.run(&["sync-doctype", "N Series", "--name", &name, "--new-state"]).expect(0);
+        arrived(&bench, 1);
+        quiet(&bench);
+    }
+}
