@@ -7,7 +7,7 @@
 
 use crate::identity::has_natural_name;
 use crate::model::{ConflictKind, Doc, Side};
-use crate::state::{Conflict, LogStatus, Record, Resolution};
+use crate::state::{Conflict, LogStatus, NewConflict, Record, Resolution};
 
 use super::requests::winner;
 use super::{
@@ -41,7 +41,13 @@ impl Pass<'_> {
         let now = self.now();
         let both = Side::BOTH.into_iter().all(|side| pair.doc(side).is_some());
         let leaves = both.then_some(leaves(doctype));
-        let records = self.state.tell_apart(pair.record.id, leaves, None, now)?;
+        let called_two =
+            (both && conflict.kind == ConflictKind::UnknownOutcome).then(|| collision_of(conflict));
+        let record = pair.record.id;
+        let records = self.state.tell_apart(record, leaves, called_two.as_ref(), now)?;
+        if called_two.is_some() {
+            self.awaited.retain(|_, of| *of != record);
+        }
         let named = self.named.entry(conflict.doctype.clone()).or_default();
         named.extend(records.iter().filter(|record| **record != pair.record.id));
         let aside = self.rounds(doctype, records.clone(), OpenLinks::Wait)?;
@@ -88,6 +94,19 @@ fn leaves(doctype: &Doctype) -> Side {
     doctype.config.direction.target().unwrap_or(Side::Local)
 }
 
+/// What a conflict about an unknown outcome is once a person has said that they are two.
+fn collision_of(conflict: &Conflict) -> NewConflict {
+    NewConflict {
+        record: conflict.record,
+        kind: ConflictKind::Collision,
+        fields: conflict.fields.clone(),
+        data: conflict.data.clone(),
+        modified: conflict.modified.clone(),
+        reason: "a person says that these are two documents".to_owned(),
+        log: None,
+    }
+}
+
 /// Why the choice does not settle such a conflict, and what would.
 fn not_to_be_told_apart(
     doctype: &Doctype,
@@ -101,6 +120,7 @@ fn not_to_be_told_apart(
     let other = here.opposite();
     match (conflict.kind, choice) {
         (ConflictKind::UnknownOutcome, Choice::Take(side)) if *side == here => {}
+        (ConflictKind::UnknownOutcome, Choice::Both) if docs.len() == 2 => {}
         (ConflictKind::UnknownOutcome, _) => {
             return Some(Refusal::new(
                 format!("nobody knows whether an earlier request has made it on {other}"),
