@@ -17,7 +17,7 @@ use super::session::{load_config, open_state};
 use super::sync::SyncOptions;
 use super::{Exit, Global, UsageError};
 use crate::config::Config;
-use crate::model::{DOCSTATUS, Side};
+use crate::model::{ConflictKind, DOCSTATUS, Side};
 use crate::pass::{
     Choice, Refusal, Resolved, Stop, Summary, is_about_identity, is_about_the_doctype,
 };
@@ -156,7 +156,7 @@ fn next(
     } else {
         let rendered = rendered(&run.state, conflict, report.page)?;
         let ask = match conflict.kind {
-            kind if is_about_identity(kind) => ask_both,
+            kind if is_about_identity(kind) && !may_be_one(conflict) => ask_both,
             _ if is_taken_whole(conflict) => ask_whole,
             _ => ask,
         };
@@ -343,6 +343,13 @@ fn ask_both(
     dialogue::show(rendered);
     let wanted = dialogue::confirm("Create each on the other side too?", is_interrupted)?;
     Ok(if wanted { Wish::Choice(Choice::Both) } else { Wish::Skip })
+}
+
+/// Whether two documents of which nobody knows whether they are one are there to be compared:
+/// `--take both` says that they are two.
+fn may_be_one(conflict: &Conflict) -> bool {
+    let is_there = |side: Side| conflict.data[side].is_object();
+    conflict.kind == ConflictKind::UnknownOutcome && Side::BOTH.into_iter().all(is_there)
 }
 
 /// Whether the versions cannot be put together: there is only one, or they are not equally far

@@ -7,7 +7,7 @@
 
 use crate::identity::has_natural_name;
 use crate::model::{ConflictKind, Doc, Side, Sides};
-use crate::state::{Conflict, Listed, LogStatus, Record, Resolution};
+use crate::state::{Conflict, Listed, LogStatus, NewConflict, Record, Resolution};
 
 use super::requests::winner;
 use super::scan::listed_as;
@@ -41,8 +41,15 @@ impl Pass<'_> {
         }
         let now = self.now();
         let leaves = leaves(doctype, pair);
+        let called_two = (leaves.is_some() && conflict.kind == ConflictKind::UnknownOutcome)
+            .then(|| collision_of(conflict));
         let leaves = leaves.as_ref().map(|(side, documents)| (*side, documents));
-        let records = self.state.tell_apart(pair.record.id, leaves, None, now)?;
+        let record = pair.record.id;
+        let records = self.state.tell_apart(record, leaves, called_two.as_ref(), now)?;
+        if called_two.is_some() {
+            self.awaited.retain(|_, of| *of != record);
+        }
+>>>>>>> fixa
         let named = self.named.entry(conflict.doctype.clone()).or_default();
         named.extend(records.iter().filter(|record| **record != pair.record.id));
         let aside = self.rounds(doctype, records.clone(), OpenLinks::Wait)?;
@@ -92,6 +99,19 @@ fn leaves(doctype: &Doctype, pair: &Pair) -> Option<(Side, Sides<Listed>)> {
     Some((doctype.config.direction.target().unwrap_or(Side::Local), documents))
 }
 
+/// What a conflict about an unknown outcome is once a person has said that they are two.
+fn collision_of(conflict: &Conflict) -> NewConflict {
+    NewConflict {
+        record: conflict.record,
+        kind: ConflictKind::Collision,
+        fields: conflict.fields.clone(),
+        data: conflict.data.clone(),
+        modified: conflict.modified.clone(),
+        reason: "a person says that these are two documents".to_owned(),
+        log: None,
+    }
+}
+
 /// Why the choice does not settle such a conflict, and what would.
 fn not_to_be_told_apart(
     doctype: &Doctype,
@@ -105,6 +125,7 @@ fn not_to_be_told_apart(
     let other = here.opposite();
     match (conflict.kind, choice) {
         (ConflictKind::UnknownOutcome, Choice::Take(side)) if *side == here => {}
+        (ConflictKind::UnknownOutcome, Choice::Both) if docs.len() == 2 => {}
         (ConflictKind::UnknownOutcome, _) => {
             return Some(Refusal::new(
                 format!("nobody knows whether an earlier request has made it on {other}"),

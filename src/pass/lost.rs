@@ -123,9 +123,9 @@ impl Pass<'_> {
     /// What turns up beside a request of which nobody can say what came of it waits with it for
     /// a person.
     pub(super) fn hold_strangers(&mut self, config: &DoctypeConfig) -> anyhow::Result<()> {
-        let unclear = self.state.sides_without(&config.doctype, ConflictKind::UnknownOutcome)?;
-        let held = unclear.into_iter().map(|(side, of)| ((config.doctype.clone(), side), of));
-        self.awaited.extend(held);
+        for (side, of) in self.state.in_doubt(&config.doctype)? {
+            self.awaited.entry((config.doctype.clone(), side)).or_insert(of);
+        }
         Ok(())
     }
 
@@ -145,7 +145,10 @@ impl Pass<'_> {
             pair.doc(side).filter(|doc| self.is_awaited(side, doc, doctype))?;
             self.awaited.get(&(doctype.clone(), side)).copied()
         };
-        Side::BOTH.into_iter().find_map(of).filter(|_| pair.record.bases.is_none())
+        // One that waits for a person itself says so.
+        let may_wait = pair.record.bases.is_none()
+            && pair.record.conflict != Some(ConflictKind::UnknownOutcome);
+        Side::BOTH.into_iter().find_map(of).filter(|_| may_wait)
     }
 
     /// Leaves such a document until it is known what came of the request.

@@ -150,7 +150,10 @@ impl Pass<'_> {
         if forms.0 == forms.1 || cloud.creation() == local.creation() {
             return Ok(met);
         }
-        Ok(self.born_of_ours(doctype, Sides::new(cloud, local))?.unwrap_or(met))
+        let met = self.born_of_ours(doctype, Sides::new(cloud, local))?.unwrap_or(met);
+        // What has its name may be what the request has made that nobody knows the outcome of.
+        let is_unclear = record.conflict == Some(ConflictKind::UnknownOutcome);
+        Ok(if is_unclear && met == Meeting::TwoDocuments { Meeting::Unclear } else { met })
     }
 
     /// Two documents that a listing took for one by their name, one of which was renamed
@@ -168,8 +171,14 @@ impl Pass<'_> {
                 || fold_name(cloud) == fold_name(local)
                 || record.creations.cloud == record.creations.local;
             if !is_one {
-                met.more.push(self.state.split_record(record.id, Side::Local, now)?);
-                self.state.supersede_conflict(record.id, now)?;
+                // What a request may have made goes, and the conflict about it stays.
+                let in_doubt = self.state.in_doubt(doctype)?;
+                let in_doubt = in_doubt.into_iter().find(|(_, of)| *of == record.id);
+                let leaves = in_doubt.map_or(Side::Local, |(side, _)| side);
+                met.more.push(self.state.split_record(record.id, leaves, now)?);
+                if in_doubt.is_none() {
+                    self.state.supersede_conflict(record.id, now)?;
+                }
                 let names = BTreeSet::from([cloud.clone(), local.clone()]);
                 let referrers = self.state.part_links(&names, now)?;
                 self.look_at_referring(doctype, referrers);

@@ -85,6 +85,7 @@ impl Pass<'_> {
         if is_about_identity(conflict.kind)
             && decision.conflict.is_none_or(is_about_identity)
             && !is_moot(&decision)
+            && !is_called_one(conflict, &pair, choice)
         {
             return self.tell_apart(&doctype, conflict, &pair, choice);
         }
@@ -370,6 +371,13 @@ fn edited_meanwhile(conflict: &Conflict) -> Refusal {
 /// Whether nothing is left to be settled.
 fn is_moot(decision: &Decision) -> bool {
     !decision.skipped && matches!(decision.action, Action::Noop | Action::Adopt)
+}
+
+/// Whether a person says that a request whose outcome nobody knows has made the other one: then
+/// they are versions of one document.
+fn is_called_one(conflict: &Conflict, pair: &Pair, choice: &Choice) -> bool {
+    let is_on_both = Side::BOTH.into_iter().all(|side| pair.doc(side).is_some());
+    conflict.kind == ConflictKind::UnknownOutcome && is_on_both && *choice != Choice::Both
 }
 
 /// Why the site does not delete a document.

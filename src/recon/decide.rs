@@ -190,8 +190,13 @@ fn without_base(situation: &Situation<'_>) -> Decision {
                 let reason = format!("two documents have this name; {what}");
                 Decision::new(Action::Resolve, Direction::Both, reason).of(ConflictKind::Collision)
             }
-            Meeting::TwoDocuments | Meeting::SecondCopy | Meeting::Unclear => {
+            Meeting::TwoDocuments | Meeting::SecondCopy => {
                 Decision::recorded(ConflictKind::Collision, "two documents have this name")
+            }
+            // Never a collision: what settles that by rule would double the document.
+            Meeting::Unclear => {
+                let what = "nobody knows whether an earlier request has made the other one";
+                Decision::recorded(ConflictKind::UnknownOutcome, what)
             }
         },
     }

@@ -202,6 +202,11 @@ fn documents_that_are_not_what_they_look_like() {
         (Observed::Present(cloud), Observed::Present(local)) => cloud.form != local.form,
         _ => false,
     };
+    // Not even `collisions = "both"` settles what may be the copy of a lost create.
+    for decision in decided(Meeting::Unclear, differ) {
+        let recorded = (Action::Conflict, Some(ConflictKind::UnknownOutcome));
+        assert_eq!((decision.action, decision.conflict), recorded);
+    }
     // Whatever the policy: the site's own is written over, and kept.
     for decision in decided(Meeting::BornOn(Side::Local), differ) {
         assert_eq!(

@@ -12,8 +12,8 @@ use super::error::{StateError, StateResult};
 use super::records::expect_record;
 use super::types::{Conflict, ConflictFilter, NewConflict};
 use super::words::{Resolution, Word};
-use super::{State, collect, count, for_side, from_json, log, time, to_json};
-use crate::model::{ConflictKind, Side, Sides};
+use super::{State, collect, count, from_json, log, time, to_json};
+use crate::model::{Action, ConflictKind, Side, Sides};
 
 const SELECT: &str = "SELECT c.*, r.cloud_name, r.local_name
     FROM conflict_records c JOIN sync_records r ON r.id = c.record";
@@ -62,25 +62,21 @@ impl State {
         Ok(collect(&mut statement, [id], conflict_from)?.pop())
     }
 
-    /// The sides that have no document in an open conflict of a kind, each with the record.
-    pub fn sides_without(
-        &self,
-        doctype: &str,
-        kind: ConflictKind,
-    ) -> StateResult<Vec<(Side, i64)>> {
-        let mut sides = Vec::new();
-        for side in Side::BOTH {
-            let sql = for_side(
-                side,
-                "SELECT r.id FROM conflict_records c JOIN sync_records r ON r.id = c.record
-                 WHERE c.resolved = FALSE AND c.kind = ? AND r.doctype = ?
-                    AND r.{s}_name IS NULL ORDER BY c.id LIMIT 1",
-            );
-            let mut statement = self.connection.prepare_cached(&sql)?;
-            let found = collect(&mut statement, [kind.as_str(), doctype], |row| Ok(row.get(0)?))?;
-            sides.extend(found.into_iter().map(|record| (side, record)));
-        }
-        Ok(sides)
+    /// The documents of which nobody knows whether a request has made their copies, each with
+    /// the side that was written to, oldest first. What a person has decided on is none.
+    pub fn in_doubt(&self, doctype: &str) -> StateResult<Vec<(Side, i64)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT j.side, r.id FROM conflict_records c JOIN sync_records r ON r.id = c.record
+             JOIN journal j ON j.id = (SELECT max(id) FROM journal
+                WHERE record = r.id AND action = ? AND state = 'void')
+             WHERE c.resolved = FALSE AND c.kind = ? AND r.doctype = ? AND NOT r.is_apart
+             ORDER BY c.id",
+        )?;
+        let create = Action::Create.as_str();
+        let unclear = ConflictKind::UnknownOutcome.as_str();
+        collect(&mut statement, [create, unclear, doctype], |row| {
+            Ok((Side::word(&row.get::<_, String>(0)?)?, row.get(1)?))
+        })
     }
 
     /// How many conflicts of each doctype are open.

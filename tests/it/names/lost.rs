@@ -7,7 +7,7 @@ use frappe_sandbox::faults::{Action, Match};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{SERIES, counting, quiet, series, titles};
+use super::{SERIES, counting, named, quiet, series, titles};
 use crate::bench::{Bench, Ran, SYNC_USER};
 
 const POST: &str = "/resource/N Series";
@@ -160,4 +160,62 @@ fn a_copy_that_a_hook_rewrote_is_left_to_a_person_too() {
     assert_eq!(posts(&bench), 1);
     assert_eq!(titles(&bench, Side::Cloud, "N Series"), ["Order"], "it is not carried back");
     quiet(&bench);
+}
+
+/// Both sites count alike: what a hook made of the copy has the name of its original.
+fn doubtful_namesakes(collisions: &str) -> Bench {
+    let bench = Bench::default();
+    bench.configure(
+        &SERIES.replace("[sync]\n", &format!("[sync]\ncollisions = \"{collisions}\"\n")),
+    );
+    bench.insert(Side::Cloud, "N Series", &plain("Order"));
+    bench.site(Side::Local).hooks.upper_case("N Series", "title");
+    lose(&bench, Action::CutAfter);
+    settle_time();
+    bench
+}
+
+#[test]
+fn a_copy_of_the_same_name_is_no_collision() {
+    for collisions in ["manual", "both"] {
+        let bench = doubtful_namesakes(collisions);
+        for _ in 0..3 {
+            let ran = retry(&bench).expect(3);
+            assert_eq!(bench.query("SELECT kind FROM conflict_records"), "unknown_outcome");
+            assert_eq!(ran.json()["doctypes"][0]["conflicts"], 1, "{ran:?}");
+        }
+        assert_eq!(titles(&bench, Side::Cloud, "N Series"), ["Order"]);
+        assert_eq!(titles(&bench, Side::Local, "N Series"), ["ORDER"]);
+        // Its name is still the copy's, and still it is no document of its own.
+        let name = named(&bench, Side::Local, "N Series", "ORDER")["name"].clone();
+        let now = Timestamp::now();
+        bench
+            .site(Side::Local)
+            .rename_as(crate::bench::USER, "N Series", name.as_str().unwrap(), "NS-X", now)
+            .unwrap();
+        retry(&bench).expect(3);
+        retry(&bench).expect(3);
+        assert_eq!(titles(&bench, Side::Cloud, "N Series"), ["Order"]);
+        assert_eq!(posts(&bench), 1);
+        quiet(&bench);
+    }
+}
+
+#[test]
+fn a_person_says_whether_a_namesake_is_the_copy() {
+    for (take, cloud, local) in [
+        ("cloud", vec!["Order"], vec!["ORDER"]),
+        ("local", vec!["ORDER"], vec!["ORDER"]),
+        ("both", vec!["ORDER", "Order"], vec!["ORDER", "ORDER"]),
+    ] {
+        let bench = doubtful_namesakes("manual");
+        retry(&bench).expect(3);
+        bench.run(&["resolve", "1", "--take", take]).expect(0);
+        assert_eq!(titles(&bench, Side::Cloud, "N Series"), cloud, "{take}");
+        assert_eq!(titles(&bench, Side::Local, "N Series"), local, "{take}");
+        let resolution = bench.query("SELECT resolution FROM conflict_records");
+        assert!(resolution.starts_with(take), "{resolution}");
+        bench.sync();
+        quiet(&bench);
+    }
 }
