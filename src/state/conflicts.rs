@@ -3,7 +3,7 @@
 //! The rules kept here: at most one conflict a document is open, a new look refreshes it; a
 //! settled one keeps both versions for ever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -81,6 +81,23 @@ impl State {
             sides.extend(found.into_iter().map(|record| (side, record)));
         }
         Ok(sides)
+    }
+
+    /// Which of these texts are names of child rows of documents in conflict on one side, each
+    /// with the record.
+    pub fn rows_in_conflict(
+        &self,
+        side: Side,
+        texts: &BTreeSet<String>,
+    ) -> StateResult<Vec<(String, i64)>> {
+        let mut statement = self.connection.prepare_cached(&for_side(
+            side,
+            "SELECT field.value, c.record
+             FROM conflict_records c, json_tree(c.{s}_data, '$') field
+             WHERE c.resolved = FALSE AND field.key = 'name' AND field.path <> '$'
+                AND field.value IN (SELECT value FROM json_each(?))",
+        ))?;
+        collect(&mut statement, [to_json(texts)?], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     /// How many conflicts of each doctype are open.
