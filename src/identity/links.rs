@@ -28,6 +28,7 @@ pub struct LinkTable {
     cloned: BTreeSet<(String, String)>,
     former: BTreeMap<(Side, String, String), Vec<(String, Timestamp)>>,
     rows: BTreeMap<(Side, String), RowPair>,
+    rows_to_come: BTreeMap<(Side, String), OpenLink>,
     hints: BTreeMap<String, String>,
 }
 
@@ -86,6 +87,12 @@ impl LinkTable {
         self.rows.insert((side, name.to_owned()), row);
     }
 
+    /// Says that this may be the name of a row that the other side does not have yet, and what
+    /// is waited for.
+    pub fn add_row_to_come(&mut self, side: Side, name: &str, owner: OpenLink) {
+        self.rows_to_come.insert((side, name.to_owned()), owner);
+    }
+
     /// The linked document's own id, which stands in the canonical form so that a rename
     /// elsewhere changes no hash.
     #[must_use]
@@ -116,6 +123,9 @@ impl LinkTable {
     #[must_use]
     pub fn translate(&self, from: Side, doctype: &str, name: &str) -> Translation {
         if doctype == ROWS {
+            if let Some(owner) = self.rows_to_come.get(&(from, name.to_owned())) {
+                return Translation::Open(owner.clone());
+            }
             // A text that is no known row's name is just a text.
             let other = self.row(from, name).map_or(name, |row| &row.other_name);
             return Translation::Name(other.to_owned());
@@ -267,6 +277,15 @@ mod tests {
         // The same text on the other side is another row's, or none's.
         assert_eq!(table.id(Side::Cloud, ROWS, "l9"), None);
         assert_eq!(table.translate(Side::Cloud, ROWS, "l9"), Translation::Name("l9".to_owned()));
+    }
+
+    #[test]
+    fn a_row_to_come_is_waited_for_as_its_document_is() {
+        let mut table = table();
+        let owner = OpenLink { doctype: "Sales Order".to_owned(), name: "SO-1".to_owned() };
+        table.add_row_to_come(Side::Cloud, "c7", owner.clone());
+        assert_eq!(table.translate(Side::Cloud, ROWS, "c7"), Translation::Open(owner));
+        assert_eq!(table.translate(Side::Local, ROWS, "c7"), Translation::Name("c7".to_owned()));
     }
 
     #[test]

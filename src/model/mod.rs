@@ -21,7 +21,7 @@ pub use doc::{DOCSTATUS, Doc, DocKey, SYSTEM_FIELDS, name_text};
 pub use form::{Form, LinkIds, canonical_scalar, md5_hex};
 pub use policy::{Collisions, Deletes, FirstMeeting, MaxDeletes, NamesRule, Policy, Submitted};
 pub use pyjson::dumps;
-pub use relation::{Meeting, OpenLink, ROWS, Translation, is_counted_name};
+pub use relation::{Meeting, OpenLink, ROWS, Translation, is_counted_name, may_be_row_name};
 pub use schema::{Field, FieldKind, Schema, reduced, reduction};
 pub use shape::{Column, Columns, Role, Shape, Stamped};
 pub use side::{Direction, Side, Sides, named_on};

@@ -44,6 +44,15 @@ pub struct OpenLink {
     pub name: String,
 }
 
+/// Whether a text may be a child row's name: those made at random have ten lower-case letters
+/// and digits. All digits is a telephone number much sooner than a name.
+#[must_use]
+pub fn may_be_row_name(text: &str) -> bool {
+    text.len() == 10
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        && text.bytes().any(|byte| byte.is_ascii_lowercase())
+}
+
 /// Whether a row's name is a counter's, which every table of that kind gives: a text that
 /// equals it means nothing. Names made at random have ten letters and digits, now and then
 /// only digits.

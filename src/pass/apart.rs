@@ -49,7 +49,6 @@ impl Pass<'_> {
         if called_two.is_some() {
             self.awaited.retain(|_, of| *of != record);
         }
->>>>>>> fixa
         let named = self.named.entry(conflict.doctype.clone()).or_default();
         named.extend(records.iter().filter(|record| **record != pair.record.id));
         let aside = self.rounds(doctype, records.clone(), OpenLinks::Wait)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use crate::config::{DoctypeConfig, refusal};
-use crate::identity::{Known, LinkTable, Naming, RowPair};
+use crate::identity::{Known, LinkTable, Naming};
 use crate::model::{Doc, NamesRule, Side, Sides};
 use crate::site::{ListQuery, bulk};
 
@@ -49,29 +49,6 @@ impl Pass<'_> {
             }
         }
         Ok(table)
-    }
-
-    /// Adds the rows that these documents' own rows refer to.
-    fn add_rows(
-        &self,
-        doctype: &Doctype,
-        docs: &[(Side, &Doc)],
-        table: &mut LinkTable,
-    ) -> anyhow::Result<()> {
-        for side in Side::BOTH {
-            let docs = docs.iter().filter(|(of, _)| *of == side);
-            let texts: BTreeSet<String> =
-                docs.flat_map(|(_, doc)| doctype.shape.row_references(doc)).collect();
-            if texts.is_empty() {
-                continue;
-            }
-            for (name, other_name) in self.state.row_counterparts(side, &texts)? {
-                // The cloud's name stands for the row on both sides.
-                let id = if side == Side::Cloud { name.clone() } else { other_name.clone() };
-                table.add_row(side, &name, RowPair { id, other_name });
-            }
-        }
-        Ok(())
     }
 
     /// Adds what the names of linked doctypes mean, for links that the state does not know.

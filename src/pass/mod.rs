@@ -39,6 +39,7 @@ mod requests;
 mod reread;
 mod resolve;
 mod resolve_gone;
+mod rows;
 mod scan;
 mod settle;
 mod summary;
@@ -138,6 +139,8 @@ pub struct Pass<'a> {
     spellings: BTreeMap<String, passage::Spellings>,
     /// What a dry run has seen so far.
     foreseen: taken::Foreseen,
+    /// Rows that the other side has no name for yet.
+    rows: rows::RowsToCome,
     /// The doctypes that a side has, once one was asked for that it does not have.
     on_site: Sides<Option<Vec<String>>>,
     summary: Summary,
@@ -195,6 +198,7 @@ impl<'a> Pass<'a> {
             owing: BTreeMap::new(),
             spellings: BTreeMap::new(),
             foreseen: taken::Foreseen::default(),
+            rows: rows::RowsToCome::default(),
             on_site: Sides::default(),
             summary: Summary::default(),
         })
@@ -207,6 +211,7 @@ impl<'a> Pass<'a> {
     /// is stored.
     pub fn run(&mut self, scopes: &[Scope]) -> anyhow::Result<()> {
         let mut waiting = Vec::new();
+        self.rows.begin(self.options.dry_run);
         for (i, scope) in scopes.iter().enumerate() {
             let ahead = scopes[i + 1..].iter().map(|later| later.config.doctype.clone());
             self.ahead = ahead.collect();
@@ -406,6 +411,7 @@ impl<'a> Pass<'a> {
     /// waited for that, as an amendment does for a cancellation; then what may have settled
     /// itself by all this. What is left then failed.
     fn finish(&mut self, mut waiting: Vec<Waiting>) -> anyhow::Result<()> {
+        self.rows.end();
         self.until_nothing_moves(&mut waiting)?;
         for phase in [Phase::Last, Phase::End] {
             let last = take_last(&mut waiting);

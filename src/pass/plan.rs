@@ -52,6 +52,10 @@ impl Pass<'_> {
             {
                 continue;
             }
+            // What is sent is in step soon; where it is refused, `not_written` notes it.
+            if !matches!(step, Step::Agree | Step::Send(_)) {
+                self.note_rows(doctype, &pair);
+            }
             if self.is_over_limit(pair.record.id, &decision, &step) {
                 self.summary.remaining += 1;
                 continue;

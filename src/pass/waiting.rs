@@ -34,6 +34,7 @@ impl Pass<'_> {
             }
         }
         let mut waiting = Vec::new();
+        self.rows.begin(self.options.dry_run);
         for config in &self.config.doctypes {
             let Some(candidates) = by_doctype.remove(&config.doctype) else { continue };
             let config = self.effective(config);
@@ -182,7 +183,9 @@ impl Pass<'_> {
             let target = missing_on(&record);
             let place = target.map_or("the other side", Side::as_str);
             let message = match aside.reason {
-                AsideReason::Waits(link, _) => self.waiting_for(&link, target, place)?,
+                AsideReason::Waits(link, on) => {
+                    self.waiting_for(&link, target.or(on.map(Side::opposite)))?
+                }
                 AsideReason::Taken(message) => format!("{place}: {message}"),
                 AsideReason::Held(_, message) => self.held_by_a_merge(&record, message),
                 AsideReason::NameTaken => {
@@ -209,14 +212,11 @@ impl Pass<'_> {
     }
 
     /// What a document waits for that was not done in this run: of one that both sides have,
-    /// the cancellation; one that was there and is deleted does not come back by itself.
-    fn waiting_for(
-        &self,
-        link: &OpenLink,
-        target: Option<Side>,
-        place: &str,
-    ) -> anyhow::Result<String> {
+    /// the cancellation or a new row; one that was there and is deleted does not come back by
+    /// itself.
+    fn waiting_for(&self, link: &OpenLink, target: Option<Side>) -> anyhow::Result<String> {
         let OpenLink { doctype, name } = link;
+        let place = target.map_or("the other side", Side::as_str);
         let linked = match target {
             Some(target) => self.state.record_by_name(doctype, target.opposite(), name)?,
             None => None,
@@ -227,7 +227,10 @@ impl Pass<'_> {
                 "links to {doctype} {name}, which was deleted on {place}: make it there again, or \
                  take the link out"
             ),
-            (Some(_), _) => format!("waits for the cancellation of {doctype} {name} on {place}"),
+            // Which of them it is shows where somebody looks.
+            (Some(_), _) => format!(
+                "waits for {doctype} {name}, whose cancellation or new row is not on {place} yet"
+            ),
             (None, _) => format!("waits for {doctype} {name}, which is not on {place} yet"),
         })
     }

@@ -45,6 +45,7 @@ impl Pass<'_> {
                     done.extend(self.named_right(doctype, &operation, &write, intent, answer)?);
                 }
                 other => {
+                    self.note_rows(doctype, &operation.pair);
                     aside.extend(self.not_written(&operation, write.side, intent, other)?);
                 }
             }

@@ -3,7 +3,7 @@
 //! The rules kept here: at most one conflict a document is open, a new look refreshes it; a
 //! settled one keeps both versions for ever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -12,7 +12,7 @@ use super::error::{StateError, StateResult};
 use super::records::expect_record;
 use super::types::{Conflict, ConflictFilter, NewConflict};
 use super::words::{Resolution, Word};
-use super::{State, collect, count, from_json, log, time, to_json};
+use super::{State, collect, count, for_side, from_json, log, time, to_json};
 use crate::model::{Action, ConflictKind, Side, Sides};
 
 const SELECT: &str = "SELECT c.*, r.cloud_name, r.local_name
@@ -77,6 +77,23 @@ impl State {
         collect(&mut statement, [create, unclear, doctype], |row| {
             Ok((Side::word(&row.get::<_, String>(0)?)?, row.get(1)?))
         })
+    }
+
+    /// Which of these texts are names of child rows of documents in conflict on one side, each
+    /// with the record.
+    pub fn rows_in_conflict(
+        &self,
+        side: Side,
+        texts: &BTreeSet<String>,
+    ) -> StateResult<Vec<(String, i64)>> {
+        let mut statement = self.connection.prepare_cached(&for_side(
+            side,
+            "SELECT field.value, c.record
+             FROM conflict_records c, json_tree(c.{s}_data, '$') field
+             WHERE c.resolved = FALSE AND field.key = 'name' AND field.path <> '$'
+                AND field.value IN (SELECT value FROM json_each(?))",
+        ))?;
+        collect(&mut statement, [to_json(texts)?], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     /// How many conflicts of each doctype are open.

@@ -2,9 +2,10 @@
 //! of its own.
 
 use erpsync::model::Side;
+use frappe_sandbox::faults::{Match, Refusal};
 use serde_json::{Value, json};
 
-use super::{bench, docstatus, quiet, voucher};
+use super::{RULES, bench, docstatus, quiet, voucher};
 use crate::bench::Bench;
 
 /// `V2` is made from the rows of `V1`.
@@ -48,6 +49,94 @@ fn rows_point_to_the_rows_of_their_own_side() {
         points_home(&bench);
         quiet(&bench);
     }
+}
+
+fn grown(bench: &Bench, side: Side, name: &str) -> Value {
+    let mut rows = bench.doc(side, "Voucher", name).unwrap()["rows"].clone();
+    rows.as_array_mut().unwrap().push(json!({"item": "B", "qty": 3}));
+    bench.edit(side, "Voucher", name, &json!({"rows": rows}));
+    row(bench, side, name, 1)["name"].clone()
+}
+
+/// A reference to the second row of `of`, and to nothing else of it.
+fn refers(bench: &Bench, side: Side, name: &str, row: &Value) {
+    let mut voucher = voucher(name, 0);
+    voucher["rows"] = json!([{"item": "A", "qty": 1, "source_row": row}]);
+    bench.insert(side, "Voucher", &voucher);
+}
+
+fn refers_home(bench: &Bench, name: &str, of: &str) {
+    for side in Side::BOTH {
+        let home = row(bench, side, of, 1)["name"].clone();
+        assert_eq!(row(bench, side, name, 0)["source_row"], home, "{side}: {name}");
+    }
+}
+
+/// Whichever comes first: the row is new, or its document is.
+#[test]
+fn a_reference_to_a_row_that_is_still_to_come_waits_for_it() {
+    for side in Side::BOTH {
+        let bench = bench();
+        bench.insert(side, "Voucher", &voucher("Q", 0));
+        bench.sync().expect(0);
+        let new = grown(&bench, side, "Q");
+        refers(&bench, side, "A", &new);
+        bench.insert(side, "Voucher", &voucher("Z", 0));
+        let new = grown(&bench, side, "Z");
+        refers(&bench, side, "B", &new);
+        bench.sync().expect(0);
+        refers_home(&bench, "A", "Q");
+        refers_home(&bench, "B", "Z");
+        quiet(&bench);
+    }
+}
+
+#[test]
+fn a_text_that_looks_like_a_row_name_goes_as_it_stands_in_the_end() {
+    let bench = bench();
+    refers(&bench, Side::Cloud, "A", &json!("waterpumps"));
+    bench.sync().expect(0);
+    assert_eq!(row(&bench, Side::Local, "A", 0)["source_row"], "waterpumps");
+    quiet(&bench);
+}
+
+#[test]
+fn a_reference_to_a_row_of_a_document_in_conflict_waits_for_a_person() {
+    let bench = bench();
+    bench.configure(&RULES.replace("[sync]\n", "[sync]\nconflict_resolution = \"manual\"\n"));
+    bench.insert(Side::Cloud, "Voucher", &voucher("Q", 0));
+    bench.sync().expect(0);
+    let new = grown(&bench, Side::Cloud, "Q");
+    bench.edit(Side::Local, "Voucher", "Q", &json!({"stxt": "here"}));
+    bench.edit(Side::Cloud, "Voucher", "Q", &json!({"stxt": "there"}));
+    refers(&bench, Side::Cloud, "A", &new);
+    bench.sync().expect(3);
+    // The conflict is only stored now, and nobody reads its document.
+    let ran = bench.sync().expect(3);
+    assert_eq!(bench.doc(Side::Local, "Voucher", "A"), None);
+    assert_eq!(ran.json()["waiting"][0]["waits_for"], "conflict", "{ran:?}");
+    bench.run(&["resolve", "--all", "--take", "cloud"]).expect(0);
+    refers_home(&bench, "A", "Q");
+    quiet(&bench);
+}
+
+#[test]
+fn a_reference_to_a_row_of_a_refused_document_waits_with_it() {
+    let bench = bench();
+    bench.insert(Side::Cloud, "Voucher", &voucher("Q", 0));
+    bench.sync().expect(0);
+    let new = grown(&bench, Side::Cloud, "Q");
+    refers(&bench, Side::Cloud, "A", &new);
+    let put = Match::on("PUT", "/Voucher/Q");
+    bench.site(Side::Local).faults.refuse(put, Refusal::Forbidden);
+    let ran = bench.sync().expect(4);
+    assert_eq!(bench.doc(Side::Local, "Voucher", "A"), None);
+    let waits = "A: waits for Voucher Q, whose cancellation or new row is not on local yet";
+    assert!(ran.err.contains(waits), "{ran:?}");
+    bench.site(Side::Local).faults.clear();
+    bench.run(&["sync-all", "--retry-failed"]).expect(0);
+    refers_home(&bench, "A", "Q");
+    quiet(&bench);
 }
 
 #[test]
