@@ -197,6 +197,10 @@ impl<'a, 'b> Results<'a, 'b> {
         if let Some(problem) = counts.and_then(|counts| counts.error.as_ref()) {
             return Ok(Some(DeliveryEnd::Failed(problem.clone())));
         }
+        // Whether the document was looked at before the guard fell, nobody can say.
+        if counts.is_some_and(|counts| counts.guard.is_some()) {
+            return Ok(None);
+        }
         let key = (document.source, &*document.doctype, &*document.name);
         let Some(record) = self.told.get(&key) else { return Ok(None) };
         let Some(record) = record else {

@@ -1,6 +1,6 @@
 //! `erpsync status`: how things stand, by the state alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -9,13 +9,17 @@ use super::log::table as log_table;
 use super::reading::give;
 use super::session::{load_config, now, open_state};
 use super::{Exit, Global};
-use crate::report::{Cell, DoctypeStatus, Report, Rows, Status, render_status};
+use crate::config::Config;
+use crate::report::{Cell, DoctypeStatus, Report, Rows, Status, StoppedDoctype, render_status};
 use crate::state::{
     FailedDocument, LogFilter, RecordStatus, Run, State, StateResult, WaitingDocument, Waits, stamp,
 };
 
 /// How many operations are shown.
 const RECENT: usize = 10;
+
+/// How many runs are looked at for what stopped a doctype.
+const LOOKED_BACK: usize = 200;
 
 /// Arguments of `erpsync status`.
 #[derive(Debug, Args)]
@@ -32,6 +36,7 @@ pub(super) fn cmd_status(
     let status = Status {
         doctypes: doctypes(&state)?,
         last_run: state.recent_runs(1)?.pop(),
+        stopped: stopped(&config, &state)?,
         failed: state.failed_documents()?,
         waiting: state.waiting_documents(None)?,
         pending_webhooks: state.pending_webhooks()?,
@@ -64,6 +69,38 @@ fn doctypes(state: &State) -> StateResult<Vec<DoctypeStatus>> {
     Ok(found.into_values().collect())
 }
 
+/// The doctypes that the last run over them was stopped at. A run over some documents only
+/// clears nothing.
+fn stopped(config: &Config, state: &State) -> StateResult<Vec<StoppedDoctype>> {
+    let mut unheard: BTreeSet<&str> =
+        config.doctypes.iter().map(|one| one.doctype.as_str()).collect();
+    let mut found = Vec::new();
+    for run in state.recent_runs(LOOKED_BACK)? {
+        for entry in run.summary.iter().filter_map(Value::as_array).flatten() {
+            let text = |key: &str| entry[key].as_str();
+            let message = text("guard").or_else(|| text("error"));
+            let has_listed = ["cloud_documents", "local_documents"]
+                .iter()
+                .any(|key| entry[*key].as_u64().unwrap_or(0) > 0);
+            let Some(doctype) = text("doctype").filter(|_| message.is_some() || has_listed) else {
+                continue;
+            };
+            if unheard.remove(doctype) {
+                found.extend(message.map(|message| StoppedDoctype {
+                    doctype: doctype.to_owned(),
+                    run: run.id,
+                    is_guarded: text("guard").is_some(),
+                    message: message.to_owned(),
+                }));
+            }
+        }
+        if unheard.is_empty() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
 fn table(doctypes: &[DoctypeStatus]) -> Rows {
     let mut columns = vec!["doctype"];
     columns.extend(RecordStatus::ALL.map(RecordStatus::as_str));
@@ -82,10 +119,20 @@ fn document(status: &Status, doctypes: &[Value]) -> Value {
         "open_conflicts": status.doctypes.iter().map(|one| one.open_conflicts).sum::<usize>(),
         "doctypes": doctypes,
         "last_run": status.last_run.as_ref().map(run),
+        "stopped": status.stopped.iter().map(stop).collect::<Vec<_>>(),
         "failed": status.failed.iter().map(failed).collect::<Vec<_>>(),
         "waiting": status.waiting.iter().map(waiting).collect::<Vec<_>>(),
         "pending_webhooks": status.pending_webhooks,
         "recent": log_table(&status.recent).objects(),
+    })
+}
+
+fn stop(stopped: &StoppedDoctype) -> Value {
+    json!({
+        "doctype": stopped.doctype,
+        "run_id": stopped.run,
+        "kind": if stopped.is_guarded { "guard" } else { "error" },
+        "message": stopped.message,
     })
 }
 

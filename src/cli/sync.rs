@@ -104,7 +104,8 @@ impl SyncOptions {
             (None, None) => Ok(()),
             _ if !is_whole => Err(UsageError::new(
                 "--restore-side and --accept-side are about whole doctypes, not about some documents",
-            )),
+            )
+            .with_hint("say it with sync-all, or with sync-doctype without --name; --dry-run shows it")),
             (Some(restored), Some(accepted)) if restored == accepted => {
                 Err(UsageError::new(format!(
                     "--restore-side {restored} --accept-side {accepted}: a side is either brought back \

@@ -90,7 +90,9 @@ impl Pass<'_> {
         let Some(mut closing) = agreed(doctype, pair, forms) else { return Ok(None) };
         self.keep_owing(&mut closing);
         if is_unchanged(forms, pair) {
-            if let Renaming::Keep(reason) = self.renaming(doctype, &pair.record)? {
+            if let Renaming::Keep(reason) | Renaming::Apart(reason) =
+                self.renaming(doctype, &pair.record)?
+            {
                 let kept = Decision { action: Action::Rename, ..Decision::skip(reason) };
                 closing.log = Some(self.entry(&kept, LogStatus::Success, None));
             }

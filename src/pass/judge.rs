@@ -41,9 +41,7 @@ impl Pass<'_> {
         if let Renaming::Carry(target) = renaming {
             return Ok((forms, Self::owed_rename(pair, target)));
         }
-        if let Renaming::Refused(reason) = &renaming {
-            self.owe_rename(&pair.record, reason)?;
-        }
+        self.tell_of_names(&pair.record, &renaming)?;
         let new_fields = self.new_fields(doctype, pair)?;
         let meeting = self.meeting_of(doctype, pair, links)?;
         let judged = |clocks| judge_with(doctype, pair, &forms, meeting, &new_fields, clocks);
@@ -52,7 +50,10 @@ impl Pass<'_> {
             let clocks = self.clocks()?;
             decision = judged(Some(&clocks));
         }
-        if let Renaming::Keep(reason) | Renaming::Refused(reason) = renaming
+        if let Renaming::Keep(reason)
+        | Renaming::Apart(reason)
+        | Renaming::Withheld(reason)
+        | Renaming::Refused(reason) = renaming
             && decision.action != Action::Noop
         {
             decision.reason = format!("{}; {reason}", decision.reason);

@@ -68,7 +68,7 @@ impl Pass<'_> {
     /// Whether `--limit` leaves this document for another run; counts it otherwise. What
     /// waits is counted when its turn comes, and one that comes again is counted once.
     fn is_over_limit(&mut self, record: Candidate, decision: &Decision, step: &Step) -> bool {
-        let waits = matches!(step, Step::Wait(_) | Step::Last | Step::Keep);
+        let waits = matches!(step, Step::Wait(_) | Step::NameTaken | Step::Last | Step::Keep);
         if decision.action == Action::Noop || waits || self.taken_up.contains(&record) {
             return false;
         }

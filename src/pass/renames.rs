@@ -168,21 +168,50 @@ impl Pass<'_> {
         Aside { candidate: record, reason: AsideReason::Moved }
     }
 
+    /// Says of a document that is not given its new name why it is not, and what would help.
+    pub(super) fn tell_of_names(
+        &mut self,
+        record: &Record,
+        renaming: &Renaming,
+    ) -> anyhow::Result<()> {
+        match renaming {
+            Renaming::Refused(reason) => {
+                let help = "rename one of the two by hand, or free the name: the next run with \
+                     --full tries again";
+                self.owe_rename(record, reason, help)
+            }
+            Renaming::Withheld(reason) => {
+                let help = "a run with --full that carries both ways does it";
+                self.owe_rename(record, reason, help)
+            }
+            Renaming::Apart(reason) => {
+                self.warn_of_names(record, reason, "rename one of the two by hand");
+                Ok(())
+            }
+            Renaming::None | Renaming::Carry(_) | Renaming::Keep(_) => Ok(()),
+        }
+    }
+
+    fn warn_of_names(&mut self, record: &Record, reason: &str, help: &str) {
+        let name = |side: Side| record.names[side].as_deref().unwrap_or("-");
+        let (cloud, local) = (name(Side::Cloud), name(Side::Local));
+        let doctype = &record.doctype;
+        let warning = format!(
+            "{doctype}: what is called {cloud} on cloud stays {local} on local: {reason}; {help}"
+        );
+        if !self.summary.warnings.contains(&warning) {
+            self.summary.warnings.push(warning);
+        }
+    }
+
     /// A document could not be given its new name: that is told, and stays owed.
-    pub(super) fn owe_rename(&mut self, record: &Record, reason: &str) -> anyhow::Result<()> {
+    fn owe_rename(&mut self, record: &Record, reason: &str, help: &str) -> anyhow::Result<()> {
         let Some(bases) = record.bases.as_ref().filter(|_| !self.owing.contains_key(&record.id))
         else {
             return Ok(());
         };
         self.owing.insert(record.id, Sides::from_fn(|side| bases[side].content.name()));
-        let name = |side: Side| record.names[side].as_deref().unwrap_or("-");
-        self.summary.warnings.push(format!(
-            "{}: what is called {} on cloud stays {} on local: {reason}; rename one of the two by \
-             hand, or free the name: the next run with --full tries again",
-            record.doctype,
-            name(Side::Cloud),
-            name(Side::Local),
-        ));
+        self.warn_of_names(record, reason, help);
         let refused = Decision { action: Action::Rename, ..Decision::skip(reason) };
         let (entry, now) = (self.entry(&refused, LogStatus::Failed, None), self.now());
         Ok(self.state.add_log(record.id, &entry, now)?)

@@ -145,15 +145,15 @@ impl Guard {
     pub fn hint(&self) -> String {
         match self {
             Self::WentBack { side, .. } => format!(
-                "find out what happened to the {side} site; --restore-side {side} brings it back \
-                 to what {other} holds, --accept-side {side} takes what it has now for right; look \
+                "find out what happened to the {side} site; then sync-all: --restore-side {side} \
+                 brings it back to what {other} holds, --accept-side {side} takes what it has now for right; look \
                  at either with --dry-run first",
                 other = side.opposite()
             ),
             Self::TooManyGone { side, .. } => format!(
                 "find out who deleted them; if they are to go on {other} as well, run again with \
-                 --allow-deletes N (what it lets go counts for the next 24 hours), or --accept-side \
-                 {side} for all of them; --restore-side {side} makes them again on {side}; look at \
+                 --allow-deletes N (what it lets go counts for the next 24 hours), or sync-all \
+                 --accept-side {side} for all of them; --restore-side {side} makes them again on {side}; look at \
                  either with --dry-run first",
                 other = side.opposite()
             ),

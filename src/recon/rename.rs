@@ -29,8 +29,12 @@ pub enum Renaming {
     None,
     /// This side gives the document the other's new name.
     Carry(Side),
-    /// Each side keeps its name, for this reason.
+    /// Each side keeps its name, for this reason, as nobody would have it otherwise.
     Keep(String),
+    /// Each side keeps its name, for this reason, and somebody may have wished otherwise.
+    Apart(String),
+    /// The same for as long as changes are carried the other way only.
+    Withheld(String),
     /// The same, but only because the name could not be given: a person may change that.
     Refused(String),
 }
@@ -43,10 +47,17 @@ pub fn renaming(names: &Names<'_>) -> Renaming {
     }
     let is_renamed = |side: Side| names.base[side] != names.now[side];
     let keep = |reason: &str| Renaming::Keep(reason.to_owned());
+    let one_way = names.direction.target();
     let source = match (is_renamed(Side::Cloud), is_renamed(Side::Local)) {
         (false, false) => return Renaming::None,
         _ if names.now.cloud == names.now.local => return keep("the same name on both sides now"),
-        (true, true) => return keep("renamed on both sides; each keeps its own name"),
+        (true, true) => match one_way {
+            Some(target) => target.opposite(),
+            None => {
+                let reason = "renamed on both sides; each keeps its own name";
+                return Renaming::Apart(reason.to_owned());
+            }
+        },
         (true, false) => Side::Cloud,
         (false, true) => Side::Local,
     };
@@ -54,11 +65,14 @@ pub fn renaming(names: &Names<'_>) -> Renaming {
     if !names.is_natural && names.base.cloud != names.base.local {
         return keep("each site gives it a name of its own");
     }
-    if names.direction != Direction::Both && names.direction.target() != Some(target) {
-        return Renaming::Keep(format!("nothing is carried to {target}"));
+    if one_way.is_some_and(|carried_to| carried_to != target) {
+        let new = names.now[source];
+        return Renaming::Withheld(format!(
+            "renamed on {source} to {new}, and nothing is carried to {target}"
+        ));
     }
     if !names.may_rename[target] {
-        return Renaming::Keep(format!("{target} does not let such documents be renamed"));
+        return Renaming::Apart(format!("{target} does not let such documents be renamed"));
     }
     Renaming::Carry(target)
 }
@@ -85,6 +99,7 @@ mod tests {
             (("A", "A"), ("B", "B"), true, yes, both, "the same name"),
             (("A", "B"), ("B", "B"), true, yes, both, "the same name"),
             (("A", "A"), ("B", "C"), true, yes, both, "renamed on both sides"),
+            (("A", "A"), ("B", "C"), true, yes, Direction::CloudToLocal, "local"),
             (("A", "A"), ("B", "A"), true, (true, false), both, "does not let"),
             (("A", "A"), ("B", "A"), true, (false, true), both, "local"),
             (("A", "A"), ("B", "A"), true, yes, Direction::CloudToLocal, "local"),
@@ -102,7 +117,10 @@ mod tests {
             let found = match renaming(&names) {
                 Renaming::None => "none".to_owned(),
                 Renaming::Carry(side) => side.to_string(),
-                Renaming::Keep(reason) | Renaming::Refused(reason) => reason,
+                Renaming::Keep(reason)
+                | Renaming::Apart(reason)
+                | Renaming::Withheld(reason)
+                | Renaming::Refused(reason) => reason,
             };
             assert!(found.contains(expected), "{names:?}: {found}");
         }

@@ -27,7 +27,7 @@ pub use conflict::{render_conflict, render_conflicts, render_waiting};
 pub use csv::{Cell, Rows, render_csv, write_private};
 pub use doctor::render_findings;
 pub use progress::Progress;
-pub use status::{DoctypeStatus, Status, render_status};
+pub use status::{DoctypeStatus, Status, StoppedDoctype, render_status};
 pub use text::{escape, render_actions, render_log, render_names, render_summary};
 pub use words::Page;
 

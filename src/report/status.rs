@@ -17,6 +17,8 @@ pub struct Status {
     pub doctypes: Vec<DoctypeStatus>,
     /// The last run.
     pub last_run: Option<Run>,
+    /// Doctypes that the last run over them could not sync as a whole.
+    pub stopped: Vec<StoppedDoctype>,
     /// Documents whose last attempt failed.
     pub failed: Vec<FailedDocument>,
     /// Documents that wait for an outcome or for a person.
@@ -38,6 +40,19 @@ pub struct DoctypeStatus {
     pub open_conflicts: usize,
 }
 
+/// A doctype that was stopped as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoppedDoctype {
+    /// The doctype.
+    pub doctype: String,
+    /// The run that was stopped.
+    pub run: i64,
+    /// Whether a guard fell; else a side refused the doctype.
+    pub is_guarded: bool,
+    /// Why.
+    pub message: String,
+}
+
 /// The state of things at a time.
 #[must_use]
 pub fn render_status(status: &Status, now: Timestamp) -> String {
@@ -54,6 +69,10 @@ pub fn render_status(status: &Status, now: Timestamp) -> String {
         .map(|one| vec![format!("  {}", escape(&one.doctype)), one.open_conflicts.to_string()])
         .collect();
     text.push_str(&columns(&rows));
+    if !status.stopped.is_empty() {
+        let _ = writeln!(text, "Stopped doctypes: {}", status.stopped.len());
+        text.push_str(&columns(&status.stopped.iter().map(stopped_row).collect::<Vec<_>>()));
+    }
     let _ = writeln!(text, "Failed documents: {}", status.failed.len());
     let failed: Vec<_> = status.failed.iter().map(|failed| failed_row(failed, now)).collect();
     text.push_str(&columns(&failed));
@@ -114,6 +133,11 @@ fn render_run(run: &Run, now: Timestamp) -> String {
     let (cloud, local) = (run.requests.cloud, run.requests.local);
     let requests = format!("requests: {cloud} to cloud, {local} to local");
     format!("  run {}: {command}\n  {began}\n  {until}\n  {requests}\n", run.id)
+}
+
+fn stopped_row(stopped: &StoppedDoctype) -> Vec<String> {
+    let name = format!("  {}", escape(&stopped.doctype));
+    vec![name, format!("run {}", stopped.run), escape(&stopped.message)]
 }
 
 fn failed_row(failed: &FailedDocument, now: Timestamp) -> Vec<String> {

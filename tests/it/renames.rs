@@ -164,7 +164,9 @@ fn renamed_on_both_sides() {
     is_quiet(&bench, 0);
     rename(&bench, Side::Cloud, "Customer", "New", "Cloudy");
     rename(&bench, Side::Local, "Customer", "New", "Localy");
-    bench.sync();
+    let warnings = bench.sync().expect(0).json()["warnings"].to_string();
+    let told = "what is called Cloudy on cloud stays Localy on local: renamed on both sides";
+    assert!(warnings.contains(told), "{warnings}");
     // Each keeps its name; the document stays one, and so do links to it.
     assert_eq!(
         [customers(&bench, Side::Cloud), customers(&bench, Side::Local)],
@@ -184,10 +186,24 @@ fn a_site_that_lets_nothing_be_renamed_keeps_its_name() {
     refusing.unwrap();
     rename(&bench, Side::Cloud, "Customer", "Old", "New");
     bench.edit(Side::Local, "Customer", "Old", &json!({"website": "edited"}));
-    bench.sync();
+    let warnings = bench.sync().expect(0).json()["warnings"].to_string();
+    assert!(warnings.contains("local does not let such documents be renamed"), "{warnings}");
     assert_eq!(customers(&bench, Side::Local), ["Old"]);
     assert_eq!(website(&bench, Side::Cloud, "New"), Some(json!("edited")));
     assert_eq!([link(&bench, Side::Cloud), link(&bench, Side::Local)], ["New", "Old"]);
+}
+
+#[test]
+fn what_one_way_does_not_carry_is_told_and_carried_once_both_ways_are_open() {
+    let bench = in_step(&["Old"]);
+    rename(&bench, Side::Local, "Customer", "Old", "New");
+    let one_way = ["sync-all", "--direction", "cloud_to_local", "--json"];
+    let warnings = bench.run(&one_way).expect(0).json()["warnings"].to_string();
+    assert!(warnings.contains("renamed on local to New, and nothing is carried"), "{warnings}");
+    assert_eq!(customers(&bench, Side::Cloud), ["Old"]);
+    bench.run(&["sync-all", "--full"]).expect(0);
+    assert_eq!(customers(&bench, Side::Cloud), ["New"]);
+    is_quiet(&bench, 0);
 }
 
 /// A refusal that nobody could foresee: each side keeps its name, and edits go on.

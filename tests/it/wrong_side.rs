@@ -75,6 +75,11 @@ fn is_stopped(bench: &Bench, hint: &str) {
     let ran = bench.run(&["sync-all"]).expect(6);
     assert_eq!(bench.writes(), 0, "{ran:?}");
     assert!(ran.err.contains(hint), "{ran:?}");
+    let status = bench.run(&["status", "--json"]).expect(0).json();
+    assert_eq!(status["stopped"][0]["kind"], "guard", "{status}");
+    // Some documents say nothing of the doctype.
+    bench.run(&["sync-doctype", "Probe", "--name", "no such document"]);
+    assert_eq!(bench.run(&["status", "--json"]).expect(0).json()["stopped"], status["stopped"]);
 }
 
 /// One more pass has nothing to do.
@@ -82,6 +87,7 @@ fn is_quiet(bench: &Bench, code: i32) {
     bench.clear_logs();
     let ran = bench.sync().expect(code);
     assert_eq!(bench.writes(), 0, "{ran:?}");
+    assert_eq!(bench.run(&["status", "--json"]).expect(0).json()["stopped"], json!([]));
 }
 
 /// Whether a version of a document is kept: in a conflict, open or not, or in the log.

@@ -91,7 +91,7 @@ fn a_side_that_looks_wrong_is_6() {
     UOM: 5 on cloud, 4 on local; 1 created on local, 4 unchanged
     --- err
     error: Brand: a known document on cloud is older than when it was last seen, Acme by TIME instead of TIME: a restored backup? Nothing was done in either direction
-    hint: find out what happened to the cloud site; --restore-side cloud brings it back to what local holds, --accept-side cloud takes what it has now for right; look at either with --dry-run first
+    hint: find out what happened to the cloud site; then sync-all: --restore-side cloud brings it back to what local holds, --accept-side cloud takes what it has now for right; look at either with --dry-run first
     ");
     assert!(bench.doc(Side::Local, "UOM", "Barrel").is_some(), "the rest was done");
     let ran = bench.run(&["sync-all", "--json"]).expect(6);
@@ -278,7 +278,7 @@ fn a_site_that_goes_down_goes_before_everything_that_was_found() {
     error: UOM Barrel: local: Error: Value missing for UOM: Common Code
     hint: put right what is named; failed documents are tried again by themselves (erpsync status says when), or now with --retry-failed
     error: Brand: a known document on cloud is older than when it was last seen, Acme by TIME instead of TIME: a restored backup? Nothing was done in either direction
-    hint: find out what happened to the cloud site; --restore-side cloud brings it back to what local holds, --accept-side cloud takes what it has now for right; look at either with --dry-run first
+    hint: find out what happened to the cloud site; then sync-all: --restore-side cloud brings it back to what local holds, --accept-side cloud takes what it has now for right; look at either with --dry-run first
     error: local: the site is out of order (HTTP 502 Bad Gateway) (after 2 attempts)
     hint: look at the log of the local site; nothing is lost, run again later
     ");

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use erpsync::model::Side;
 use frappe_sandbox::faults::{Action, Match, Refusal};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::*;
@@ -151,4 +152,22 @@ fn a_dry_run_stores_nothing() {
     assert_eq!(std::fs::read(bench.path("sync_state.db")).unwrap(), before);
     write(&bench, &[tells(Side::Cloud, "C1", 1)]);
     bench.run(&[&dry[..], &["--exit-code"]].concat()).expect(7);
+}
+
+#[test]
+fn a_guard_keeps_the_deliveries_of_the_doctype() {
+    let bench = bench();
+    let then = Timestamp::now().checked_sub(SignedDuration::from_hours(72)).unwrap();
+    bench.insert_at(Side::Local, "Probe", &json!({"title": "C1", "stxt": "old"}), then);
+    bench.sync().expect(0);
+    let backup = bench.site(Side::Local).backup();
+    bench.edit(Side::Local, "Probe", "C1", &json!({"stxt": "new"}));
+    bench.sync().expect(0);
+    bench.site(Side::Local).restore_backup(&backup);
+    write(&bench, &[tells(Side::Cloud, "C1", 1)]);
+    for _ in 0..2 {
+        assert_eq!(queue(&ingest(&bench).expect(6))[5], 1);
+    }
+    bench.run(&["sync-all", "--restore-side", "local"]).expect(0);
+    assert_eq!(queue(&drain(&bench).expect(0))[5], 0);
 }

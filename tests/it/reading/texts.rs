@@ -3,8 +3,8 @@
 use erpsync::model::{Action, ConflictKind, Direction, Sides};
 use erpsync::recon::{Recorded, RowNames, differences};
 use erpsync::report::{
-    DoctypeStatus, Page, Status, render_conflict, render_conflicts, render_log, render_names,
-    render_status,
+    DoctypeStatus, Page, Status, StoppedDoctype, render_conflict, render_conflicts, render_log,
+    render_names, render_status,
 };
 use erpsync::state::{
     Conflict, FailedDocument, LogEntry, LogRow, LogStatus, NamedDocument, RecordStatus, Resolution,
@@ -267,6 +267,12 @@ fn the_state_of_things() {
             requests: Sides::new(14, 12),
             summary: None,
         }),
+        stopped: vec![StoppedDoctype {
+            doctype: "Brand".to_owned(),
+            run: 11,
+            is_guarded: true,
+            message: "local shows older versions than before: B1, B2".to_owned(),
+        }],
         failed: vec![
             failed("CUST-00004", RecordStatus::Error, Some(at("10:55:00"))),
             failed("CUST-00005", RecordStatus::Failed, Some(at("10:00:00"))),
@@ -282,6 +288,7 @@ fn the_state_of_things() {
     let nothing = Status {
         doctypes: Vec::new(),
         last_run: None,
+        stopped: Vec::new(),
         failed: Vec::new(),
         waiting: Vec::new(),
         pending_webhooks: 0,

@@ -265,6 +265,18 @@ fn a_rename_onto_the_name_of_what_waits() {
 }
 
 /// Renamed on both sides, one of them to the name that a third document is to get.
+/// What waits for a name uses up nothing of the limit.
+#[test]
+fn a_ring_comes_round_however_few_documents_a_run_may_act_on() {
+    let bench = known(&["A", "B", "C"]);
+    pass_round(&bench, Side::Cloud, &["A", "B", "C"]);
+    for _ in 0..5 {
+        bench.run(&["sync-all", "--limit", "1"]);
+    }
+    are(&bench, &[("A", "C"), ("B", "A"), ("C", "B")]);
+    is_quiet(&bench, 0);
+}
+
 #[test]
 fn a_name_that_another_document_keeps() {
     let bench = known(&["A", "B"]);
