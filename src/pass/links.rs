@@ -35,13 +35,15 @@ impl Pass<'_> {
                     table.add_former(side, linked, &name, former);
                 }
                 for (name, known) in self.state.known_names(linked, side, &names)? {
+                    let is_gone =
+                        known.is_gone || self.is_found_gone(known.record, side.opposite());
                     table.add_known(
                         side,
                         linked,
                         &name,
                         Known {
                             docname: known.docname,
-                            other_name: known.other,
+                            other_name: known.other.filter(|_| !is_gone),
                             in_step: known.has_base,
                         },
                     );

@@ -29,6 +29,7 @@ mod merges;
 mod metadata;
 mod misnamed;
 mod named;
+mod needed;
 mod options;
 mod passage;
 mod plan;

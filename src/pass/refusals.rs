@@ -131,6 +131,20 @@ pub(super) fn is_as_shown(doctype: &Doctype, conflict: &Conflict, pair: &Pair, s
     }
 }
 
+/// Why a side does not cancel or delete a document: another one needs it there.
+pub(super) fn not_let_go(pair: &Pair, side: Side, message: &str) -> Refusal {
+    let other = side.opposite();
+    let hint = if pair.doc(other).is_none() {
+        format!(
+            "take the links to it out on {side}, then --take {other} again; or --take {side}, \
+             which makes it anew on {other}"
+        )
+    } else {
+        format!("cancel on {side} what links to it, then --take {other} again")
+    };
+    Refusal::new(format!("{side}: {message}"), hint)
+}
+
 /// Links that keep a write from being sent.
 pub(super) fn unsent_links(write: &Write) -> Option<Refusal> {
     if !write.body.unmapped.is_empty() {

@@ -51,6 +51,10 @@ impl Pass<'_> {
         doctype: &Doctype,
         done: Vec<Done>,
     ) -> anyhow::Result<Vec<Aside>> {
+        for one in &done {
+            // It is there now, whatever was found before.
+            self.fates.remove(&(one.record, one.side));
+        }
         let (anew, done): (Vec<Done>, Vec<Done>) =
             done.into_iter().partition(|one| is_anew(one.action, one.side, one.resolution));
         let mut aside = Vec::new();

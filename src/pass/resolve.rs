@@ -19,7 +19,7 @@ use super::apart::is_about_identity;
 use super::close::agreed;
 use super::links::docs_of;
 use super::refusals::{
-    against_docstatus, against_the_rule, changed_side, leaves_both, unsent_links,
+    against_docstatus, against_the_rule, changed_side, leaves_both, not_let_go, unsent_links,
 };
 use super::requests::{fields_to_send, winner};
 use super::wanted::{CANCELLED, Wanted, wanted_version, written_last};
@@ -335,8 +335,8 @@ impl Pass<'_> {
         let pair = operation.pair.clone();
         let is_half = write.is_half();
         let aside = self.write(doctype, vec![(operation, write)])?;
-        if let Some(message) = aside.iter().find_map(held_by) {
-            return Ok(Sent::Done(Resolved::Failed(message)));
+        if let Some((side, message)) = aside.iter().find_map(held_by) {
+            return Ok(Sent::Done(Resolved::Refused(not_let_go(&pair, side, message))));
         }
         let now = self.state.conflict(conflict.id)?;
         if now.is_some_and(|conflict| conflict.resolution.is_some()) {
@@ -380,10 +380,10 @@ fn is_called_one(conflict: &Conflict, pair: &Pair, choice: &Choice) -> bool {
     conflict.kind == ConflictKind::UnknownOutcome && is_on_both && *choice != Choice::Both
 }
 
-/// Why the site does not delete a document.
-fn held_by(aside: &Aside) -> Option<String> {
+/// Which side does not cancel or delete a document, and why.
+fn held_by(aside: &Aside) -> Option<(Side, &str)> {
     match &aside.reason {
-        AsideReason::Held(_, message) => Some(message.clone()),
+        AsideReason::Held(side, message) => Some((*side, message)),
         _ => None,
     }
 }

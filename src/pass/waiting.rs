@@ -50,6 +50,7 @@ impl Pass<'_> {
 
     /// What still waits at the end of a run.
     pub(super) fn give_up_waiting(&mut self, mut waiting: Vec<Waiting>) -> anyhow::Result<()> {
+        self.ask_about_needed(&mut waiting)?;
         // Who waits for one that waits for a person waits for that person too.
         while self.leave_waiting(&mut waiting)? {}
         for (_, aside) in waiting {
@@ -187,7 +188,7 @@ impl Pass<'_> {
                     self.waiting_for(&link, target.or(on.map(Side::opposite)))?
                 }
                 AsideReason::Taken(message) => format!("{place}: {message}"),
-                AsideReason::Held(_, message) => self.held_by_a_merge(&record, message),
+                AsideReason::Held(side, message) => self.is_held(&record, side, message),
                 AsideReason::NameTaken => {
                     self.name_is_still_taken(&record, target, &stuck)?;
                     continue;
@@ -223,10 +224,14 @@ impl Pass<'_> {
         };
         let linked = linked.filter(|linked| linked.bases.is_some());
         Ok(match (linked, target) {
-            (Some(linked), Some(target)) if linked.names[target].is_none() => format!(
-                "links to {doctype} {name}, which was deleted on {place}: make it there again, or \
-                 take the link out"
-            ),
+            (Some(linked), Some(target))
+                if linked.names[target].is_none() || self.is_found_gone(linked.id, target) =>
+            {
+                format!(
+                    "links to {doctype} {name}, which was deleted on {place}: make it there again, \
+                     or take the link out"
+                )
+            }
             // Which of them it is shows where somebody looks.
             (Some(_), _) => format!(
                 "waits for {doctype} {name}, whose cancellation or new row is not on {place} yet"

@@ -123,7 +123,9 @@ impl Decision {
         Self { conflict: Some(kind), ..self }
     }
 
-    pub(super) fn recorded(kind: ConflictKind, reason: impl Into<String>) -> Self {
+    /// Leaves the document to a person.
+    #[must_use]
+    pub fn recorded(kind: ConflictKind, reason: impl Into<String>) -> Self {
         Self::new(Action::Conflict, Direction::None, reason).of(kind)
     }
 }

@@ -119,7 +119,10 @@ impl State {
             self.connection.prepare_cached(&for_side(
                 side,
                 &format!(
-                    "SELECT id, {OWN_ID}, {{o}}_name, cloud_modified IS NOT NULL
+                    "SELECT id, {OWN_ID}, {{o}}_name, cloud_modified IS NOT NULL,
+                        EXISTS (SELECT 1 FROM conflict_records c WHERE c.record = r.id
+                            AND c.resolved = FALSE AND c.kind = 'edit_delete'
+                            AND c.{{o}}_data = 'null')
                      FROM sync_records r
                      WHERE doctype = ? AND {{s}}_name = ? AND sync_status {living} 'gone'
                      ORDER BY id DESC LIMIT 1"
@@ -135,6 +138,7 @@ impl State {
                     docname: row.get(1)?,
                     other: row.get(2)?,
                     has_base: row.get(3)?,
+                    is_gone: row.get(4)?,
                 })
             };
             let found = match living.query_row([doctype, name], read).optional()? {

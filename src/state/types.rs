@@ -197,6 +197,8 @@ pub struct KnownName {
     pub other: Option<String>,
     /// Whether the two were ever in step: without it `other` is only an equal name.
     pub has_base: bool,
+    /// Whether the other side has deleted it, and a person is to decide about that.
+    pub is_gone: bool,
 }
 
 /// A row of the audit trail that is to be written.

@@ -273,3 +273,87 @@ fn a_deletion_that_a_document_in_conflict_blocks_waits_and_follows() {
         assert!(all(&bench).iter().all(|one| !one.ends_with(" pending")), "{:?}", all(&bench));
     }
 }
+
+/// Two sites with two brands and an item of the second one.
+fn brands() -> Bench {
+    let bench = Bench::default();
+    let doctypes = "\"Brand\", \"Item\"]\nconflict_resolution = \"manual\"";
+    bench.configure(&RULES.replace("\"N Series\", \"Probe\"]", doctypes));
+    for brand in ["b", "k"] {
+        bench.insert(Side::Cloud, "Brand", &json!({"brand": brand}));
+    }
+    bench.insert(Side::Cloud, "Item", &item("I0", "k"));
+    bench.sync().expect(0);
+    bench
+}
+
+fn item(code: &str, brand: &str) -> Value {
+    json!({"item_code": code, "item_group": "Products", "stock_uom": "Nos", "brand": brand})
+}
+
+fn remove(bench: &Bench, side: Side, brand: &str) {
+    bench.site(side).delete_as(USER, "Brand", brand, Timestamp::now()).unwrap();
+}
+
+/// Whether the brand was edited on the other side (a conflict at once), is only linked to there
+/// by now, or was merged into another one: what links to it waits for one conflict.
+#[test]
+fn what_links_to_a_deleted_document_waits_for_the_conflict_about_it() {
+    for (case, take) in [
+        ("edited", "local"),
+        ("edited", "cloud"),
+        ("linked", "local"),
+        ("linked", "cloud"),
+        ("merged", "local"),
+        ("merged", "cloud"),
+        ("anew", "cloud"),
+    ] {
+        let bench = brands();
+        if case == "merged" {
+            bench.site(Side::Cloud).merge_as(USER, "Brand", "b", "k", Timestamp::now()).unwrap();
+        } else {
+            remove(&bench, Side::Cloud, "b");
+        }
+        if case == "edited" {
+            bench.edit(Side::Local, "Brand", "b", &json!({"description": "of local"}));
+        }
+        bench.insert(Side::Local, "Item", &item("I1", "b"));
+        bench.edit(Side::Local, "Item", "I0", &json!({"brand": "b", "description": "edited"}));
+        for _ in 0..2 {
+            let ran = bench.sync().expect(3);
+            let said = counts(&ran, "Item");
+            assert_eq!((&said["waiting_for_conflict"], &said["failed"]), (&json!(2), &json!(0)));
+            assert_eq!(counts(&ran, "Brand")["conflicts"], 1, "{case}: {ran:?}");
+            let text = "waits for Brand b, conflict 1: erpsync resolve 1 --take cloud|local";
+            assert_eq!(ran.json()["waiting"][0]["message"], text, "{case}");
+            assert_eq!(bench.doc(Side::Cloud, "Item", "I0").unwrap()["description"], "edited");
+        }
+        if case == "anew" {
+            // Who takes the name meanwhile waits as well, and nothing waits in a circle.
+            bench.insert(Side::Cloud, "Brand", &json!({"brand": "b", "description": "anew"}));
+            let ran = bench.sync().expect(3);
+            assert_eq!(counts(&ran, "Brand")["waiting_for_conflict"], 1, "{ran:?}");
+        }
+        if take == "cloud" {
+            let ran = bench.run(&["resolve", "1", "--take", take]).expect(3);
+            assert!(ran.err.contains("local: Cannot delete"), "{case}: {ran:?}");
+            assert!(ran.err.contains("hint: take the links to it out on local"), "{ran:?}");
+            for item in ["I0", "I1"] {
+                bench.edit(Side::Local, "Item", item, &json!({"brand": "k"}));
+            }
+        }
+        bench.run(&["resolve", "1", "--take", take]).expect(0);
+        bench.sync().expect(0);
+        let brand = if take == "local" { "b" } else { "k" };
+        for (side, item) in Side::BOTH.into_iter().flat_map(|side| [(side, "I0"), (side, "I1")]) {
+            assert_eq!(bench.doc(side, "Item", item).unwrap()["brand"], brand, "{case} {side}");
+        }
+        let is_there = take == "local" || case == "anew";
+        for side in Side::BOTH {
+            assert_eq!(bench.doc(side, "Brand", "b").is_some(), is_there, "{case} {side}");
+        }
+        bench.clear_logs();
+        bench.sync().expect(0);
+        assert_eq!(bench.writes(), 0, "{case}");
+    }
+}
