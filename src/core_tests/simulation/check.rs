@@ -161,7 +161,8 @@ impl World {
                         one.reason.contains(&format!("waits for {} {name},", other.doctype))
                             || one.reason.contains(&format!("links to {} {name}", other.doctype))
                     };
-                    Side::BOTH.into_iter().any(|side| waits(name(side))) && other.status != "synced"
+                    let is_named = Side::BOTH.into_iter().any(|side| waits(name(side)));
+                    (is_named || waits(&other.docname)) && other.status != "synced"
                 };
                 records.iter().find(waits_for).is_some()
                     || HELD_UP.iter().any(|reason| one.reason.contains(reason))
