@@ -273,3 +273,15 @@ fn a_deletion_that_a_document_in_conflict_blocks_waits_and_follows() {
         assert!(all(&bench).iter().all(|one| !one.ends_with(" pending")), "{:?}", all(&bench));
     }
 }
+
+#[test]
+fn what_a_one_way_rule_keeps_back_is_not_called_late() {
+    let bench = bench();
+    bench.configure(&format!("{RULES}[doctypes.\"N Series\"]\ndirection = \"cloud_to_local\"\n"));
+    bench.insert(Side::Local, "N Series", &series("Order"));
+    bench.insert(Side::Local, "Probe", &probe("P1", "NS-2026-0001"));
+    let ran = bench.sync().expect(4);
+    let told = "Probe P1: waits for N Series NS-2026-0001, which never gets to cloud: N Series is \
+                carried cloud_to_local only";
+    assert!(ran.err.contains(told), "{ran:?}");
+}
