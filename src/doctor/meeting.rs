@@ -3,6 +3,7 @@
 use crate::config::DoctypeConfig;
 use crate::model::{Action, ConflictKind, Direction, FirstMeeting, Policy};
 use crate::pass::{ActionLine, ActionStatus, DoctypeSummary, Preview};
+use crate::site::ErrorKind;
 
 use super::Finding;
 
@@ -25,6 +26,9 @@ pub fn judge(config: &DoctypeConfig, preview: &Preview) -> Vec<Finding> {
 }
 
 fn problem_hint(counts: &DoctypeSummary) -> String {
+    if let Some((side, ErrorKind::Forbidden)) = counts.refused {
+        return format!("give the user of [{side}] the rights that its other lines name");
+    }
     match (&counts.guard, &counts.refused_hint) {
         (Some(guard), _) => guard.hint(),
         (None, Some(hint)) => hint.clone(),

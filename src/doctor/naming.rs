@@ -1,6 +1,6 @@
 //! What kind of doctype it is, and what its names mean.
 
-use crate::identity::Naming;
+use crate::identity::{Naming, telling_fields};
 use crate::model::{NamesRule, Side, Submitted};
 use crate::pass::Doctype;
 
@@ -28,6 +28,12 @@ fn names(doctype: &Doctype) -> Finding {
             format!("{APART}, unless the name is also the {title} of both")
         }
         (NamesRule::Server, _) | (NamesRule::Auto, None) => APART.to_owned(),
+    };
+    let telling = telling_fields(&doctype.shape, &doctype.config.match_on);
+    let meaning = if telling.is_empty() {
+        meaning
+    } else {
+        format!("{meaning}; new documents are told by {} (match_on)", telling.join(", "))
     };
     if cloud.autoname == local.autoname {
         return Finding::ok("names", format!("named {}: {meaning}", rule(&cloud)));

@@ -169,6 +169,11 @@ fn what_names_mean() {
             "ok names: named by naming_series: {apart}, unless the name is also the title of both"
         )]
     );
+    let coded = || json!({"fields": [{"fieldname": "code", "fieldtype": "Data"}]});
+    let told = naming::judge(&doctype(coded(), coded(), |config| {
+        config.match_on = vec!["code".to_owned()];
+    }));
+    assert!(said(told)[0].ends_with("; new documents are told by code (match_on)"));
     let server = judged(json!({}), json!({}), NamesRule::Server);
     assert_eq!(server, [format!("ok names: named by field:title: {apart}")]);
     let differs = judged(json!({}), series(), NamesRule::Auto);

@@ -95,7 +95,7 @@ impl Pass<'_> {
         self.configured(doctype).map_or(NamesRule::Auto, |config| config.names)
     }
 
-    fn configured(&self, doctype: &str) -> Option<&DoctypeConfig> {
+    pub(super) fn configured(&self, doctype: &str) -> Option<&DoctypeConfig> {
         self.config.doctypes.iter().find(|config| config.doctype == doctype)
     }
 

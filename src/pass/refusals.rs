@@ -3,7 +3,7 @@
 //! The rules kept here: nobody is left with a refusal alone, each says what to do; and what is
 //! said of a side is what was seen there.
 
-use crate::model::{ConflictKind, Direction, Doc, Side};
+use crate::model::{Action, ConflictKind, Direction, Doc, Side};
 use crate::recon::{Decision, Observed, differ_beyond, way};
 use crate::state::Conflict;
 
@@ -61,6 +61,14 @@ impl Pass<'_> {
         if restrained.skipped {
             return Ok(Some(Refusal::by_the_next_sync(restrained.reason)));
         }
+        if decision.action == Action::Rename {
+            let hint = format!(
+                "erpsync sync-all carries the new name over; the conflict stays: then erpsync \
+                 resolve {} again",
+                conflict.id
+            );
+            return Ok(Some(Refusal::new(decision.reason.clone(), hint)));
+        }
         if decision.conflict == Some(ConflictKind::Collision) {
             let reason = "these are two documents of one name by now";
             return Ok(Some(Refusal::look_again(conflict, reason)));
@@ -108,7 +116,9 @@ fn unknown(pair: &Pair) -> Option<(Side, &str)> {
 }
 
 fn unreadable(side: Side, reason: &str) -> Refusal {
-    let hint = format!("once our user can read the document on {side}, try again");
+    let hint = format!(
+        "erpsync sync-all looks at it again, then try again; our user must be able to read it on {side}"
+    );
     Refusal::new(format!("{side}: {reason}"), hint)
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{ConflictKind, OpenLink, Side};
+use crate::model::{ConflictKind, Direction, OpenLink, Side};
 use crate::recon::Decision;
 use crate::state::{LogStatus, Record, RecordStatus, UNANSWERED};
 
@@ -223,6 +223,15 @@ impl Pass<'_> {
             None => None,
         };
         let linked = linked.filter(|linked| linked.bases.is_some());
+        if let Some(target) =
+            target.filter(|target| linked.is_none() && self.is_kept_from(doctype, *target))
+        {
+            let rule = Direction::to(target.opposite());
+            return Ok(format!(
+                "waits for {doctype} {name}, which never gets to {target}: {doctype} is carried \
+                 {rule} only"
+            ));
+        }
         Ok(match (linked, target) {
             (Some(linked), Some(target))
                 if linked.names[target].is_none() || self.is_found_gone(linked.id, target) =>
@@ -238,6 +247,12 @@ impl Pass<'_> {
             ),
             (None, _) => format!("waits for {doctype} {name}, which is not on {place} yet"),
         })
+    }
+
+    /// Whether documents of a doctype are never carried to a side.
+    fn is_kept_from(&self, doctype: &str, side: Side) -> bool {
+        let config = self.configured(doctype).map(|config| self.effective(config));
+        config.is_some_and(|config| config.direction.target() == Some(side.opposite()))
     }
 
     /// A document that nothing is wrong with and that can be written another time.

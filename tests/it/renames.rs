@@ -486,3 +486,20 @@ fn a_merge_against_edits_loses_and_doubles_nothing() {
         is_quiet(&bench, 0);
     }
 }
+
+#[test]
+fn a_rename_since_a_conflict_goes_over_before_it_is_settled() {
+    let bench = in_step(&["Old"]);
+    bench.configure(&SYNC.replace("[sync]\n", "[sync]\nconflict_resolution = \"manual\"\n"));
+    for side in Side::BOTH {
+        bench.edit(side, "Customer", "Old", &json!({"website": side.as_str()}));
+    }
+    bench.sync().expect(3);
+    rename(&bench, Side::Cloud, "Customer", "Old", "New");
+    let ran = bench.run(&["resolve", "1", "--take", "cloud"]);
+    assert!(ran.err.contains("sync-all carries the new name over; the conflict stays"), "{ran:?}");
+    bench.sync().expect(3);
+    bench.run(&["resolve", "1", "--take", "cloud"]).expect(0);
+    assert_eq!(website(&bench, Side::Local, "New"), Some(json!("cloud")));
+    is_quiet(&bench, 0);
+}

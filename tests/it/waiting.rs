@@ -357,3 +357,15 @@ fn what_links_to_a_deleted_document_waits_for_the_conflict_about_it() {
         assert_eq!(bench.writes(), 0, "{case}");
     }
 }
+
+#[test]
+fn what_a_one_way_rule_keeps_back_is_not_called_late() {
+    let bench = bench();
+    bench.configure(&format!("{RULES}[doctypes.\"N Series\"]\ndirection = \"cloud_to_local\"\n"));
+    bench.insert(Side::Local, "N Series", &series("Order"));
+    bench.insert(Side::Local, "Probe", &probe("P1", "NS-2026-0001"));
+    let ran = bench.sync().expect(4);
+    let told = "Probe P1: waits for N Series NS-2026-0001, which never gets to cloud: N Series is \
+                carried cloud_to_local only";
+    assert!(ran.err.contains(told), "{ran:?}");
+}
