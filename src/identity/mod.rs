@@ -11,5 +11,5 @@ mod pairing;
 
 pub use links::{Known, LinkTable, RowPair};
 pub use meet::{fold_name, meeting, row_creations};
-pub use naming::{Naming, has_natural_name};
+pub use naming::{Naming, has_natural_name, is_named_after_its_original};
 pub use pairing::{Claim, Proof, settle_claims, telling_fields, told_by};

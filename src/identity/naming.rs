@@ -75,6 +75,22 @@ pub fn has_natural_name(rule: NamesRule, naming: &Naming, docs: &[&Doc]) -> bool
     }
 }
 
+/// Whether an amendment has the name that a site makes of its original's: `X-1` of `X`, `X-2` of
+/// `X-1`. A site has no second one of that name.
+#[must_use]
+pub fn is_named_after_its_original(doc: &Doc) -> bool {
+    let (name, original) = (doc.name(), doc.text("amended_from").unwrap_or_default());
+    let Some((stem, number)) = name.rsplit_once('-').filter(|_| !original.is_empty()) else {
+        return false;
+    };
+    let next = |(before, last): (&str, &str)| {
+        let last = last.parse::<u32>().ok()?;
+        (before == stem).then(|| (last + 1).to_string())
+    };
+    stem == original && number == "1"
+        || original.rsplit_once('-').and_then(next).is_some_and(|next| next == number)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -115,5 +131,16 @@ mod tests {
         assert!(!has_natural_name(NamesRule::Auto, &series, &[]));
         assert!(!has_natural_name(NamesRule::Server, &series, &[&acme]));
         assert!(has_natural_name(NamesRule::Natural, &series, &[&counted]));
+    }
+
+    #[test]
+    fn an_amendment_is_named_after_its_original_by_the_site_alone() {
+        let is = |name: &str, original: &str| {
+            let doc = json!({"name": name, "amended_from": original});
+            is_named_after_its_original(&serde_json::from_value(doc).unwrap())
+        };
+        assert!(is("SO-2026-00001-1", "SO-2026-00001") && is("SO-00001-2", "SO-00001-1"));
+        // A series that goes on.
+        assert!(!is("SO-2026-00002", "SO-2026-00001") && !is("SO-2026-00001-1", ""));
     }
 }

@@ -6,7 +6,7 @@
 //! it on (7).
 
 use crate::identity::has_natural_name;
-use crate::model::{ConflictKind, Doc, Side, Sides};
+use crate::model::{ConflictKind, Doc, Side, Sides, name_text};
 use crate::state::{Conflict, Listed, LogStatus, NewConflict, Record, Resolution};
 
 use super::requests::winner;
@@ -31,10 +31,19 @@ impl Pass<'_> {
         pair: &Pair,
         choice: &Choice,
     ) -> anyhow::Result<Resolved> {
+        if self.are_amendments_of_one(doctype, pair)? {
+            return Ok(Resolved::Refused(Refusal::new(
+                "both sides have amended one document, and no site has two amendments of one name",
+                "delete one of the two (cancel it first where it is submitted); erpsync sync-all \
+                 carries the other one over then",
+            )));
+        }
         if let Some(refusal) = not_to_be_told_apart(doctype, conflict, pair, choice) {
             return Ok(Resolved::Refused(refusal));
         }
-        let is_shown = |side: Side| conflict.data[side].is_object();
+        // Told apart before, and one of them could not be created: it is tried again.
+        let is_again = pair.record.is_apart && conflict.kind == ConflictKind::Collision;
+        let is_shown = |side: Side| conflict.data[side].is_object() && !is_again;
         let missing = |side: &Side| is_shown(*side) && pair.doc(*side).is_none();
         if let Some(side) = Side::BOTH.into_iter().find(missing) {
             return Ok(Resolved::Refused(self.missing(conflict, pair, side)?));
@@ -45,7 +54,10 @@ impl Pass<'_> {
             .then(|| collision_of(conflict));
         let leaves = leaves.as_ref().map(|(side, documents)| (*side, documents));
         let record = pair.record.id;
-        let records = self.state.tell_apart(record, leaves, called_two.as_ref(), now)?;
+        let mut records = self.state.tell_apart(record, leaves, called_two.as_ref(), now)?;
+        if is_again {
+            records.extend(self.its_namesake(conflict, pair)?);
+        }
         if called_two.is_some() {
             self.awaited.retain(|_, of| *of != record);
         }
@@ -54,7 +66,10 @@ impl Pass<'_> {
         let aside = self.rounds(doctype, records.clone(), OpenLinks::Wait)?;
         for record in self.state.load_records(&records)? {
             if let Some(message) = record.error_message {
-                return Ok(Resolved::Failed(message));
+                return Ok(Resolved::Failed(format!(
+                    "{message}; put that right, or delete one of the two, then erpsync sync-all \
+                     --retry-failed"
+                )));
             }
         }
         let settled = self.state.conflict(conflict.id)?;
@@ -65,6 +80,18 @@ impl Pass<'_> {
                  there yet, the next sync creates it";
             Resolved::Refused(Refusal::by_the_next_sync(reason))
         })
+    }
+
+    /// The other document of a collision, once it has a record of its own.
+    fn its_namesake(&self, conflict: &Conflict, pair: &Pair) -> anyhow::Result<Option<i64>> {
+        for side in Side::BOTH.into_iter().filter(|side| pair.doc(*side).is_none()) {
+            let name = conflict.data[side].get("name").map(name_text).unwrap_or_default();
+            let other = self.state.record_by_name(&conflict.doctype, side, &name)?;
+            if let Some(other) = other.filter(|other| other.is_apart) {
+                return Ok(Some(other.id));
+            }
+        }
+        Ok(None)
     }
 
     /// The same by rule (`collisions`), in the run that finds the two. Both versions are stored

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use crate::identity::LinkTable;
 use crate::model::{
-    Action, ConflictKind, Deletes, Direction, Doc, FieldKind, Form, Meeting, Policy, Side, Sides,
-    canonical_scalar,
+    Action, Collisions, ConflictKind, Deletes, Direction, Doc, FieldKind, Form, Meeting, Policy,
+    Side, Sides, canonical_scalar,
 };
 use crate::recon::{
     Decision, Observed, RUNS, Renaming, Rules, SiteClock, Situation, Standing, Turn, Version,
@@ -44,7 +44,11 @@ impl Pass<'_> {
         self.tell_of_names(&pair.record, &renaming)?;
         let new_fields = self.new_fields(doctype, pair)?;
         let meeting = self.meeting_of(doctype, pair, links)?;
-        let judged = |clocks| judge_with(doctype, pair, &forms, meeting, &new_fields, clocks);
+        let is_barred =
+            meeting == Meeting::TwoDocuments && self.are_amendments_of_one(doctype, pair)?;
+        let collisions = if is_barred { Collisions::Manual } else { doctype.config.collisions };
+        let judged =
+            |clocks| judge_with(doctype, pair, &forms, meeting, collisions, &new_fields, clocks);
         let mut decision = judged(None);
         if decision.conflict.is_some() && doctype.config.policy == Policy::LatestTimestamp {
             let clocks = self.clocks()?;
@@ -190,6 +194,7 @@ fn judge_with(
     pair: &Pair,
     forms: &Forms,
     meeting: Meeting,
+    collisions: Collisions,
     new_fields: &[String],
     clocks: Option<&Sides<Option<SiteClock>>>,
 ) -> Decision {
@@ -214,7 +219,7 @@ fn judge_with(
         rules: Rules {
             policy: doctype.config.policy,
             first_meeting: doctype.config.first_meeting,
-            collisions: doctype.config.collisions,
+            collisions,
             deletes: match standing_of(pair) {
                 Some(Standing::Missing(_)) => Deletes::Recreate,
                 _ => doctype.config.deletes,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
-use crate::identity::{LinkTable, Naming};
+use crate::identity::{LinkTable, Naming, is_named_after_its_original};
 use crate::model::side_effects::follow;
 use crate::model::{Action, DOCSTATUS, Doc, OpenLink, Side, Sides, Submitted};
 use crate::recon::{
@@ -70,6 +70,22 @@ impl Pass<'_> {
             source.0.remove(AMENDED_FROM);
         }
         Ok(source)
+    }
+
+    /// Whether both sides have amended one document by themselves: each site has but one name for
+    /// that, so neither amendment can be created beside the other.
+    pub(super) fn are_amendments_of_one(
+        &self,
+        doctype: &Doctype,
+        pair: &Pair,
+    ) -> anyhow::Result<bool> {
+        let mut originals = Vec::new();
+        for side in Side::BOTH {
+            let doc = pair.doc(side).filter(|doc| is_named_after_its_original(doc));
+            let Some(doc) = doc else { return Ok(false) };
+            originals.extend(self.original(doctype, doc, side)?.map(|original| original.id));
+        }
+        Ok(matches!(originals.as_slice(), [cloud, local] if cloud == local))
     }
 
     /// The document that this one amends.

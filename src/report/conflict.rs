@@ -121,7 +121,9 @@ pub fn render_conflict(
     };
     head("Kind:", &format!("{} ({})", conflict.kind, meaning(conflict.kind)));
     for (side, word) in [(Side::Cloud, "Cloud:"), (Side::Local, "Local:")] {
-        let name = conflict.names[side].as_deref().unwrap_or("no name");
+        // Of two that were told apart, one has a record of its own.
+        let shown = || conflict.data[side].get("name").and_then(Value::as_str);
+        let name = conflict.names[side].as_deref().or_else(shown).unwrap_or("no name");
         let saved = |saved| format!("{}, modified {saved}", escape(name));
         head(word, &version(conflict, side).map_or_else(|none| none, saved));
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use erpsync::model::Side;
-use frappe_sandbox::faults::{Action, Match};
+use frappe_sandbox::faults::{Action, Match, Refusal};
 use serde_json::json;
 
 use super::both::{arrived, open};
@@ -126,5 +126,31 @@ fn a_collision_that_waits_is_a_persons() {
     assert_eq!((open(&bench).as_str(), bench.writes()), ("1", 0));
     bench.run(&["resolve", "--all", "--take", "both"]).expect(0);
     arrived(&bench, 1);
+    quiet(&bench);
+}
+
+/// What was told apart and could not be created stays open, and `resolve` tries it again.
+#[test]
+fn what_cannot_be_created_is_tried_again_by_a_person() {
+    let bench = counting_alike(&by_rule(), 1);
+    let refuse = || {
+        for side in Side::BOTH {
+            let post = Match::on("POST", "/resource/N Series");
+            bench.site(side).faults.refuse(post, Refusal::Internal);
+        }
+    };
+    refuse();
+    bench.sync().expect(4);
+    let shown = bench.run(&["conflicts", "show", "1"]).expect(0);
+    assert!(!shown.out.contains("no name"), "{shown:?}");
+    refuse();
+    let ran = bench.run(&["resolve", "1", "--take", "both"]).expect(4);
+    assert!(
+        ran.err.contains("local: ordered; put that right, or delete one of the two"),
+        "{ran:?}"
+    );
+    bench.run(&["resolve", "1", "--take", "both"]).expect(0);
+    arrived(&bench, 1);
+    assert_eq!(bench.query(HOW), "collision both");
     quiet(&bench);
 }

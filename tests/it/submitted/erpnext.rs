@@ -325,17 +325,9 @@ fn an_order_that_was_submitted_and_closed_between_two_looks_is_submitted_and_tol
     assert_eq!(chain.bench.query(kinds), "cannot_mirror[\"status\"]");
 }
 
-#[test]
-fn an_order_is_amended_and_delivered_on_the_other_side() {
-    let chain = Chain::new(Flavour::V15_105, Side::Cloud);
-    let order = |side: Side| {
-        let now = Timestamp::now();
-        chain.bench.site(side).order(USER, "Acme", &[("STK", 2.0, 50.0)], now).unwrap()
-    };
-    let old = order(Side::Cloud);
-    chain.bench.sync().expect(0);
-    chain.bench.edit(Side::Cloud, "Sales Order", &old, &json!({"docstatus": 2}));
-    let mut amended = chain.bench.doc(Side::Cloud, "Sales Order", &old).unwrap();
+/// What a person makes of a cancelled order.
+fn amendment(bench: &Bench, side: Side, old: &str) -> Value {
+    let mut amended = bench.doc(side, "Sales Order", old).unwrap();
     let taken = ["name", "creation", "modified", "status"];
     for field in taken {
         amended.as_object_mut().unwrap().remove(field);
@@ -346,6 +338,20 @@ fn an_order_is_amended_and_delivered_on_the_other_side() {
     amended["payment_schedule"] = json!([]);
     amended["amended_from"] = json!(old);
     amended["docstatus"] = json!(1);
+    amended
+}
+
+#[test]
+fn an_order_is_amended_and_delivered_on_the_other_side() {
+    let chain = Chain::new(Flavour::V15_105, Side::Cloud);
+    let order = |side: Side| {
+        let now = Timestamp::now();
+        chain.bench.site(side).order(USER, "Acme", &[("STK", 2.0, 50.0)], now).unwrap()
+    };
+    let old = order(Side::Cloud);
+    chain.bench.sync().expect(0);
+    chain.bench.edit(Side::Cloud, "Sales Order", &old, &json!({"docstatus": 2}));
+    let amended = amendment(&chain.bench, Side::Cloud, &old);
     let amended = chain.bench.insert(Side::Cloud, "Sales Order", &amended);
     chain.bench.sync().expect(0);
     let there = chain.bench.query(&format!(
@@ -359,4 +365,46 @@ fn an_order_is_amended_and_delivered_on_the_other_side() {
     let amended = chain.bench.doc(Side::Cloud, "Sales Order", &amended).unwrap();
     assert_eq!(amended["per_delivered"], 100.0);
     quiet(&chain.bench);
+}
+
+/// Each side has amended the order by itself: neither site can have both, and what ends it is named.
+#[test]
+fn an_order_amended_on_both_sides_is_left_to_a_person() {
+    for collisions in ["manual", "both"] {
+        let chain = Chain::synced(Flavour::V15_55, Side::Cloud);
+        let bench = &chain.bench;
+        bench.configure(
+            &RULES.replace("[sync]\n", &format!("[sync]\ncollisions = \"{collisions}\"\n")),
+        );
+        let now = Timestamp::now();
+        let year = bench.site(Side::Cloud).local(now)[..4].to_owned();
+        for side in Side::BOTH {
+            bench.site(side).set_series(&format!("SAL-ORD-{year}-"), 900);
+        }
+        let old = bench.site(Side::Cloud).order(USER, "Acme", &[("STK", 2.0, 50.0)], now).unwrap();
+        bench.sync().expect(0);
+        assert!(bench.doc(Side::Local, "Sales Order", &old).is_some(), "one name on both sides");
+        let mut names = Vec::new();
+        for side in Side::BOTH {
+            bench.edit(side, "Sales Order", &old, &json!({"docstatus": 2}));
+            let mut amended = amendment(bench, side, &old);
+            amended["po_no"] = json!(format!("of {side}"));
+            names.push(bench.insert(side, "Sales Order", &amended));
+        }
+        assert_eq!(names[0], names[1]);
+        for _ in 0..2 {
+            let ran = bench.sync().expect(3);
+            assert_eq!(bench.query("SELECT kind FROM conflict_records"), "collision", "{ran:?}");
+        }
+        for take in ["both", "cloud", "local"] {
+            let ran = bench.run(&["resolve", "1", "--take", take]).expect(3);
+            assert!(ran.err.contains("\nhint: delete one of the two"), "{ran:?}");
+        }
+        bench.edit(Side::Local, "Sales Order", &names[1], &json!({"docstatus": 2}));
+        bench.site(Side::Local).delete_as(USER, "Sales Order", &names[1], now).unwrap();
+        bench.sync().expect(0);
+        assert_eq!(bench.doc(Side::Local, "Sales Order", &names[0]).unwrap()["po_no"], "of cloud");
+        assert_eq!(bench.query("SELECT count(*) FROM conflict_records WHERE NOT resolved"), "0");
+        quiet(bench);
+    }
 }
