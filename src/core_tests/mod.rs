@@ -1,6 +1,7 @@
 //! What the tests of the pure core share: the doctypes of `tests/cases/doctypes.json` and the
 //! reading of case files.
 
+mod crash;
 mod decisions;
 mod forms;
 mod in_process;

@@ -13,6 +13,7 @@ mod bench;
 mod concurrency;
 mod contract;
 mod copying;
+mod crash;
 mod decision_table;
 mod demo;
 mod doctor;
