@@ -6,6 +6,7 @@
 
 mod action;
 mod doc;
+mod fingerprint;
 mod form;
 mod policy;
 mod pyjson;
@@ -18,6 +19,7 @@ pub(crate) mod words;
 
 pub use action::{Action, ConflictKind};
 pub use doc::{DOCSTATUS, Doc, DocKey, SYSTEM_FIELDS, name_text};
+pub use fingerprint::{DaySums, Fingerprint, Stretch};
 pub use form::{Form, LinkIds, canonical_scalar, md5_hex};
 pub use policy::{Collisions, Deletes, FirstMeeting, MaxDeletes, NamesRule, Policy, Submitted};
 pub use pyjson::dumps;

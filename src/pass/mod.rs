@@ -23,6 +23,7 @@ mod gone;
 mod inspect;
 mod judge;
 mod links;
+mod listing;
 mod lost;
 mod meet;
 mod merges;

@@ -1,19 +1,16 @@
 //! Scan: which documents of a doctype are to be looked at.
 //!
-//! Both sites list `name, modified, creation`; what differs from what was last seen, what is
-//! new, what is missing and what has work left becomes a candidate. The rule kept here: what
-//! is not listed is not gone (invariant 2): it is looked at, nothing more.
-
-use std::collections::BTreeSet;
-
-use serde_json::Value;
+//! Both sites list `name, modified, creation` (`listing`); what differs from what was last seen,
+//! what is new, what is missing and what has work left becomes a candidate. The rule kept here:
+//! what is not listed is not gone (invariant 2): it is looked at, nothing more.
 
 use crate::config::DoctypeConfig;
-use crate::model::{Action, Direction, Doc, Side, Sides, name_text, named_on};
-use crate::site::{ListQuery, Site, SiteError, bulk};
-use crate::state::{CandidateQuery, Listed, LogEntry, LogStatus, Record, Renamed};
+use crate::model::{Action, Direction, Doc, Side, name_text, named_on};
+use crate::site::{ListQuery, Site, SiteError};
+use crate::state::{CandidateQuery, Listed, LogEntry, LogStatus, Record, Renamed, WholeListing};
 
 use super::doctype::scope_digest;
+use super::listing::{Listing, scope_of};
 use super::{Candidate, Pass, at};
 
 impl Pass<'_> {
@@ -21,11 +18,7 @@ impl Pass<'_> {
     pub(super) fn scan(&mut self, config: &DoctypeConfig) -> anyhow::Result<Vec<Candidate>> {
         self.around.watcher.listing(&config.doctype);
         let full = self.options.full || self.full_is_due(config)?;
-        let listed = self.list(config)?;
-        self.state.begin_listing(&config.doctype)?;
-        for (side, documents) in listed.iter() {
-            self.state.add_listed(side, documents)?;
-        }
+        let listing = self.list(config, full)?;
         self.strike_former_names(&config.doctype)?;
         if let Some(guard) = self.looks_wrong()? {
             self.counts(&config.doctype).guard = Some(guard);
@@ -44,11 +37,34 @@ impl Pass<'_> {
         }
         self.take_the_persons_word(config)?;
         let absorbed = self.state.absorb_listing(&self.certainly_gone(), now)?;
-        self.counts(&config.doctype).set_documents(absorbed.documents);
         self.log_renames(&absorbed.renamed)?;
         let candidates = self.state.candidates(&config.doctype, &query)?;
-        self.state.set_listed(&config.doctype, now, full)?;
+        self.note_listing(config, &listing, full)?;
         Ok(candidates)
+    }
+
+    /// Remembers a whole listing, and counts the documents that there are: those that the rules
+    /// take up, and those that are kept in step although the filters leave them out by now.
+    fn note_listing(
+        &mut self,
+        config: &DoctypeConfig,
+        listing: &Listing,
+        full: bool,
+    ) -> anyhow::Result<()> {
+        let mut documents = listing.taken_up;
+        if !config.filters.is_empty() {
+            for side in Side::BOTH {
+                documents[side] += self.state.outside(&config.doctype, side)?;
+            }
+        }
+        self.counts(&config.doctype).set_documents(documents);
+        if listing.is_whole {
+            let scope = &scope_of(config);
+            let whole = WholeListing { scope, full, are_sums_refused: listing.are_sums_refused };
+            let now = self.now();
+            self.state.set_listed(&config.doctype, &whole, now)?;
+        }
+        Ok(())
     }
 
     /// Whether it is time to fetch and hash everything again: some changes never move
@@ -56,47 +72,6 @@ impl Pass<'_> {
     fn full_is_due(&self, config: &DoctypeConfig) -> anyhow::Result<bool> {
         let Some(last) = self.state.last_listed(&config.doctype)?.full else { return Ok(true) };
         Ok(self.now().duration_since(last).unsigned_abs() >= self.config.full_every)
-    }
-
-    /// Lists both sides at the same time.
-    fn list(&self, config: &DoctypeConfig) -> anyhow::Result<Sides<Vec<Listed>>> {
-        let sites = self.sites;
-        let page_size = self.config.page_size;
-        // A known document stays in step whether the filter still lets it in or not.
-        let knows_some = !config.filters.is_empty() && self.state.knows_any(&config.doctype)?;
-        self.workers.both(|side| {
-            let all = |filters: &[Value], taken_up| {
-                list_side(sites[side], &config.doctype, filters, page_size, taken_up)
-            };
-            let mut listed = all(&config.filters, true).map_err(at(side))?;
-            if knows_some {
-                let taken: BTreeSet<String> =
-                    listed.iter().map(|document| document.name.clone()).collect();
-                let others = all(&[], false).map_err(at(side))?;
-                listed.extend(others.into_iter().filter(|other| !taken.contains(&other.name)));
-            }
-            Ok(listed)
-        })
-    }
-
-    /// A document that was renamed while it was listed stands in the listing under both names:
-    /// the former one is struck out where the site does not have it any more.
-    fn strike_former_names(&mut self, doctype: &str) -> anyhow::Result<()> {
-        let twice = self.state.listed_twice()?;
-        let (sites, batch_size) = (self.sites, self.config.batch_size.max(1));
-        let there = self.workers.both(|side| {
-            let mut there = BTreeSet::new();
-            for names in twice[side].chunks(batch_size) {
-                there.extend(names_there(sites[side], doctype, names).map_err(at(side))?);
-            }
-            Ok(there)
-        })?;
-        for (side, names) in twice.iter() {
-            let is_former = |name: &&String| !there[side].contains(*name);
-            let former: Vec<String> = names.iter().filter(is_former).cloned().collect();
-            self.state.strike_listed(side, &former)?;
-        }
-        Ok(())
     }
 
     pub(super) fn log_renames(&mut self, renamed: &[Renamed]) -> anyhow::Result<()> {
@@ -190,21 +165,6 @@ impl Ambiguous {
     }
 }
 
-fn list_side(
-    site: &dyn Site,
-    doctype: &str,
-    filters: &[Value],
-    page_size: usize,
-    taken_up: bool,
-) -> Result<Vec<Listed>, SiteError> {
-    let mut listed = Vec::new();
-    bulk::list_all(site, doctype, filters, page_size, |page| {
-        listed.extend(page.iter().map(|doc| listed_as(doc, taken_up)));
-        Ok::<(), SiteError>(())
-    })?;
-    Ok(listed)
-}
-
 pub(super) fn listed_as(doc: &Doc, taken_up: bool) -> Listed {
     Listed {
         name: doc.get("name").map(name_text).unwrap_or_default(),
@@ -212,22 +172,6 @@ pub(super) fn listed_as(doc: &Doc, taken_up: bool) -> Listed {
         modified: doc.modified().to_owned(),
         taken_up,
     }
-}
-
-/// Those of some names that a site has.
-fn names_there(
-    site: &dyn Site,
-    doctype: &str,
-    names: &[String],
-) -> Result<BTreeSet<String>, SiteError> {
-    let found = site.list(&ListQuery {
-        doctype: doctype.to_owned(),
-        fields: vec!["name".to_owned()],
-        filters: vec![serde_json::json!(["name", "in", names])],
-        order_by: "name asc".to_owned(),
-        ..ListQuery::default()
-    })?;
-    Ok(found.iter().map(Doc::name).collect())
 }
 
 /// The document that a site finds under a name; its own name may be written differently.

@@ -137,26 +137,36 @@ impl Pass<'_> {
         Ok(None)
     }
 
-    /// Whether a deletion has happened: only where all the evidence says so.
+    /// Whether a deletion has happened: only where all the evidence says so. It has no lock: should
+    /// it come late, it takes with it what was entered since, and only as long as its intent is
+    /// open is that looked for.
     fn settle_delete(
         &mut self,
         doctype: &Doctype,
         intent: Intent,
     ) -> anyhow::Result<Option<Deleted>> {
-        let (side, now) = (intent.side, self.now());
+        let side = intent.side;
         let name = intent.target_name.clone().unwrap_or_default();
         let creation = intent.target.as_ref().map(|doc| doc.creation().to_owned());
         let found = read_one(self.sites[side], doctype, side, &name).map_err(at(side))?;
-        if found.is_some_and(|doc| Some(doc.creation()) == creation.as_deref()) {
-            self.state.void_intent(intent.id, "the document is still there", now)?;
-            return Ok(None);
+        let found = found.filter(|doc| Some(doc.creation()) == creation.as_deref());
+        let (is_open, why) = if let Some(doc) = found {
+            let is_edited = Some(doc.modified()) != intent.target_modified.as_deref();
+            (is_edited, "the document is still there")
+        } else {
+            let asked = Unlisted { record: intent.record, side, name, creation };
+            self.ask(&doctype.config.doctype, &[asked], Sides::new(u64::MAX, u64::MAX))?;
+            if self.fates.get(&(intent.record, side)) == Some(&Fate::Gone) {
+                return Ok(Some(Deleted::found(intent)));
+            }
+            (true, "nobody can say whether it happened")
+        };
+        if is_open && !self.is_late(&intent) {
+            self.wait_for_outcome(intent.record)?;
+        } else {
+            let now = self.now();
+            self.state.void_intent(intent.id, why, now)?;
         }
-        let asked = Unlisted { record: intent.record, side, name, creation };
-        self.ask(&doctype.config.doctype, &[asked], Sides::new(u64::MAX, u64::MAX))?;
-        if self.fates.get(&(intent.record, side)) == Some(&Fate::Gone) {
-            return Ok(Some(Deleted::found(intent)));
-        }
-        self.state.void_intent(intent.id, "nobody can say whether it happened", now)?;
         Ok(None)
     }
 

@@ -223,27 +223,49 @@ pub fn list_page(
 ) -> SiteResult<Vec<Doc>> {
     let mut all = filters.to_vec();
     all.extend(after.map(|name| json!(["name", ">", name])));
-    // A filter on a child table repeats a document for each row (COPYING.md 7).
-    let joins = filters.iter().any(|filter| {
-        filter.as_array().is_some_and(|parts| parts.len() == 4 && parts[0] != doctype)
-    });
     site.list(&ListQuery {
         doctype: doctype.to_owned(),
         fields: ["name", "modified", "creation"].map(str::to_owned).to_vec(),
         filters: all,
         order_by: "name asc".to_owned(),
-        group_by: joins.then(|| "name".to_owned()),
+        group_by: joins_rows(doctype, filters).then(|| "name".to_owned()),
         limit: page_size,
         ..ListQuery::default()
     })
 }
 
+/// Whether a filter is on a child table: it repeats a document for each row that fits, and a
+/// site cannot add up what it lets in (COPYING.md 7).
+#[must_use]
+pub fn joins_rows(doctype: &str, filters: &[Value]) -> bool {
+    filters.iter().any(|filter| {
+        filter.as_array().is_some_and(|parts| parts.len() == 4 && parts[0] != doctype)
+    })
+}
+
+/// How a listing is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Pages {
+    /// Rows of a page at most.
+    pub size: usize,
+    /// How many documents there are, where that is known: with so many the listing is at its end.
+    pub enough: Option<usize>,
+}
+
+impl Pages {
+    /// Pages of a listing of unknown length.
+    #[must_use]
+    pub fn of(size: usize) -> Self {
+        Self { size, enough: None }
+    }
+}
+
 /// Lists all documents of a doctype, page by page, into `sink`; each document once. Returns
 /// how many there were.
 ///
-/// Only an empty page is the end: a short one may be a limit of the site's. That costs one
-/// small request more for each listing. The names are kept until the end, so that a site
-/// that does not move on is seen.
+/// Where it is not known how many there are, only an empty page is the end: a short one may be
+/// a limit of the site's. That costs one small request more for each listing. The names are
+/// kept until the end, so that a site that does not move on is seen.
 ///
 /// # Errors
 /// Those of [`Site::list`] and of `sink`; [`ErrorKind::Malformed`] where a page brings no new
@@ -252,7 +274,7 @@ pub fn list_all<E: From<SiteError>>(
     site: &dyn Site,
     doctype: &str,
     filters: &[Value],
-    page_size: usize,
+    pages: Pages,
     mut sink: impl FnMut(Vec<Doc>) -> Result<(), E>,
 ) -> Result<usize, E> {
     let malformed = |what: &str| {
@@ -261,7 +283,7 @@ pub fn list_all<E: From<SiteError>>(
     let mut seen = HashSet::new();
     let mut after: Option<Value> = None;
     loop {
-        let mut page = list_page(site, doctype, filters, after.as_ref(), page_size)?;
+        let mut page = list_page(site, doctype, filters, after.as_ref(), pages.size)?;
         let Some(last) = page.last() else { return Ok(seen.len()) };
         let last = last.get("name").cloned();
         after = Some(last.ok_or_else(|| malformed("a document without a name"))?);
@@ -270,6 +292,9 @@ pub fn list_all<E: From<SiteError>>(
             return Err(malformed("a page brought no new name").into());
         }
         sink(page)?;
+        if pages.enough.is_some_and(|enough| seen.len() >= enough) {
+            return Ok(seen.len());
+        }
     }
 }
 

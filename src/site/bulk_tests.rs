@@ -277,7 +277,7 @@ fn a_document_that_never_rests_is_read_alone() {
 
 fn list_names(fake: &Fake, filters: &[Value], page_size: usize) -> SiteResult<Vec<String>> {
     let mut found = Vec::new();
-    let count = list_all(fake, "Order", filters, page_size, |page| {
+    let count = list_all(fake, "Order", filters, Pages::of(page_size), |page| {
         found.extend(page.iter().map(Doc::name));
         Ok::<(), SiteError>(())
     })?;
@@ -299,6 +299,20 @@ fn a_listing_walks_by_name_to_an_empty_page() {
     let capped = Fake { cap: 1, ..Fake::new(&["a", "B", "c"].map(|name| order(name, "1"))) };
     assert_eq!(list_names(&capped, &[], 100).unwrap(), ["a", "B", "c"]);
     assert_eq!(list_names(&Fake::default(), &[], 100).unwrap(), [] as [&str; 0]);
+}
+
+#[test]
+fn a_listing_of_known_length_ends_with_what_it_has() {
+    let fake = Fake::new(&["a", "B", "c", "D", "e"].map(|name| order(name, "1")));
+    let listed = |enough| {
+        let before = fake.queries().len();
+        let pages = Pages { size: 2, enough: Some(enough) };
+        let listed = list_all(&fake, "Order", &[], pages, |_| Ok::<(), SiteError>(())).unwrap();
+        (listed, fake.queries().len() - before)
+    };
+    assert_eq!(listed(2), (2, 1));
+    assert_eq!(listed(5), (5, 3), "and no empty page");
+    assert_eq!(listed(6), (5, 4), "one has gone since they were counted");
 }
 
 #[test]
@@ -335,7 +349,7 @@ fn a_filter_on_a_child_table_is_grouped() {
 #[test]
 fn a_sink_can_stop_a_listing() {
     let fake = Fake::new(&["a", "b"].map(|name| order(name, "1")));
-    let stopped = list_all(&fake, "Order", &[], 1, |_| anyhow::bail!("enough"));
+    let stopped = list_all(&fake, "Order", &[], Pages::of(1), |_| anyhow::bail!("enough"));
     assert_eq!(stopped.unwrap_err().to_string(), "enough");
     assert_eq!(fake.queries().len(), 1);
 }

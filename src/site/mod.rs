@@ -10,6 +10,7 @@ pub mod http;
 pub mod metadata;
 #[cfg(test)]
 mod reads;
+pub mod sums;
 
 pub use error::{ErrorKind, SiteError};
 

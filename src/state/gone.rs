@@ -11,6 +11,7 @@ use rusqlite::{Connection, params};
 
 use super::error::StateResult;
 use super::records::{OWN_ID, expect_record, refresh_is_syncing};
+use super::seen::EXPECTED;
 use super::types::{CandidateQuery, LogEntry, NewConflict};
 use super::words::{RecordStatus, Resolution};
 use super::{State, StateError, collect, conflicts, count, for_side, journal, log, time};
@@ -75,18 +76,16 @@ impl State {
         let Some(doctype) = &self.listing else { return Err(StateError::NoListing) };
         let mut unlisted = Vec::new();
         for side in Side::BOTH {
-            // The inner query reads the covering index only.
-            let sql = for_side(
-                side,
-                "SELECT r.id, r.{s}_name, r.{s}_creation FROM sync_records r
-                 WHERE r.id IN (SELECT k.id FROM sync_records k INDEXED BY idx_{s}_identity
-                    WHERE k.doctype = ?1 AND k.{s}_name IS NOT NULL AND k.sync_status <> 'gone'
-                        AND NOT EXISTS (SELECT 1 FROM temp.listed l
-                            WHERE l.side = '{s}' AND l.creation = k.{s}_creation))
+            // The inner query reads covering indexes only.
+            let sql = format!(
+                "SELECT r.id, r.{{s}}_name, r.{{s}}_creation FROM sync_records r
+                 WHERE r.id IN (SELECT k.id FROM ({EXPECTED}) k
+                    WHERE NOT EXISTS (SELECT 1 FROM temp.listed l
+                        WHERE l.side = '{{s}}' AND l.creation = k.creation))
                     AND r.cloud_base IS NOT NULL AND NOT r.is_syncing
-                    AND (?2 OR r.{s}_seen IS NOT NULL
+                    AND (?2 OR r.{{s}}_seen IS NOT NULL
                         OR EXISTS (SELECT 1 FROM temp.listed l
-                            WHERE l.side = '{s}' AND l.name = r.{s}_name)
+                            WHERE l.side = '{{s}}' AND l.name = r.{{s}}_name)
                         OR CASE r.sync_status
                             WHEN 'pending' THEN TRUE
                             WHEN 'synced' THEN TRUE
@@ -96,6 +95,7 @@ impl State {
                         END)
                  ORDER BY r.id",
             );
+            let sql = for_side(side, &sql);
             let mut statement = self.connection.prepare_cached(&sql)?;
             let params = params![
                 doctype,

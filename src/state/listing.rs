@@ -14,8 +14,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, named_params, params};
 
 use super::error::{StateError, StateResult};
+use super::seen::{self, EXPECTED, is_expected};
 use super::types::{Absorbed, Listed, Renamed, SteppedBack};
-use super::{State, collect, count, for_side, gone, time};
+use super::{State, collect, for_side, gone, time};
 use crate::model::{Side, Sides};
 
 /// `record` is the living record of that name and `creation`, `moved` whether the document
@@ -33,14 +34,18 @@ const TABLES: &str = "
     ) WITHOUT ROWID;
     CREATE INDEX temp.listed_creation ON listed (side, creation);";
 
+const CLEAR: &str = "DELETE FROM temp.listed; DELETE FROM temp.covered";
+
 impl State {
     pub(super) fn create_listing_tables(&self) -> StateResult<()> {
-        Ok(self.connection.execute_batch(TABLES)?)
+        self.connection.execute_batch(TABLES)?;
+        Ok(self.connection.execute_batch(seen::TABLE)?)
     }
 
-    /// Begins to collect a listing of a doctype; one that was not absorbed is dropped.
+    /// Begins to collect a listing of a doctype; one that was not absorbed is dropped. Which
+    /// days it has is said with [`State::cover_everything`] or [`State::cover_days`].
     pub fn begin_listing(&mut self, doctype: &str) -> StateResult<()> {
-        self.connection.execute("DELETE FROM temp.listed", [])?;
+        self.connection.execute_batch(CLEAR)?;
         self.listing = Some(doctype.to_owned());
         Ok(())
     }
@@ -79,44 +84,8 @@ impl State {
         Ok(older)
     }
 
-    /// The names of known documents whose `creation` was listed a second time, under a name that
-    /// is not known: renamed between two pages, or made in the same instant as a new one.
-    pub fn listed_twice(&self) -> StateResult<Sides<Vec<String>>> {
-        let Some(doctype) = &self.listing else { return Err(StateError::NoListing) };
-        let mut twice = Sides::<Vec<String>>::default();
-        for side in Side::BOTH {
-            let sql = for_side(
-                side,
-                "SELECT DISTINCT r.{s}_name
-                 FROM temp.listed l CROSS JOIN sync_records r INDEXED BY idx_{s}_identity
-                    ON r.doctype = ?1 AND r.{s}_creation = l.creation AND r.{s}_name <> l.name
-                    AND r.sync_status <> 'gone'
-                 WHERE l.side = '{s}' AND l.creation <> ''
-                    AND EXISTS (SELECT 1 FROM temp.listed known WHERE known.side = '{s}'
-                        AND known.name = r.{s}_name AND known.creation = l.creation)
-                    AND NOT EXISTS (SELECT 1 FROM sync_records known
-                        WHERE known.doctype = ?1 AND known.{s}_creation = l.creation
-                            AND known.{s}_name = l.name AND known.sync_status <> 'gone')
-                 ORDER BY r.{s}_name",
-            );
-            let mut statement = self.connection.prepare_cached(&sql)?;
-            twice[side] = collect(&mut statement, [doctype], |row| Ok(row.get(0)?))?;
-        }
-        Ok(twice)
-    }
-
-    /// Takes names out of the collected listing.
-    pub fn strike_listed(&self, side: Side, names: &[String]) -> StateResult<()> {
-        let sql = "DELETE FROM temp.listed WHERE side = ? AND name = ?";
-        let mut strike = self.connection.prepare_cached(sql)?;
-        for name in names {
-            strike.execute(params![side.as_str(), name])?;
-        }
-        Ok(())
-    }
-
-    /// Takes over the listing of both sides, which has to be complete on both: what is not
-    /// in it is reported missing. `certain` are documents that are certainly gone: where another
+    /// Takes over the listing of both sides: what it should show and does not is reported
+    /// missing. `certain` are documents that are certainly gone: where another
     /// one has the name now, that is a document of its own.
     pub fn absorb_listing(
         &mut self,
@@ -128,7 +97,6 @@ impl State {
             let work = Absorption { transaction, doctype: &doctype, now: time::stamp(now) };
             let mut absorbed = Absorbed::default();
             for side in Side::BOTH {
-                absorbed.documents[side] = work.count(side)?;
                 work.match_known(side)?;
                 for record in work.replaced(side)? {
                     if certain.contains(&(record, side)) {
@@ -139,11 +107,12 @@ impl State {
                 work.mark_moved(side)?;
                 absorbed.replaced.extend(work.mark_replaced(side)?);
                 absorbed.missing.extend(work.mark_missing(side)?);
+                work.mark_outside(side)?;
             }
             work.take_up_unknown(true)?;
             Ok(absorbed)
         })?;
-        self.connection.execute("DELETE FROM temp.listed", [])?;
+        self.connection.execute_batch(CLEAR)?;
         Ok(absorbed)
     }
 
@@ -160,10 +129,12 @@ impl State {
         now: Timestamp,
     ) -> StateResult<Vec<i64>> {
         self.listing = None;
-        self.connection.execute("DELETE FROM temp.listed", [])?;
+        self.connection.execute_batch(CLEAR)?;
         self.write(|transaction| {
             let work = Absorption { transaction, doctype, now: time::stamp(now) };
             for (side, listed) in found.iter() {
+                // A look-up by name is about a document whatever its day is.
+                seen::cover_everything(transaction, side)?;
                 let taken_up = listed.iter().map(|one| Listed { taken_up: true, ..one.clone() });
                 insert_listed(transaction, side, &taken_up.collect::<Vec<_>>())?;
                 work.match_known(side)?;
@@ -218,11 +189,6 @@ struct Absorption<'a> {
 }
 
 impl Absorption<'_> {
-    fn count(&self, side: Side) -> StateResult<usize> {
-        let sql = "SELECT count(*) FROM temp.listed WHERE side = ?";
-        Ok(self.transaction.query_row(sql, [side.as_str()], |row| count(row, 0))?)
-    }
-
     /// Known documents: same name, same `creation`. Reads the covering index only.
     fn match_known(&self, side: Side) -> StateResult<()> {
         let sql = for_side(
@@ -250,6 +216,22 @@ impl Absorption<'_> {
              WHERE l.side = '{s}' AND l.moved AND sync_records.id = l.record",
         );
         self.transaction.prepare_cached(&sql)?.execute([&self.now])?;
+        Ok(())
+    }
+
+    /// Which known documents the filters leave out.
+    fn mark_outside(&self, side: Side) -> StateResult<()> {
+        for sql in [
+            "UPDATE sync_records INDEXED BY idx_{s}_outside SET {s}_outside = FALSE
+             WHERE doctype = ?1 AND {s}_outside AND id NOT IN (SELECT l.record
+                FROM temp.listed l
+                WHERE l.side = '{s}' AND l.record IS NOT NULL AND NOT l.taken_up)",
+            "UPDATE sync_records SET {s}_outside = TRUE FROM temp.listed l
+             WHERE l.side = '{s}' AND NOT l.taken_up AND sync_records.id = l.record
+                AND NOT sync_records.{s}_outside AND sync_records.doctype = ?1",
+        ] {
+            self.transaction.prepare_cached(&for_side(side, sql))?.execute([self.doctype])?;
+        }
         Ok(())
     }
 
@@ -298,19 +280,27 @@ impl Absorption<'_> {
     }
 
     fn possible_renames(&self, side: Side) -> StateResult<Vec<Renamed>> {
-        let sql = for_side(
-            side,
-            "SELECT r.id, r.{s}_name, l.name
-             FROM temp.listed l CROSS JOIN sync_records r INDEXED BY idx_{s}_identity
-             WHERE l.side = '{s}' AND l.record IS NULL AND l.creation <> ''
-                AND r.doctype = ?1 AND r.{s}_creation = l.creation AND r.sync_status <> 'gone'
-                AND r.{s}_name IS NOT NULL
-                AND NOT EXISTS (SELECT 1 FROM temp.listed old WHERE old.side = '{s}'
-                    AND old.name = r.{s}_name AND old.record = r.id)
+        // A known document of the same `creation` that stands on another day is a second one.
+        let sql = format!(
+            "SELECT r.id, r.{{s}}_name, l.name
+             FROM temp.listed l CROSS JOIN sync_records r INDEXED BY idx_{{s}}_identity
+             WHERE l.side = '{{s}}' AND l.record IS NULL AND l.creation <> ''
+                AND r.doctype = ?1 AND r.{{s}}_creation = l.creation AND r.sync_status <> 'gone'
+                AND r.{{s}}_name IS NOT NULL
+                AND NOT EXISTS (SELECT 1 FROM temp.listed old WHERE old.side = '{{s}}'
+                    AND old.name = r.{{s}}_name AND old.record = r.id)
+                AND {}
                 AND 1 = (SELECT count(*) FROM temp.listed same
-                    WHERE same.side = '{s}' AND same.creation = l.creation)
+                    WHERE same.side = '{{s}}' AND same.creation = l.creation)
+                AND NOT EXISTS (SELECT 1 FROM sync_records other INDEXED BY idx_{{s}}_identity
+                    WHERE other.doctype = ?1 AND other.{{s}}_creation = l.creation
+                        AND other.sync_status <> 'gone' AND other.{{s}}_name IS NOT NULL
+                        AND NOT {})
              ORDER BY r.id",
+            is_expected("r", "{s}"),
+            is_expected("other", "{s}"),
         );
+        let sql = for_side(side, &sql);
         let mut statement = self.transaction.prepare_cached(&sql)?;
         let found = collect(&mut statement, [self.doctype], |row| {
             Ok(Renamed { record: row.get(0)?, side, old: row.get(1)?, new: row.get(2)? })
@@ -384,16 +374,14 @@ impl Absorption<'_> {
         collect(&mut statement, [self.doctype], |row| Ok(row.get(0)?))
     }
 
-    /// Known documents that were not listed. Reads the covering index only.
+    /// Known documents that should have been listed and were not. Reads covering indexes only.
     fn mark_missing(&self, side: Side) -> StateResult<Vec<(i64, Side)>> {
-        let sql = for_side(
-            side,
-            "SELECT r.id FROM sync_records r INDEXED BY idx_{s}_identity
-             WHERE r.doctype = ?1 AND r.{s}_name IS NOT NULL AND r.sync_status <> 'gone'
-                AND NOT EXISTS (SELECT 1 FROM temp.listed l
-                    WHERE l.side = '{s}' AND l.name = r.{s}_name)
-             ORDER BY r.id",
+        let sql = format!(
+            "SELECT k.id FROM ({EXPECTED}) k WHERE NOT EXISTS (SELECT 1 FROM temp.listed l
+                WHERE l.side = '{{s}}' AND l.name = k.name)
+             ORDER BY k.id",
         );
+        let sql = for_side(side, &sql);
         let mut statement = self.transaction.prepare_cached(&sql)?;
         let missing = collect(&mut statement, [self.doctype], |row| Ok(row.get(0)?))?;
         self.mark_unseen(side, &missing, "not listed")
@@ -460,27 +448,27 @@ impl Absorption<'_> {
     /// One document under two names: the sites are copies of one another, and it was renamed on
     /// one of them before anything was in step. Documents that were imported together may
     /// share a `creation`: it proves something only where no second one has it on either side,
-    /// in the listing or in the state.
+    /// in the listing or in the state. The other one is listed, or stands on a day that was not.
     fn join_cloned(&self, side: Side) -> StateResult<()> {
-        let sql = for_side(
-            side,
-            "UPDATE sync_records INDEXED BY idx_{o}_identity
-             SET {s}_name = l.name, {s}_creation = l.creation, {s}_seen = l.modified,
+        let is_listed = is_expected("sync_records", "{o}");
+        let sql = format!(
+            "UPDATE sync_records INDEXED BY idx_{{o}}_identity
+             SET {{s}}_name = l.name, {{s}}_creation = l.creation, {{s}}_seen = l.modified,
                 is_proven = TRUE, sync_status = 'pending', reason = NULL, next_retry = NULL,
                 updated_at = :now
              FROM temp.listed l
-             WHERE l.side = '{s}' AND l.record IS NULL AND l.creation <> ''
-                AND sync_records.doctype = :doctype AND sync_records.{o}_creation = l.creation
+             WHERE l.side = '{{s}}' AND l.record IS NULL AND l.creation <> ''
+                AND sync_records.doctype = :doctype AND sync_records.{{o}}_creation = l.creation
                 AND sync_records.sync_status <> 'gone' AND NOT sync_records.is_apart
                 AND NOT sync_records.is_syncing
-                AND +sync_records.{s}_name IS NULL AND sync_records.cloud_modified IS NULL
-                AND 2 = (SELECT count(*) FROM temp.listed same
+                AND +sync_records.{{s}}_name IS NULL AND sync_records.cloud_modified IS NULL
+                AND 1 + {is_listed} = (SELECT count(*) FROM temp.listed same
                     WHERE same.side IN ('cloud', 'local') AND same.creation = l.creation)
-                AND EXISTS (SELECT 1 FROM temp.listed there
-                    WHERE there.side = '{o}' AND there.name = sync_records.{o}_name
-                        AND there.creation = l.creation)
+                AND (NOT {is_listed} OR EXISTS (SELECT 1 FROM temp.listed there
+                    WHERE there.side = '{{o}}' AND there.name = sync_records.{{o}}_name
+                        AND there.creation = l.creation))
                 AND NOT EXISTS (SELECT 1 FROM sync_records other
-                    WHERE other.doctype = :doctype AND other.{s}_name = l.name
+                    WHERE other.doctype = :doctype AND other.{{s}}_name = l.name
                         AND other.sync_status <> 'gone')
                 AND NOT EXISTS (SELECT 1 FROM sync_records other
                     WHERE other.doctype = :doctype AND other.id <> sync_records.id
@@ -488,7 +476,7 @@ impl Absorption<'_> {
                         AND (other.cloud_creation = l.creation
                             OR other.local_creation = l.creation))",
         );
-        self.run(&sql)
+        self.run(&for_side(side, &sql))
     }
 
     /// In the order of `creation`, so that records are numbered in it.

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::error::{StateError, StateResult};
 use super::records::expect_record;
-use super::types::{FailedDocument, ListingTimes, LogEntry, LogFilter, LogRow, Run, StatusTotal};
+use super::types::{
+    FailedDocument, ListingTimes, LogEntry, LogFilter, LogRow, Run, StatusTotal, WholeListing,
+};
 use super::words::{LogStatus, RecordStatus, Word};
 use super::{State, collect, count, from_json_some, time, to_json};
 use crate::model::{Action, Direction, Sides};
@@ -140,25 +142,41 @@ impl State {
         Ok(self.connection.prepare_cached(sql)?.query_row([], |row| count(row, 0))?)
     }
 
-    /// When a doctype was last gone through.
+    /// When everything of a doctype was last gone through.
     pub fn last_listed(&self, doctype: &str) -> StateResult<ListingTimes> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT last_listed_at, last_full_at FROM listings WHERE doctype = ?",
+            "SELECT last_listed_at, last_full_at, sums_refused_at, scope FROM listings
+             WHERE doctype = ?",
         )?;
-        let found = statement.query_row([doctype], |row| Ok((row.get(0)?, row.get(1)?)));
-        let (listed, full) = found.optional()?.unwrap_or_default();
-        Ok(ListingTimes { listed: time::parse_some(listed)?, full: time::parse_some(full)? })
+        let found = statement
+            .query_row([doctype], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+            .optional()?;
+        let (listed, full, refused, scope) = found.unwrap_or_default();
+        Ok(ListingTimes {
+            listed: time::parse_some(listed)?,
+            full: time::parse_some(full)?,
+            refused: time::parse_some(refused)?,
+            scope,
+        })
     }
 
-    /// Notes that every document of a doctype was listed and, with `full`, fetched and hashed.
-    pub fn set_listed(&mut self, doctype: &str, now: Timestamp, full: bool) -> StateResult<()> {
+    /// Notes that every document of a doctype was listed.
+    pub fn set_listed(
+        &mut self,
+        doctype: &str,
+        whole: &WholeListing<'_>,
+        now: Timestamp,
+    ) -> StateResult<()> {
         self.write(|transaction| {
             transaction.execute(
-                "INSERT INTO listings (doctype, last_listed_at, last_full_at)
-                 VALUES (?1, ?2, CASE WHEN ?3 THEN ?2 END)
-                 ON CONFLICT (doctype) DO UPDATE SET last_listed_at = excluded.last_listed_at,
-                    last_full_at = COALESCE(excluded.last_full_at, last_full_at)",
-                params![doctype, time::stamp(now), full],
+                "INSERT INTO listings (doctype, scope, last_listed_at, last_full_at,
+                    sums_refused_at)
+                 VALUES (?1, ?2, ?3, CASE WHEN ?4 THEN ?3 END, CASE WHEN ?5 THEN ?3 END)
+                 ON CONFLICT (doctype) DO UPDATE SET scope = excluded.scope,
+                    last_listed_at = excluded.last_listed_at,
+                    last_full_at = COALESCE(excluded.last_full_at, last_full_at),
+                    sums_refused_at = COALESCE(excluded.sums_refused_at, sums_refused_at)",
+                params![doctype, whole.scope, time::stamp(now), whole.full, whole.are_sums_refused],
             )?;
             Ok(())
         })

@@ -18,9 +18,10 @@
 //!   most one intent a document is open. `seen` moves only together with `pending`.
 //!
 //! Files: `open` and `pair` (whose database is it), `lock`, `migrations`, `listing` (what the
-//! sites list against what is known), `pairing` (which documents are one), `gone`, `restored`
-//! (a side that went back), `records`, `waiting` (what waits for an outcome or for a
-//! person), `journal` (intents and their closing), `conflicts`, `metadata` (a cache), `queue` (deliveries of
+//! sites list against what is known), `seen` (the sums over that, and listings of some days), `pairing`
+//! (which documents are one), `gone`, `restored` (a side that went back), `records`, `waiting` (what
+//! waits for an outcome or for a person), `journal` (intents and their closing), `conflicts`, `metadata`
+//! (a cache), `queue` (deliveries of
 //! webhooks), `log` (the audit trail, runs and totals).
 
 #[cfg(test)]
@@ -42,6 +43,7 @@ mod pairing;
 mod queue;
 mod records;
 mod restored;
+mod seen;
 mod time;
 mod types;
 mod waiting;
@@ -65,7 +67,7 @@ pub use time::stamp;
 pub use types::{
     Absorbed, Base, CandidateQuery, Conflict, ConflictFilter, FailedDocument, Failure, KnownName,
     Listed, ListingTimes, LogEntry, LogFilter, LogRow, NamedDocument, NewConflict, Origin, Pair,
-    Record, Renamed, Run, StatusChange, StatusTotal, SteppedBack, Strangers, United,
+    Record, Renamed, Run, StatusChange, StatusTotal, SteppedBack, Strangers, United, WholeListing,
 };
 pub use waiting::{UNANSWERED, WaitingDocument, Waits};
 pub use words::{LogStatus, RecordStatus, Resolution};

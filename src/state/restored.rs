@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, named_params, params};
 
 use super::error::{StateError, StateResult};
+use super::seen::is_expected;
 use super::types::Strangers;
 use super::words::Resolution;
 use super::{State, collect, conflicts, count, for_side, time, to_json};
@@ -23,7 +24,7 @@ const OLDER: &str = "FROM temp.listed l JOIN sync_records r INDEXED BY idx_{s}_i
 
 impl State {
     /// Where a side lists documents and not a single one of those that it listed when last
-    /// looked at: how many there are of both, and one of each.
+    /// looked at, on any day: how many there are of both, and one of each.
     pub fn strangers_only(&self, side: Side) -> StateResult<Option<Strangers>> {
         let Some(doctype) = &self.listing else { return Err(StateError::NoListing) };
         let known = "FROM sync_records r INDEXED BY idx_{s}_identity
@@ -31,8 +32,9 @@ impl State {
         let sql = for_side(
             side,
             &format!(
-                "SELECT 1 {known} AND EXISTS (SELECT 1 FROM temp.listed l
-                    WHERE l.side = '{{s}}' AND l.creation = r.{{s}}_creation) LIMIT 1"
+                "SELECT 1 {known} AND (NOT {} OR EXISTS (SELECT 1 FROM temp.listed l
+                    WHERE l.side = '{{s}}' AND l.creation = r.{{s}}_creation)) LIMIT 1",
+                is_expected("r", "{s}"),
             ),
         );
         if self.connection.prepare_cached(&sql)?.exists([doctype])? {

@@ -121,8 +121,6 @@ pub struct United {
 /// What a listing of both sides changed in the state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Absorbed {
-    /// How many documents each side listed.
-    pub documents: Sides<usize>,
     /// Documents that have another name than before.
     pub renamed: Vec<Renamed>,
     /// Documents whose name now belongs to another document (another `creation`).
@@ -410,10 +408,25 @@ pub struct NamedDocument {
 }
 
 /// When a doctype was last gone through.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListingTimes {
     /// When every document was last listed.
     pub listed: Option<Timestamp>,
     /// When every document was last fetched and hashed.
     pub full: Option<Timestamp>,
+    /// When a site last refused to add up its documents.
+    pub refused: Option<Timestamp>,
+    /// What `listed` is about, as it was given.
+    pub scope: String,
+}
+
+/// A listing of every document of a doctype on both sides.
+#[derive(Debug, Clone, Copy)]
+pub struct WholeListing<'a> {
+    /// What the listing is about.
+    pub scope: &'a str,
+    /// Whether everything is fetched and hashed as well.
+    pub full: bool,
+    /// Whether it was made because a site refused to add up.
+    pub are_sums_refused: bool,
 }

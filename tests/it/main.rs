@@ -33,6 +33,7 @@ mod resolve;
 mod scenario;
 mod second_pass;
 mod submitted;
+mod sums;
 mod time;
 mod two_runs;
 mod upheavals;

@@ -209,6 +209,7 @@ impl History {
                 self.round();
                 self.steps.push(Step::Backup(Backup::OtherState));
             }
+            matrix::DAY_LISTED | matrix::EARLIER_DAY_LISTED => self.cross_midnight(),
             matrix::HOOKS => {}
             _ => return false,
         }
@@ -237,6 +238,19 @@ impl History {
         self.round();
         let back = self.rules();
         self.steps.push(Step::Rules(back));
+    }
+
+    /// Days go by on which one side is edited, and only they are listed.
+    fn cross_midnight(&mut self) {
+        let rules = Rules { list_every: "365d", ..self.rules() };
+        self.steps.push(Step::Rules(rules));
+        for _ in 0..3 {
+            for does in [Does::Insert, Does::Insert, Does::Edit] {
+                self.user(None, does);
+            }
+            self.steps.push(Step::Run(Plan::default()));
+            self.steps.push(Step::Wait(SignedDuration::from_hours(26)));
+        }
     }
 
     /// Both sides edit the same documents; a person may have a say.
@@ -330,7 +344,11 @@ impl History {
             filtered: None,
             batch: *dice.pick(&[1, 2, 5, 50]),
             page: *dice.pick(&[2, 5, 5000]),
+            list_every: "365d",
         };
+        if dice.chance(30) {
+            rules.list_every = "24h";
+        }
         if self.is_plain {
             return rules;
         }

@@ -51,6 +51,8 @@ pub struct Rules {
     pub filtered: Option<&'static str>,
     pub batch: usize,
     pub page: usize,
+    /// How long sums may stand for a listing.
+    pub list_every: &'static str,
 }
 
 /// One run of erpsync, and what happens while it runs.

@@ -50,6 +50,9 @@ pub const RULES_CHANGED: &str = "rules changed between runs";
 pub const FIELDS_CHANGED: &str = "exclude_fields changed";
 pub const FILTERS_CHANGED: &str = "filters changed";
 pub const DOCTYPES_CHANGED: &str = "doctypes changed";
+pub const SUMMED: &str = "summed instead of listed";
+pub const DAY_LISTED: &str = "listed by days";
+pub const EARLIER_DAY_LISTED: &str = "an earlier day listed";
 pub const SETTLED_BY_RULE: &str = "conflict settled by a rule";
 pub const SETTLED_BY_PERSON: &str = "conflict settled by a person";
 pub const EDITED_THEN_RESOLVED: &str = "conflict edited, then resolved";
@@ -98,6 +101,9 @@ pub const CELLS: &[(&str, &[&str])] = &[
     (FIELDS_CHANGED, HISTORY),
     (FILTERS_CHANGED, HISTORY),
     (DOCTYPES_CHANGED, HISTORY),
+    (SUMMED, HISTORY),
+    (DAY_LISTED, HISTORY),
+    (EARLIER_DAY_LISTED, HISTORY),
     (SETTLED_BY_RULE, HISTORY),
     (SETTLED_BY_PERSON, HISTORY),
     (EDITED_THEN_RESOLVED, HISTORY),

@@ -72,6 +72,9 @@ fn send_once(shared: &Shared, side: Side, call: &Call<'_>) -> SiteResult<Value> 
         both.count(matrix::KILL_BEFORE, kind.word());
         kill(both, &format!("killed before {}", line(side, call)));
     }
+    if kind == Kind::List {
+        both.listed(side, call);
+    }
     let had = (kind == Kind::Delete).then(|| both.doc(side, call.doctype, call.name)).flatten();
     let result = both.exchange(side, call, fault);
     if kind.is_write() {
@@ -167,6 +170,21 @@ impl Both {
             _ => return,
         };
         self.count(event, call.kind.word());
+    }
+
+    /// Whether a listing is one of sums, or of the days that they do not agree on.
+    fn listed(&mut self, side: Side, call: &Call<'_>) {
+        let query: Value = serde_json::from_slice(&call.request.body).unwrap();
+        if query["group_by"] == "date(modified)" {
+            self.count(matrix::SUMMED, "");
+        }
+        let filters = query["filters"].as_array().into_iter().flatten();
+        let mut days = filters.filter(|filter| filter[0] == "modified" && filter[1] == "<");
+        let Some(end) = days.next().and_then(|filter| filter[2].as_str()) else { return };
+        self.count(matrix::DAY_LISTED, "");
+        if *end <= *self.sites[side].local(self.now) {
+            self.count(matrix::EARLIER_DAY_LISTED, "");
+        }
     }
 
     /// Tells of a write, and looks at whether it might be made.

@@ -8,9 +8,7 @@ fn query(full: bool) -> CandidateQuery<'static> {
 
 /// Collects a listing and gives what it does not show; the listing is not taken over.
 fn unlisted(state: &mut State, cloud: &[Listed], local: &[Listed]) -> Vec<(String, Side)> {
-    state.begin_listing("Item").unwrap();
-    state.add_listed(Side::Cloud, cloud).unwrap();
-    state.add_listed(Side::Local, local).unwrap();
+    list(state, cloud, local);
     let found = state.unlisted(&query(false)).unwrap();
     found.into_iter().map(|one| (one.name, one.side)).collect()
 }
@@ -69,9 +67,7 @@ fn another_document_takes_the_name_of_one_that_is_certainly_gone() {
     let (mut state, records) = synced();
     let both = both();
     let cloud = [listed("A", "c9", "m5"), both[1].clone()];
-    state.begin_listing("Item").unwrap();
-    state.add_listed(Side::Cloud, &cloud).unwrap();
-    state.add_listed(Side::Local, &both).unwrap();
+    list(&mut state, &cloud, &both);
     let gone = BTreeSet::from([(records[0].id, Side::Cloud)]);
     let absorbed = state.absorb_listing(&gone, at(2)).unwrap();
     assert_eq!((absorbed.replaced, absorbed.missing), (vec![], vec![]));
@@ -90,9 +86,7 @@ fn another_document_takes_the_name_of_one_that_is_certainly_gone() {
 #[test]
 fn a_rename_takes_the_name_of_one_that_is_certainly_gone() {
     let (mut state, records) = synced();
-    state.begin_listing("Item").unwrap();
-    state.add_listed(Side::Cloud, &[listed("B", "c1", "m1")]).unwrap();
-    state.add_listed(Side::Local, &both()).unwrap();
+    list(&mut state, &[listed("B", "c1", "m1")], &both());
     let gone = BTreeSet::from([(records[1].id, Side::Cloud)]);
     assert_eq!(state.absorb_listing(&gone, at(2)).unwrap().renamed.len(), 1);
     let found: Vec<_> = all(&state).iter().map(|r| (r.names.clone(), r.id)).collect();

@@ -6,6 +6,7 @@ mod files;
 mod gone;
 mod pairing;
 mod queue;
+mod seen;
 mod work;
 
 use std::collections::BTreeSet;
@@ -34,10 +35,17 @@ fn not_taken_up(name: &str, creation: &str, modified: &str) -> Listed {
     Listed { taken_up: false, ..listed(name, creation, modified) }
 }
 
-fn absorb(state: &mut State, cloud: &[Listed], local: &[Listed]) -> Absorbed {
+/// Collects a whole listing.
+fn list(state: &mut State, cloud: &[Listed], local: &[Listed]) {
     state.begin_listing("Item").unwrap();
-    state.add_listed(Side::Cloud, cloud).unwrap();
-    state.add_listed(Side::Local, local).unwrap();
+    for (side, page) in [(Side::Cloud, cloud), (Side::Local, local)] {
+        state.add_listed(side, page).unwrap();
+        state.cover_everything(side).unwrap();
+    }
+}
+
+fn absorb(state: &mut State, cloud: &[Listed], local: &[Listed]) -> Absorbed {
+    list(state, cloud, local);
     state.absorb_listing(&BTreeSet::new(), at(0)).unwrap()
 }
 

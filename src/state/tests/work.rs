@@ -269,7 +269,7 @@ fn every_time_of_our_own_has_one_form() {
     state.begin_intents(&[intent(records[0].id)], at(1)).unwrap();
     state.save_conflicts(&[conflict(records[1].id, 1)], at(2)).unwrap();
     state.supersede_conflict(records[1].id, at(2)).unwrap();
-    state.set_listed("Item", at(3), true).unwrap();
+    state.set_listed("Item", &whole("", true), at(3)).unwrap();
     // The defaults, for rows made by hand.
     state
         .connection
@@ -358,10 +358,20 @@ fn runs_totals_and_the_log_read_back() {
 fn listing_times_are_kept_a_doctype() {
     let mut state = State::in_memory().unwrap();
     assert_eq!(state.last_listed("Item").unwrap(), ListingTimes::default());
-    state.set_listed("Item", at(1), true).unwrap();
-    state.set_listed("Item", at(2), false).unwrap();
-    let times = state.last_listed("Item").unwrap();
-    assert_eq!((times.listed, times.full), (Some(at(2)), Some(at(1))));
+    let refused = WholeListing { are_sums_refused: true, ..whole("all", true) };
+    state.set_listed("Item", &refused, at(1)).unwrap();
+    state.set_listed("Item", &whole("some", false), at(2)).unwrap();
+    let expected = ListingTimes {
+        listed: Some(at(2)),
+        full: Some(at(1)),
+        refused: Some(at(1)),
+        scope: "some".to_owned(),
+    };
+    assert_eq!(state.last_listed("Item").unwrap(), expected);
+}
+
+fn whole(scope: &str, full: bool) -> WholeListing<'_> {
+    WholeListing { scope, full, are_sums_refused: false }
 }
 
 #[test]

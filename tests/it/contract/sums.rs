@@ -61,6 +61,10 @@ fn aggregate(how: &str, rows: &[&Value]) -> Value {
         "sum_crc32" => sum(texts().map(|t| Some(i128::from(crc32(&t?))))),
         "xor_crc32" => json!(texts().flatten().fold(0, |x, t| x ^ crc32(&t))),
         "sum_length" => sum(texts().map(|t| i128::try_from(t?.len()).ok())),
+        "sum_crc32_us" => sum(rows.iter().map(|row| {
+            let micros = micros(&text_of(row, "modified")?)? % 1_000_000;
+            Some(i128::from(crc32(&text_of(row, field)?)) * micros)
+        })),
         "sum_us" => sum(texts().map(|t| Some(micros(&t?)? % 1_000_000))),
         "sum_unix" => millionths(texts().filter_map(|t| micros(&t?)).sum()),
         "avg" => average(&texts().filter_map(|t| t?.parse().ok()).collect::<Vec<f64>>()),

@@ -62,7 +62,7 @@ fn json_is_one_document() {
     assert_eq!(document["dry_run"], false);
     assert_eq!(doctype(&document, "Brand")["conflicts"], 1);
     assert_eq!(doctype(&document, "Brand")["failed"], 1);
-    assert_eq!(document["requests"]["cloud"], 5, "1 user, 2 pages of 2 listings");
+    assert_eq!(document["requests"]["cloud"], 3, "1 user, the sums of 2 doctypes");
 }
 
 #[test]

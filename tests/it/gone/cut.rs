@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{SYNC, actions, delete, in_step, is_quiet, probe, some, text, texts};
-use crate::bench::{Bench, USER};
+use crate::bench::{Bench, SYNC_USER, USER};
 
 fn slip_in(bench: &Bench, which: Match) {
     bench.site(Side::Local).faults.before(which, |site, now| {
@@ -249,6 +249,33 @@ fn a_lost_answer_hides_no_edit() {
     bench.sync().expect(3);
     let kept = "SELECT local_data FROM conflict_records WHERE resolved = FALSE";
     assert!(bench.query(kept).contains("just now"));
+}
+
+/// Nor does one that comes later: as long as it may, nothing is decided about what was edited.
+#[test]
+fn a_deletion_that_comes_late_hides_no_edit() {
+    for comes in [true, false] {
+        let bench = in_step(SYNC, &["A"]);
+        delete(&bench, Side::Cloud, "Probe", "A");
+        slip_in(&bench, Match::on("DELETE", "/Probe/A"));
+        bench.site(Side::Local).faults.once(Match::on("DELETE", "/Probe/A"), Action::Cut);
+        bench.sync().expect(4);
+        bench.clear_logs();
+        bench.sync().expect(4);
+        assert_eq!((bench.writes(), text(&bench, Side::Local, "A")), (0, some("just now")));
+        if comes {
+            let mut site = bench.site(Side::Local);
+            site.delete_as(SYNC_USER, "Probe", "A", Timestamp::now()).unwrap();
+        } else {
+            let state = rusqlite::Connection::open(bench.path("sync_state.db")).unwrap();
+            let long_ago = "UPDATE journal SET created_at = '2026-01-01T00:00:00.000Z'";
+            state.execute(long_ago, []).unwrap();
+        }
+        bench.sync().expect(3);
+        let kept = "SELECT local_data FROM conflict_records WHERE resolved = FALSE";
+        assert!(bench.query(kept).contains("just now"));
+        assert_eq!(text(&bench, Side::Local, "A").is_none(), comes);
+    }
 }
 
 #[test]

@@ -1,0 +1,239 @@
+//! Listing: everything that both sites have of a doctype, or only the days whose sums do not
+//! agree with what was seen.
+//!
+//! The rules kept here: only a whole listing counts as one, and one is made at least every
+//! `list_every`, because sums may agree by chance; and whatever keeps a site from adding up leads
+//! to a whole listing, never to a day that is not looked at.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::config::DoctypeConfig;
+use crate::model::{Doc, Fingerprint, Side, Sides, Stretch, md5_hex};
+use crate::site::bulk::{self, Pages};
+use crate::site::{ListQuery, Site, SiteError, sums};
+use crate::state::{Listed, ListingTimes};
+
+use super::scan::listed_as;
+use super::{Pass, at};
+
+/// What was listed.
+pub(super) struct Listing {
+    /// How many documents the rules take up on each side.
+    pub taken_up: Sides<usize>,
+    /// Whether every document was listed, not only those of some days.
+    pub is_whole: bool,
+    /// Whether a site was asked for its sums and did not give them.
+    pub are_sums_refused: bool,
+}
+
+/// One side's documents of the days that do not agree.
+struct Days {
+    stretches: Vec<Stretch>,
+    listed: Vec<Listed>,
+    /// How many documents there are on all days.
+    count: usize,
+}
+
+impl Pass<'_> {
+    /// Lists both sides into the state, for it to be taken over or dropped.
+    pub(super) fn list(&mut self, config: &DoctypeConfig, full: bool) -> anyhow::Result<Listing> {
+        self.state.begin_listing(&config.doctype)?;
+        let asks_for_sums = !full && self.may_list_days(config)?;
+        if asks_for_sums && let Some(days) = self.list_days(config)? {
+            return self.take_days(config, &days);
+        }
+        let listed = self.list_everything(config)?;
+        for (side, documents) in listed.iter() {
+            self.state.add_listed(side, documents)?;
+            self.state.cover_everything(side)?;
+        }
+        let taken_up = |side| listed[side].iter().filter(|document| document.taken_up).count();
+        Ok(Listing {
+            taken_up: Sides::from_fn(taken_up),
+            is_whole: true,
+            are_sums_refused: asks_for_sums,
+        })
+    }
+
+    /// Whether sums may say which days to list. Not where a person says something about a side
+    /// that looks wrong: what became of it is judged by all it has.
+    fn may_list_days(&self, config: &DoctypeConfig) -> anyhow::Result<bool> {
+        let is_spoken_for = Side::BOTH.into_iter().any(|side| self.is_spoken_for(side));
+        // A site cannot add up what a filter on a child table lets in (COPYING.md 7).
+        if is_spoken_for || bulk::joins_rows(&config.doctype, &config.filters) {
+            return Ok(false);
+        }
+        let ListingTimes { listed, refused, scope, .. } =
+            self.state.last_listed(&config.doctype)?;
+        let is_recent =
+            |time| self.now().duration_since(time).unsigned_abs() < self.config.list_every;
+        Ok(listed.is_some_and(is_recent)
+            && scope == scope_of(config)
+            && !refused.is_some_and(is_recent))
+    }
+
+    /// Asks both sides for their sums and lists the days that do not agree with what was seen.
+    /// `None` where one of them cannot add up.
+    fn list_days(&self, config: &DoctypeConfig) -> anyhow::Result<Option<Sides<Days>>> {
+        let seen = Sides::new(
+            self.state.fingerprint(&config.doctype, Side::Cloud)?,
+            self.state.fingerprint(&config.doctype, Side::Local)?,
+        );
+        let (sites, page_size) = (self.sites, self.config.page_size);
+        let days = self
+            .workers
+            .both(|side| days_of(sites[side], config, &seen[side], page_size).map_err(at(side)))?;
+        Ok(days.cloud.zip(days.local).map(|(cloud, local)| Sides::new(cloud, local)))
+    }
+
+    /// Hands the days to the state, with the known documents that the filters leave out: those
+    /// are asked for by name.
+    fn take_days(&mut self, config: &DoctypeConfig, days: &Sides<Days>) -> anyhow::Result<Listing> {
+        for (side, days) in days.iter() {
+            self.state.add_listed(side, &days.listed)?;
+            self.state.cover_days(side, &days.stretches)?;
+        }
+        if !config.filters.is_empty() {
+            let names = Sides::new(
+                self.state.not_listed(Side::Cloud)?,
+                self.state.not_listed(Side::Local)?,
+            );
+            let (sites, page_size) = (self.sites, self.config.page_size);
+            let listed = self.workers.both(|side| {
+                list_named(sites[side], &config.doctype, &names[side], page_size).map_err(at(side))
+            })?;
+            for (side, found) in listed.iter() {
+                self.state.add_listed(side, found)?;
+            }
+        }
+        let taken_up = Sides::from_fn(|side| days[side].count);
+        Ok(Listing { taken_up, is_whole: false, are_sums_refused: false })
+    }
+
+    /// Lists everything of both sides at the same time.
+    fn list_everything(&self, config: &DoctypeConfig) -> anyhow::Result<Sides<Vec<Listed>>> {
+        let (sites, page_size) = (self.sites, self.config.page_size);
+        // A known document stays in step whether the filter still lets it in or not.
+        let knows_some = !config.filters.is_empty() && self.state.knows_any(&config.doctype)?;
+        self.workers.both(|side| {
+            let all = |filters: &[Value], taken_up| {
+                list_side(sites[side], &config.doctype, filters, Pages::of(page_size), taken_up)
+            };
+            let mut listed = all(&config.filters, true).map_err(at(side))?;
+            if knows_some {
+                let taken: BTreeSet<String> =
+                    listed.iter().map(|document| document.name.clone()).collect();
+                let others = all(&[], false).map_err(at(side))?;
+                listed.extend(others.into_iter().filter(|other| !taken.contains(&other.name)));
+            }
+            Ok(listed)
+        })
+    }
+
+    /// A document that was renamed while it was listed stands in the listing under both names, or
+    /// under the new one while its former day is not listed. The former name is struck out where
+    /// the site does not have it any more.
+    pub(super) fn strike_former_names(&mut self, doctype: &str) -> anyhow::Result<()> {
+        let doubtful = self.state.names_in_doubt()?;
+        let (sites, batch_size) = (self.sites, self.config.batch_size.max(1));
+        let there = self.workers.both(|side| {
+            let mut there = BTreeSet::new();
+            for names in doubtful[side].chunks(batch_size) {
+                there.extend(names_there(sites[side], doctype, names).map_err(at(side))?);
+            }
+            Ok(there)
+        })?;
+        for (side, names) in doubtful.iter() {
+            let is_former = |name: &&String| !there[side].contains(*name);
+            let former: Vec<String> = names.iter().filter(is_former).cloned().collect();
+            self.state.strike_listed(side, &former)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a whole listing is about: under other filters it has to be made again.
+pub(super) fn scope_of(config: &DoctypeConfig) -> String {
+    md5_hex(Value::from(config.filters.clone()).to_string().as_bytes())
+}
+
+/// One side's documents of the days that do not agree with what was `seen`; `None` where the
+/// site does not give its sums. Whether a day is complete is known by its sums: what comes in
+/// while it is listed makes the next sums differ.
+fn days_of(
+    site: &dyn Site,
+    config: &DoctypeConfig,
+    seen: &Fingerprint,
+    page_size: usize,
+) -> Result<Option<Days>, SiteError> {
+    let now = match sums::fetch_fingerprint(site, &config.doctype, &config.filters) {
+        Err(error) if !error.is_outage() => return Ok(None),
+        now => now?,
+    };
+    let stretches = seen.differing(&now);
+    let mut listed = Vec::new();
+    for stretch in &stretches {
+        let Some(days) = sums::within(stretch) else { return Ok(None) };
+        let enough = now.count_within(stretch);
+        if enough > 0 {
+            let filters: Vec<Value> = config.filters.iter().cloned().chain(days).collect();
+            let pages = Pages { size: page_size, enough: Some(enough) };
+            listed.extend(list_side(site, &config.doctype, &filters, pages, true)?);
+        }
+    }
+    Ok(Some(Days { stretches, listed, count: now.count() }))
+}
+
+fn list_side(
+    site: &dyn Site,
+    doctype: &str,
+    filters: &[Value],
+    pages: Pages,
+    taken_up: bool,
+) -> Result<Vec<Listed>, SiteError> {
+    let mut listed = Vec::new();
+    bulk::list_all(site, doctype, filters, pages, |page| {
+        listed.extend(page.iter().map(|doc| listed_as(doc, taken_up)));
+        Ok::<(), SiteError>(())
+    })?;
+    Ok(listed)
+}
+
+/// What a site lists under these names, whatever the filters.
+fn list_named(
+    site: &dyn Site,
+    doctype: &str,
+    names: &[String],
+    page_size: usize,
+) -> Result<Vec<Listed>, SiteError> {
+    let mut listed = Vec::new();
+    for page in names.chunks(page_size.max(1)) {
+        let found = site.list(&ListQuery {
+            doctype: doctype.to_owned(),
+            fields: ["name", "modified", "creation"].map(str::to_owned).to_vec(),
+            filters: vec![json!(["name", "in", page])],
+            order_by: "name asc".to_owned(),
+            ..ListQuery::default()
+        })?;
+        listed.extend(found.iter().map(|doc| listed_as(doc, false)));
+    }
+    Ok(listed)
+}
+
+/// Those of some names that a site has.
+fn names_there(
+    site: &dyn Site,
+    doctype: &str,
+    names: &[String],
+) -> Result<BTreeSet<String>, SiteError> {
+    let found = site.list(&ListQuery {
+        doctype: doctype.to_owned(),
+        fields: vec!["name".to_owned()],
+        filters: vec![json!(["name", "in", names])],
+        order_by: "name asc".to_owned(),
+        ..ListQuery::default()
+    })?;
+    Ok(found.iter().map(Doc::name).collect())
+}
