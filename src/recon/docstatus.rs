@@ -114,7 +114,8 @@ fn cancelled_on_both(changes: &Sides<BTreeSet<Place>>) -> String {
     for (side, places) in changes.iter() {
         let edited: Vec<&Place> = places.iter().filter(|place| *place != DOCSTATUS).collect();
         if !edited.is_empty() {
-            reason += &format!("; {side} alone has its edit of {} before that", shortened(&edited));
+            let edited = shortened(&edited);
+            reason = format!("{reason}; {side} alone has its edit of {edited} before that");
         }
     }
     reason
