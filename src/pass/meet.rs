@@ -62,23 +62,25 @@ impl Findings {
 }
 
 impl Pass<'_> {
-    /// Reads some candidates, after it was found out which of them are one document.
+    /// Reads some candidates, after it was found out which of them are one document. What comes
+    /// out of that is looked at in the same way: nothing is new before it was looked for.
     pub(super) fn fetch_met(
         &mut self,
         doctype: &Doctype,
         wave: &mut Vec<Candidate>,
     ) -> anyhow::Result<Vec<Pair>> {
-        let pairs = self.fetch(doctype, wave)?;
-        let met = self.meet(doctype, &pairs)?;
-        if !met.has_changed {
-            return Ok(pairs);
-        }
-        for record in met.more {
-            if !wave.contains(&record) {
-                wave.push(record);
+        loop {
+            let pairs = self.fetch(doctype, wave)?;
+            let met = self.meet(doctype, &pairs)?;
+            if !met.has_changed {
+                return Ok(pairs);
+            }
+            for record in met.more {
+                if !wave.contains(&record) {
+                    wave.push(record);
+                }
             }
         }
-        self.fetch(doctype, wave)
     }
 
     /// Looks for what the new documents of a wave are on the other side, once a run.
