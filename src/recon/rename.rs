@@ -51,13 +51,11 @@ pub fn renaming(names: &Names<'_>) -> Renaming {
     let source = match (is_renamed(Side::Cloud), is_renamed(Side::Local)) {
         (false, false) => return Renaming::None,
         _ if names.now.cloud == names.now.local => return keep("the same name on both sides now"),
-        (true, true) => match one_way {
-            Some(target) => target.opposite(),
-            None => {
-                let reason = "renamed on both sides; each keeps its own name";
-                return Renaming::Apart(reason.to_owned());
-            }
-        },
+        (true, true) => {
+            let reason = "renamed on both sides; each keeps its own name";
+            let Some(target) = one_way else { return Renaming::Apart(reason.to_owned()) };
+            target.opposite()
+        }
         (true, false) => Side::Cloud,
         (false, true) => Side::Local,
     };
