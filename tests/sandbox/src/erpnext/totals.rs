@@ -90,7 +90,7 @@ impl Site {
                 let price = self.price_of(&item, &list, &date);
                 row.set("price_list_rate", value::float(price));
             }
-            if row.number("use_serial_batch_fields") == 1.0 && *row.get("batch_no") == "" {
+            if row.number("use_serial_batch_fields") > 0.0 && *row.get("batch_no") == "" {
                 let price = self.price_of(&item, &list, &date);
                 set_all(row, &["price_list_rate", "rate"], &value::float(price));
             }
