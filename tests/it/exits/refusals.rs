@@ -204,7 +204,7 @@ fn a_document_that_a_site_refuses() {
       run 3: sync-all
       started just now (TIME)
       finished just now (TIME), exit code 4
-      requests: 7 to cloud, 8 to local
+      requests: 6 to cloud, 7 to local
 
     Open conflicts: 0
     Failed documents: 1
