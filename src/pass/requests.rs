@@ -12,7 +12,7 @@ use crate::model::side_effects::follow;
 use crate::model::{Action, DOCSTATUS, Doc, OpenLink, Side, Sides, Submitted};
 use crate::recon::{
     Body, Decision, RowNames, before_cancelling, changed_fields, create_body, submit_body,
-    update_body, way,
+    update_body, way, with_what_forms_fill,
 };
 use crate::state::{Base, Record, RecordStatus, Resolution};
 
@@ -165,10 +165,20 @@ impl Pass<'_> {
         let shape = &doctype.shape;
         let way = way(on_target.docstatus(), source.docstatus())
             .context("a document never goes back to an earlier docstatus")?;
-        let patch =
-            || whole_tables(update_body(shape, fields, source, on_target, &known, &translate));
+        let is_draft = doctype.schemas[target].is_submittable && on_target.docstatus() == 0;
+        let before = pair.record.bases.as_ref().map(|bases| &bases[from].content);
+        let filled = |body: Body| match before.filter(|_| is_draft) {
+            Some(before) => with_what_forms_fill(shape, body, source, before, &translate),
+            None => body,
+        };
+        let patch = || {
+            let body = update_body(shape, fields, source, on_target, &known, &translate);
+            whole_tables(filled(body))
+        };
         let body = match way {
-            Action::Submit => submit_body(shape, fields, source, on_target, &known, &translate),
+            Action::Submit => {
+                filled(submit_body(shape, fields, source, on_target, &known, &translate))
+            }
             Action::Cancel => before_cancelling(patch()),
             _ => patch(),
         };

@@ -10,6 +10,7 @@ mod decide;
 mod differences;
 mod docstatus;
 mod entered;
+mod filled;
 mod guard;
 mod patch;
 mod ping_pong;
@@ -26,6 +27,7 @@ pub use differences::{
 };
 pub use docstatus::way;
 pub use entered::check_entered;
+pub use filled::with_what_forms_fill;
 pub use guard::{deletes_left, went_back};
 pub use patch::{
     Body, Translate, before_cancelling, cancel_body, changed_fields, create_body, submit_body,

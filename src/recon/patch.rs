@@ -392,7 +392,10 @@ impl Writer<'_> {
 }
 
 /// The doctype that a field of this document or row links to.
-fn linked_doctype<'a>(kind: &'a FieldKind, source: &'a Map<String, Value>) -> Option<&'a str> {
+pub(super) fn linked_doctype<'a>(
+    kind: &'a FieldKind,
+    source: &'a Map<String, Value>,
+) -> Option<&'a str> {
     match kind {
         FieldKind::Link(doctype) => Some(doctype),
         FieldKind::RowName => Some(ROWS),

@@ -168,6 +168,37 @@ fn agreed_rates_stay_what_they_are() {
     }
 }
 
+/// The desk fills the factor of a unit; the site does not, and moves another stock without it.
+#[test]
+fn a_unit_is_carried_with_its_factor() {
+    for flavour in [Flavour::V15_55, Flavour::V15_105] {
+        let chain = Chain::synced(flavour, Side::Cloud);
+        let bench = &chain.bench;
+        let note = json!({"customer": "Acme", "company": "Bench Co",
+            "items": [{"item_code": "STK", "qty": 2, "rate": 50}]});
+        let made = bench.insert(Side::Cloud, "Delivery Note", &note);
+        bench.sync().expect(0);
+        let drafted = bench.doc(Side::Cloud, "Delivery Note", &made).unwrap();
+        let mut row = drafted["items"][0].clone();
+        (row["uom"], row["conversion_factor"]) = (json!("Box"), json!(10));
+        bench.edit(Side::Cloud, "Delivery Note", &made, &json!({"items": [row]}));
+        bench.sync().expect(0);
+        bench.edit(Side::Cloud, "Delivery Note", &made, &json!({"docstatus": 1}));
+        bench.sync().expect(0);
+        let copy = bench.query(&format!(
+            "SELECT local_name FROM sync_records WHERE doctype = 'Delivery Note' AND cloud_name = \
+             '{made}'"
+        ));
+        let moved = |side: Side, name: &str| {
+            let note = bench.doc(side, "Delivery Note", name).unwrap();
+            [note["docstatus"].clone(), note["items"][0]["stock_qty"].clone()]
+        };
+        assert_eq!(moved(Side::Cloud, &made), [json!(1), json!(20.0)]);
+        assert_eq!(moved(Side::Local, &copy), [json!(1), json!(20.0)]);
+        quiet(bench);
+    }
+}
+
 /// Submitted documents follow a merge on the one site and can follow it on the other only by the
 /// same merge: that is what is said, of them and of the customer that cannot be deleted.
 #[test]
