@@ -62,6 +62,7 @@ impl<'a> Run<'a> {
             allow_deletes: args.allow_deletes,
             restore_side: args.restore_side,
             accept_side: args.accept_side,
+            ..Options::default()
         };
         let report = Arc::clone(report);
         let more = Map::new();

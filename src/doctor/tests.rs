@@ -150,7 +150,14 @@ fn doctype(cloud: Value, local: Value, change: impl FnOnce(&mut DoctypeConfig)) 
     let schemas = Sides::new(schema(cloud), schema(local));
     let shape = Shape::new(schemas.as_ref(), &config.exclude_fields, &config.include_fields);
     let naming = Naming::weaker(Naming::of(&schemas.cloud), Naming::of(&schemas.local));
-    Doctype { config, schemas, shape, naming, scope: String::new() }
+    Doctype {
+        config,
+        schemas,
+        shape,
+        naming,
+        scope: String::new(),
+        rules: crate::pass::Rules::default(),
+    }
 }
 
 #[test]

@@ -252,7 +252,7 @@ impl<'a, 'p> Alike<'a, 'p> {
     ) -> anyhow::Result<Vec<Form>> {
         let links = self.pass.known_links(self.doctype, docs.clone())?;
         let form = |(side, doc): (Side, &Doc)| {
-            self.doctype.shape.identity_form(doc, &|linked, name| links.id(side, linked, name))
+            self.doctype.identity_form(doc, &|linked, name| links.id(side, linked, name))
         };
         Ok(docs.map(form).collect())
     }

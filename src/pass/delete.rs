@@ -236,7 +236,7 @@ fn deleted_last(read: &Doc, deleted: Vec<(bool, Doc)>) -> Option<Doc> {
 /// Whether what was deleted is not what was read: another content, or another document that had
 /// taken the name.
 fn is_another_version(doctype: &Doctype, read: &Doc, kept: &Doc) -> bool {
-    let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
+    let form = |doc: &Doc| doctype.identity_form(doc, &|_, _| None);
     kept.creation() != read.creation()
         || (kept.modified() != read.modified() && form(kept) != form(read))
 }

@@ -2,12 +2,12 @@
 
 use crate::config::{DoctypeConfig, closest};
 use crate::identity::Naming;
-use crate::model::{Schema, Shape, Side, Sides, md5_hex};
+use crate::model::{Doc, Form, LinkIds, Schema, Shape, Side, Sides, md5_hex};
 use crate::site::ErrorKind;
 use crate::site::bulk::doctypes_of;
 
 use super::misnamed::FILTERS;
-use super::{Pass, misnamed};
+use super::{Pass, Rule, Rules, misnamed};
 
 /// So many fields are named where there may be many.
 const MOST_NAMED: usize = 12;
@@ -26,6 +26,8 @@ pub struct Doctype {
     /// Stands for the rules under which a document may be left alone: under others it is
     /// looked at again.
     pub scope: String,
+    /// What a pass keeps to with its documents.
+    pub rules: Rules,
 }
 
 /// A doctype that cannot be synced at all.
@@ -40,6 +42,17 @@ pub struct Unsyncable {
 #[must_use]
 pub fn scope_digest(config: &DoctypeConfig) -> String {
     md5_hex(format!("{} {config:?}", env!("CARGO_PKG_VERSION")).as_bytes())
+}
+
+impl Doctype {
+    /// The form by which two documents are told to be one.
+    pub(super) fn identity_form(&self, doc: &Doc, links: &LinkIds<'_>) -> Form {
+        if self.rules.keeps(Rule::IdentityForm) {
+            self.shape.identity_form(doc, links)
+        } else {
+            self.shape.sync_form(doc, links)
+        }
+    }
 }
 
 impl Pass<'_> {
@@ -57,7 +70,8 @@ impl Pass<'_> {
         self.report_misnamed(&config, schemas.as_ref());
         let naming = Naming::weaker(Naming::of(&schemas.cloud), Naming::of(&schemas.local));
         let scope = scope_digest(&config);
-        Ok(Doctype { config, schemas, shape, naming, scope })
+        let rules = self.options.rules;
+        Ok(Doctype { config, schemas, shape, naming, scope, rules })
     }
 
     /// Says which names of the doctype's own rules mean nothing, in every run that reads its

@@ -17,7 +17,7 @@ use crate::recon::{Asked, Fate, Lookalike, Single, deletes_left, fate};
 use crate::site::{ErrorKind, ListQuery, Site, SiteError};
 use crate::state::{CandidateQuery, Renamed, Unlisted};
 
-use super::{Candidate, Guard, Pass, at};
+use super::{Candidate, Guard, Pass, Rule, at};
 
 /// How many of the documents that are gone are named.
 const NAMED: usize = 3;
@@ -120,6 +120,7 @@ impl Pass<'_> {
             let asked = Asked { creation: one.creation.as_deref(), listed, single: None };
             match fate(&asked) {
                 Some(fate) => self.learn(one, fate)?,
+                None if !self.keeps(Rule::Evidence) => self.learn(one, Fate::Gone)?,
                 None => open.push((one, asked)),
             }
         }
@@ -206,7 +207,9 @@ impl Pass<'_> {
         for doc in docs {
             let (name, creation) = (doc.name(), doc.creation().to_owned());
             let is_namesake = fold_name(&name) == fold_name(&one.name);
-            if !is_namesake && Some(&creation) != one.creation.as_ref() {
+            let is_born_then =
+                self.keeps(Rule::Creation) && Some(&creation) == one.creation.as_ref();
+            if !is_namesake && !is_born_then {
                 continue;
             }
             let known = self.state.record_by_name(doctype, one.side, &name)?;

@@ -18,7 +18,7 @@ use crate::state::UNANSWERED;
 
 use super::merges::is_unsaved;
 use super::wrong_side::standing_of;
-use super::{Doctype, Forms, Pair, Pass, WholeForms};
+use super::{Doctype, Forms, Pair, Pass, Rule, WholeForms};
 
 impl Pass<'_> {
     pub(super) fn judge(
@@ -105,7 +105,7 @@ impl Pass<'_> {
     /// The fields that count today and did not when the bases were written.
     fn new_fields(&self, doctype: &Doctype, pair: &Pair) -> anyhow::Result<Vec<String>> {
         let Some(digest) = &pair.record.form_digest else { return Ok(Vec::new()) };
-        if digest == doctype.shape.digest() {
+        if is_of_today(doctype, digest) {
             return Ok(Vec::new());
         }
         let Some(known) = self.state.shape_fields(digest)? else { return Ok(Vec::new()) };
@@ -113,6 +113,11 @@ impl Pass<'_> {
         fields.retain(|field| !known.contains(field));
         Ok(fields)
     }
+}
+
+/// Whether a base was hashed under today's shape.
+fn is_of_today(doctype: &Doctype, form_digest: &str) -> bool {
+    form_digest == doctype.shape.digest() || !doctype.rules.keeps(Rule::FormDigest)
 }
 
 /// Both sides' forms, and the bases' in today's form. A base whose hash was made under
@@ -124,7 +129,8 @@ fn forms(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> Forms {
     let now = Sides::from_fn(|side| {
         compared(pair, side).map(|doc| form_of(side, &doc)).unwrap_or_default()
     });
-    let is_todays = pair.record.form_digest.as_deref() == Some(doctype.shape.digest());
+    let digest = pair.record.form_digest.as_deref();
+    let is_todays = digest.is_some_and(|digest| is_of_today(doctype, digest));
     let base = pair.record.bases.as_ref().map(|bases| {
         Sides::from_fn(|side| match &pair.record.hashes[side] {
             Some(hash) if is_todays && now[side].hash() == *hash => now[side].clone(),

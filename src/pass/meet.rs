@@ -21,7 +21,7 @@ use crate::state::{Listed, Origin, Record, United};
 use super::alike::Alike;
 use super::judge::compared;
 use super::scan::listed_as;
-use super::{Candidate, Doctype, Pair, Pass};
+use super::{Candidate, Doctype, Pair, Pass, Rule};
 
 /// A new document whose name does not say which one it is.
 #[derive(Clone, Copy)]
@@ -134,6 +134,7 @@ impl Pass<'_> {
             return Ok(match record.conflict {
                 _ if record.is_apart => Meeting::SameDocument,
                 Some(ConflictKind::UnknownOutcome) => Meeting::Unclear,
+                _ if !doctype.rules.keeps(Rule::DuplicateBrake) => Meeting::SameDocument,
                 _ if self.copies.contains(&record.id) => Meeting::SecondCopy,
                 _ => Meeting::SameDocument,
             });
@@ -145,7 +146,7 @@ impl Pass<'_> {
         let form = |side: Side, doc: &Doc| {
             let compared = compared(pair, side);
             let doc = compared.as_deref().unwrap_or(doc);
-            doctype.shape.identity_form(doc, &|linked, name| links.id(side, linked, name))
+            doctype.identity_form(doc, &|linked, name| links.id(side, linked, name))
         };
         let forms = (&form(Side::Cloud, cloud), &form(Side::Local, local));
         let met = meeting(natural, (cloud, local), forms);

@@ -42,6 +42,7 @@ mod reread;
 mod resolve;
 mod resolve_gone;
 mod rows;
+mod rules;
 mod scan;
 mod settle;
 mod summary;
@@ -66,6 +67,7 @@ pub use options::{Options, Scope, Stop, Surroundings, Watcher, is_about_the_doct
 pub use preview::Preview;
 pub use refusals::Refusal;
 pub use resolve::{Choice, Resolved};
+pub use rules::{Rule, Rules};
 pub use scan::Ambiguous;
 pub use summary::{ActionLine, ActionStatus, DoctypeSummary, Guard, Summary, Told};
 pub use types::{
@@ -472,6 +474,10 @@ impl<'a> Pass<'a> {
 
     fn check_interrupted(&self) -> anyhow::Result<()> {
         if (self.around.is_interrupted)() { Err(Stop::Interrupted.into()) } else { Ok(()) }
+    }
+
+    fn keeps(&self, rule: Rule) -> bool {
+        self.options.rules.keeps(rule)
     }
 
     fn now(&self) -> Timestamp {

@@ -8,7 +8,7 @@ use crate::config::DoctypeConfig;
 use crate::model::{Direction, Side};
 use crate::site::SiteError;
 
-use super::doctype;
+use super::{Rules, doctype};
 
 /// What the command line asked for.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +29,8 @@ pub struct Options {
     pub restore_side: Option<Side>,
     /// A side that looks wrong and is right as it is.
     pub accept_side: Option<Side>,
+    /// The rules that the pass keeps to.
+    pub rules: Rules,
 }
 
 /// What a run goes through of one doctype.

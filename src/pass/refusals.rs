@@ -9,7 +9,7 @@ use crate::state::Conflict;
 
 use super::judge::restrained;
 use super::wanted::{CANCELLED, Wanted, is_last_edit, written_last};
-use super::{Doctype, Forms, Pair, Pass, Write};
+use super::{Doctype, Forms, Pair, Pass, Rule, Write};
 
 /// Why a conflict was not settled. Nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,8 +129,11 @@ pub(super) fn changed_side(doctype: &Doctype, conflict: &Conflict, pair: &Pair) 
 
 /// Whether a side's document is what the conflict shows.
 pub(super) fn is_as_shown(doctype: &Doctype, conflict: &Conflict, pair: &Pair, side: Side) -> bool {
+    if !doctype.rules.keeps(Rule::SecondLook) {
+        return true;
+    }
     let shown = conflict.data[side].as_object().map(|doc| Doc(doc.clone()));
-    let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
+    let form = |doc: &Doc| doctype.identity_form(doc, &|_, _| None);
     match (shown, pair.doc(side)) {
         (Some(shown), Some(now)) => {
             form(&shown) == form(now)

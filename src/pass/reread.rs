@@ -14,7 +14,7 @@ use crate::state::{Closing, LogStatus, RecordStatus, Resolution, SideState};
 
 use super::anew::is_anew;
 use super::close::{hash_of, row_names, side_state};
-use super::{ActionStatus, Aside, AsideReason, Doctype, Pass};
+use super::{ActionStatus, Aside, AsideReason, Doctype, Pass, Rule};
 
 /// A write that the site has answered, ready to be read again and closed.
 #[derive(Debug, Clone)]
@@ -117,7 +117,9 @@ impl Pass<'_> {
         // base, and what came later is an edit.
         let content = |doc: &Doc| doctype.shape.whole_form(doc, &|_, _| None);
         let ours = reread.filter(|doc| {
-            doc.modified() == done.answer.modified() || content(doc) == content(&done.answer)
+            doc.modified() == done.answer.modified()
+                || content(doc) == content(&done.answer)
+                || !doctype.rules.keeps(Rule::Reread)
         });
         let target = match ours {
             Some(doc) => side_state(doc, hash(done.side, doc), Some(doc.modified().to_owned())),

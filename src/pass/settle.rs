@@ -18,7 +18,7 @@ use super::delete::Deleted;
 use super::named::is_second_copy;
 use super::renames::Renamed;
 use super::reread::Done;
-use super::{Doctype, Pass, at};
+use super::{Doctype, Pass, Rule, at};
 
 /// Why an update did not happen, as far as anybody can tell.
 const EDITED: &str = "the target was edited by somebody else";
@@ -53,6 +53,9 @@ impl Pass<'_> {
         self.settled.extend(intents.iter().map(|intent| intent.record));
         for intent in intents {
             match (intent.action, intent.answer.is_some()) {
+                _ if !self.keeps(Rule::Journal) => {
+                    self.state.void_intent(intent.id, "forgotten", self.now())?;
+                }
                 (Action::Delete, true) => deleted.push(Deleted::found(intent)),
                 (Action::Delete, false) => deleted.extend(self.settle_delete(&doctype, intent)?),
                 (Action::Rename, true) => renamed.push(Renamed::found(&intent)),
@@ -197,7 +200,8 @@ impl Pass<'_> {
 
     /// Whether a request that was sent cannot come any more.
     pub(super) fn is_late(&self, intent: &Intent) -> bool {
-        self.now().duration_since(intent.created_at).unsigned_abs() >= self.config.settle_after
+        let since = self.now().duration_since(intent.created_at).unsigned_abs();
+        since >= self.config.settle_after || !self.keeps(Rule::Patience)
     }
 
     /// Looks for the document that a create was to make under a known name.
@@ -262,7 +266,7 @@ pub(super) fn holds(doctype: &Doctype, sent: &Doc, doc: &Doc) -> bool {
     for (field, value) in &sent.0 {
         wanted.0.insert(field.clone(), value.clone());
     }
-    let form = |doc: &Doc| doctype.shape.identity_form(doc, &|_, _| None);
+    let form = |doc: &Doc| doctype.identity_form(doc, &|_, _| None);
     // It may have gone on since: submitted by us and cancelled by a user.
     form(&wanted) == form(doc) && doc.docstatus() >= sent.docstatus()
 }

@@ -13,7 +13,7 @@ use super::delete::{Deleted, delete_one};
 use super::renames::{Renamed, rename_one};
 use super::requests::sent_fields;
 use super::workers::{Lane, Turn};
-use super::{Aside, AsideReason, Doctype, Operation, Outcome, Pass, Request, Stop, Write};
+use super::{Aside, AsideReason, Doctype, Operation, Outcome, Pass, Request, Rule, Stop, Write};
 
 impl Pass<'_> {
     /// Sends a wave of writes and closes those that the sites answered.
@@ -330,7 +330,9 @@ fn send_one(
             let mut lock = modified.clone();
             for _ in 0..max_attempts.max(1) {
                 let mut body = write.body.fields.clone();
-                body.insert("modified".to_owned(), lock.clone().into());
+                if doctype.rules.keeps(Rule::Lock) {
+                    body.insert("modified".to_owned(), lock.clone().into());
+                }
                 match site.update(name, target, &body) {
                     Ok(answer) => return Outcome::Written(answer),
                     Err(error) if error.kind != ErrorKind::Stale => return Outcome::Failed(error),

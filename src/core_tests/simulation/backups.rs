@@ -26,7 +26,12 @@ impl World {
             Backup::RestoreSite(side) => self.restore_site(side),
             Backup::RestoreState => self.restore_state(),
             Backup::OtherState => {
-                self.shared.lock().count(matrix::OTHER_STATE, "");
+                let mut both = self.shared.lock();
+                both.count(matrix::OTHER_STATE, "");
+                if both.has_late_creates() {
+                    both.count(matrix::LATE_BETWEEN_STATES, "");
+                }
+                drop(both);
                 self.used = 1 - self.used.min(1);
                 if !self.state_path().exists() {
                     State::create(&self.state_path()).unwrap();

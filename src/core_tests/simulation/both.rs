@@ -1,6 +1,6 @@
 //! Both sites, the clock, what is still to happen, and what has happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use frappe_sandbox::Request;
@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use super::doctypes::{DOCTYPES, facts};
 use super::history::{Event, On, What};
-use super::ledger::{Known, Ledger};
+use super::ledger::{Known, Ledger, numbers};
 use super::matrix::{self, Tally};
+use super::promises::{Breach, Promise};
 use crate::core_tests::in_process::Kind;
 use crate::model::{Side, Sides};
 use crate::state::commits::Moment;
@@ -26,7 +27,7 @@ pub struct Both {
     pub story: Vec<String>,
     pub tally: Tally,
     /// Promises that were broken while something was done.
-    pub broken: Vec<String>,
+    pub broken: Vec<Breach>,
     /// What webhooks have told of since somebody listened.
     pub told: Vec<(Side, &'static str, String)>,
     pub has_hooks: bool,
@@ -48,6 +49,8 @@ pub struct Run {
     pub last: Option<Kind>,
     /// What our user may not touch any more.
     pub denied: Option<(Side, String)>,
+    /// The restrictions that hide documents from our user, by their names.
+    pub hidden: Vec<(Side, String)>,
     /// The documents that were looked at one by one, by name: their `creation`.
     pub looked_at: BTreeMap<(Side, String), Value>,
 }
@@ -132,6 +135,11 @@ impl Both {
         self.late.push((due, side, request));
     }
 
+    /// Whether a document may still be made by a request that nobody waits for.
+    pub fn has_late_creates(&self) -> bool {
+        self.late.iter().any(|(_, _, request)| request.method == "POST")
+    }
+
     /// The events whose moment has come: `is_on` says which moments this is, `applies` which
     /// of the events are meant.
     pub fn fired(
@@ -170,6 +178,17 @@ impl Both {
         let mut docs = self.sites[side].all_docs(doctype);
         docs.retain(|doc| doc[field].is_string());
         docs
+    }
+
+    /// A person has spoken about a conflict that did not show these numbers.
+    pub fn look_for(&mut self, unseen: &BTreeSet<u32>) {
+        let all = Side::BOTH.into_iter().flat_map(|side| self.all(side));
+        let there: BTreeSet<u32> = all.flat_map(|(_, doc)| numbers(&doc)).collect();
+        let overwritten: Vec<&u32> = unseen.difference(&there).collect();
+        if !overwritten.is_empty() {
+            let what = format!("{overwritten:?} overwritten by who had not seen it");
+            self.broken.push(Promise::OnlyWhatWasShown.broken(what));
+        }
     }
 
     /// Every document of users on a side.

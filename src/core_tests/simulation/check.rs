@@ -12,6 +12,7 @@ use super::history::Plan;
 use super::ledger::numbers;
 use super::matrix;
 use super::plain::plain;
+use super::promises::{Breach, Promise};
 use super::world::{Ended, World};
 use crate::model::{Side, Sides};
 use crate::pass::Guard;
@@ -27,7 +28,7 @@ pub struct Record {
 
 impl World {
     /// Makes a few undisturbed passes and gives every broken promise.
-    pub fn finish(&mut self) -> Vec<String> {
+    pub fn finish(&mut self) -> Vec<Breach> {
         self.shared.lock().wait(SignedDuration::from_mins(20));
         let mut broken = Vec::new();
         // What counts again since the rules changed is found where everything is looked at.
@@ -43,7 +44,7 @@ impl World {
         self.check_state(&connection, &records, &mut broken);
         self.check_pairs(&connection, &records, &mut broken);
         self.check_values(&connection, &mut broken);
-        self.check_copies(&mut broken);
+        self.check_copies(&records, &mut broken);
         drop(connection);
         // A document that fails for good is tried again once a day: not right after a pass.
         self.quiet_pass(false, &mut broken);
@@ -51,7 +52,8 @@ impl World {
         self.quiet_run(&Plan::default(), &mut broken);
         let mut both = self.shared.lock();
         if both.run.writes > 0 {
-            broken.push(format!("one more pass wrote {} times", both.run.writes));
+            let what = format!("one more pass wrote {} times", both.run.writes);
+            broken.push(Promise::Quiet.broken(what));
         }
         broken.append(&mut both.broken);
         broken
@@ -59,7 +61,7 @@ impl World {
 
     /// A pass in which nothing goes wrong. Where too much is gone for one day a person says
     /// that it is meant.
-    fn quiet_pass(&mut self, full: bool, broken: &mut Vec<String>) {
+    fn quiet_pass(&mut self, full: bool, broken: &mut Vec<Breach>) {
         let plan = Plan { full, retry_failed: true, ..Plan::default() };
         let Some(guards) = self.quiet_run(&plan, broken) else { return };
         if guards.iter().any(|guard| matches!(guard, Guard::WentBack { .. })) {
@@ -70,18 +72,20 @@ impl World {
         }
     }
 
-    fn quiet_run(&mut self, plan: &Plan, broken: &mut Vec<String>) -> Option<Vec<Guard>> {
+    fn quiet_run(&mut self, plan: &Plan, broken: &mut Vec<Breach>) -> Option<Vec<Guard>> {
         let summary = match self.run(plan) {
             Ended::Done(summary) => summary,
             Ended::Stopped(error) => {
-                broken.push(format!("an undisturbed pass ended: {error}"));
+                let what = format!("an undisturbed pass ended: {error}");
+                broken.push(Promise::Runs.broken(what));
                 return None;
             }
             Ended::Killed => unreachable!("nobody kills it"),
         };
         for counts in &summary.doctypes {
             if let Some(error) = &counts.error {
-                broken.push(format!("an undisturbed pass: {}: {error}", counts.doctype));
+                let what = format!("an undisturbed pass: {}: {error}", counts.doctype);
+                broken.push(Promise::Runs.broken(what));
             }
         }
         Some(summary.doctypes.iter().filter_map(|counts| counts.guard.clone()).collect())
@@ -108,17 +112,18 @@ impl World {
     }
 
     /// No intent is open, every document is known, and what is not in step has a reason.
-    fn check_state(&self, connection: &Connection, records: &[Record], broken: &mut Vec<String>) {
+    fn check_state(&self, connection: &Connection, records: &[Record], broken: &mut Vec<Breach>) {
         let open = "SELECT count(*) FROM journal WHERE state IN ('open', 'answered')";
         let open: i64 = connection.query_row(open, [], |row| row.get(0)).unwrap();
         if open > 0 {
-            broken.push(format!("{open} intents are still open"));
+            broken.push(Promise::Explained.broken(format!("{open} intents are still open")));
         }
         let configured = |doctype: &str| self.rules.doctypes.contains(&doctype);
         for one in records.iter().filter(|one| configured(&one.doctype)) {
             if !Self::is_explained(one, records) {
                 let Record { doctype, docname, names, status, reason } = one;
-                broken.push(format!("{doctype} {docname} ({names:?}) is {status}: {reason}"));
+                let what = format!("{doctype} {docname} ({names:?}) is {status}: {reason}");
+                broken.push(Promise::Explained.broken(what));
             }
         }
         let both = self.shared.lock();
@@ -131,7 +136,8 @@ impl World {
                 let is_filtered = self.rules.filtered == Some(doctype)
                     && doc[facts(doctype).numbers[0]].as_f64().unwrap_or_default() <= 0.0;
                 if !is_known && !is_filtered && configured(doctype) {
-                    broken.push(format!("{doctype} {name} on {side} is not in the state"));
+                    let what = format!("{doctype} {name} on {side} is not in the state");
+                    broken.push(Promise::Explained.broken(what));
                 }
             }
         }
@@ -172,7 +178,7 @@ impl World {
 
     /// Documents that are in step are equal, but for what each side alone had edited before it
     /// was cancelled: that is told.
-    fn check_pairs(&self, connection: &Connection, records: &[Record], broken: &mut Vec<String>) {
+    fn check_pairs(&self, connection: &Connection, records: &[Record], broken: &mut Vec<Breach>) {
         let both = self.shared.lock();
         let ids: BTreeMap<(Side, &str, &str), &str> = records
             .iter()
@@ -198,7 +204,8 @@ impl World {
                 Some(shown)
             });
             let (Some(cloud), Some(local)) = (&docs.cloud, &docs.local) else {
-                broken.push(format!("{label} is in step, but not on both sides"));
+                let what = format!("{label} is in step, but not on both sides");
+                broken.push(Promise::InStep.broken(what));
                 continue;
             };
             let are_cancelled = [cloud, local].iter().all(|doc| doc["docstatus"] == 2);
@@ -210,13 +217,14 @@ impl World {
                 .map(|field| format!("{field}: {:?} / {:?}", cloud.get(field), local.get(field)))
                 .collect();
             if !differing.is_empty() {
-                broken.push(format!("{label} is in step, but {}", differing.join(", ")));
+                let what = format!("{label} is in step, but {}", differing.join(", "));
+                broken.push(Promise::InStep.broken(what));
             }
         }
     }
 
     /// What users entered is there.
-    fn check_values(&self, connection: &Connection, broken: &mut Vec<String>) {
+    fn check_values(&self, connection: &Connection, broken: &mut Vec<Breach>) {
         let both = self.shared.lock();
         let mut there: BTreeSet<u32> = self.kept.iter().copied().collect();
         for side in Side::BOTH {
@@ -231,22 +239,33 @@ impl World {
         }
         for (number, place) in &both.ledger.live {
             if !there.contains(number) {
-                broken.push(format!("lost: {number}, entered in {place}"));
+                let what = format!("lost: {number}, entered in {place}");
+                broken.push(Promise::NothingLost.broken(what));
             }
         }
     }
 
     /// No side has more documents alike than users have made. A document with a counted name
-    /// and without rows carries nothing by which a state that lost it can tell it again.
-    fn check_copies(&self, broken: &mut Vec<String>) {
+    /// and without rows carries nothing by which a state that lost it can tell it again; one
+    /// with rows, of which such a state can say no more, waits for a person.
+    fn check_copies(&self, records: &[Record], broken: &mut Vec<Breach>) {
         let both = self.shared.lock();
+        let waits = |side: Side, doctype: &str, doc: &Value| {
+            let name = name_of(doc);
+            let is_it =
+                |one: &&Record| one.doctype == doctype && one.names[side].as_ref() == Some(&name);
+            // For what becomes of itself, or of another that is in its way.
+            let waits = |it: &Record| it.status == "conflict" || it.reason.contains(", conflict ");
+            self.has_forgotten && records.iter().find(is_it).is_some_and(waits)
+        };
         for side in Side::BOTH {
             let mut count = BTreeMap::new();
             for (doctype, doc) in both.all(side) {
                 let is_forgotten = self.has_forgotten
                     && facts(doctype).named_by.is_none()
                     && doc["rows"].as_array().is_none_or(Vec::is_empty);
-                if let Some(known) = mark_of(doctype, &doc).filter(|_| !is_forgotten) {
+                let counts = !is_forgotten && !waits(side, doctype, &doc);
+                if let Some(known) = mark_of(doctype, &doc).filter(|_| counts) {
                     count.entry(known).or_insert_with(Vec::new).push(name_of(&doc));
                 }
             }
@@ -254,9 +273,9 @@ impl World {
                 let made = both.ledger.made.get(&known).copied().unwrap_or_default();
                 if names.len() > made {
                     let (doctype, mark) = known;
-                    broken.push(format!(
+                    broken.push(Promise::NothingTwice.broken(format!(
                         "{doctype} {mark} was made {made} times and is on {side} as {names:?}"
-                    ));
+                    )));
                 }
             }
         }

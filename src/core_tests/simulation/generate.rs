@@ -1,11 +1,13 @@
 //! Makes a history from its seed. Each has two cells of the matrix as its themes, so that a few
 //! hundred of them fill it; everything else in it is chance.
 
+mod themes;
+
 use jiff::SignedDuration;
 
 use super::dice::Dice;
 use super::doctypes::{DOCTYPES, facts};
-use super::history::{Act, Backup, Does, Event, Fault, On, Plan, Rules, Step, What};
+use super::history::{Act, Does, Event, Fault, On, Plan, Rules, Step, What};
 use super::matrix::{self, cells};
 use crate::core_tests::in_process::Kind;
 use crate::model::{Direction, Side};
@@ -13,9 +15,7 @@ use crate::model::{Direction, Side};
 /// The history of a seed.
 pub fn steps(seed: u64) -> Vec<Step> {
     let mut dice = Dice(seed.wrapping_mul(0xD129_0D3F_5CE8_11A7) ^ 0x51AB);
-    let all: Vec<_> = cells().collect();
-    let at = usize::try_from(seed).unwrap();
-    let themes = [all[at % all.len()], all[(at + all.len() / 2) % all.len()]];
+    let themes = themes(seed);
     let (home, is_plain) = (dice.side(), dice.chance(65));
     let mut history = History { dice, steps: Vec::new(), home, is_plain };
     history.begin();
@@ -31,6 +31,13 @@ pub fn steps(seed: u64) -> Vec<Step> {
         }
     }
     history.steps
+}
+
+/// What the history of a seed is about.
+pub fn themes(seed: u64) -> [(&'static str, &'static str); 2] {
+    let all: Vec<_> = cells().collect();
+    let at = usize::try_from(seed).unwrap();
+    [all[at % all.len()], all[(at + all.len() / 2) % all.len()]]
 }
 
 struct History {
@@ -110,7 +117,16 @@ impl History {
             plan.events.extend(more);
         }
         self.steps.push(Step::Run(plan));
+        if event == matrix::LATE {
+            self.run_at_once();
+        }
         self.pause();
+    }
+
+    /// Somebody does not wait for what may still arrive.
+    fn run_at_once(&mut self) {
+        self.steps.push(Step::Wait(SignedDuration::from_secs(20)));
+        self.steps.push(Step::Run(Plan { retry_failed: true, ..Plan::default() }));
     }
 
     /// Acts that make erpsync send a request of this kind.
@@ -144,6 +160,7 @@ impl History {
             matrix::LOCKED => Fault::Locked,
             matrix::UNAUTHORIZED => Fault::Unauthorized,
             matrix::DENIED => return What::Deny,
+            matrix::HIDDEN => return What::Hide,
             matrix::CLOCK_JUMP => return self.clock_jump(),
             matrix::KILL_BEFORE | matrix::KILL_BEFORE_COMMIT => return What::Kill { after: false },
             matrix::KILL_AFTER | matrix::KILL_AFTER_COMMIT => return What::Kill { after: true },
@@ -162,60 +179,6 @@ impl History {
         What::Fault(fault)
     }
 
-    /// Themes that are no event in a run. Whether it was one.
-    fn theme_of_history(&mut self, event: &str) -> bool {
-        let natural = Some(*self.dice.pick(&["Area", "Customer", "Ware"]));
-        match event {
-            matrix::EDIT_LATE => self.user(None, Does::EditLate),
-            matrix::RENAME_TOLD => {
-                self.user(natural, Does::Rename);
-                self.steps.push(Step::Run(Plan { told: true, ..Plan::default() }));
-            }
-            matrix::REUSED_NAME => self.user(natural, Does::ReuseName),
-            matrix::MERGE => self.user(natural, Does::Merge),
-            matrix::TWINS => self.user(None, Does::InsertTwin),
-            matrix::AMENDED => {
-                self.user(Some("Bill"), Does::Submit);
-                self.user(Some("Bill"), Does::Cancel);
-                self.user(Some("Bill"), Does::Amend);
-            }
-            matrix::LIMIT => {
-                let limit = Some(1 + self.dice.below(3));
-                self.steps.push(Step::Run(Plan { limit, ..Plan::default() }));
-            }
-            matrix::ONE_DIRECTION => {
-                let direction = Some(*self.dice.pick(&ONE_WAY));
-                self.steps.push(Step::Run(Plan { direction, ..Plan::default() }));
-            }
-            matrix::RULES_CHANGED
-            | matrix::FIELDS_CHANGED
-            | matrix::FILTERS_CHANGED
-            | matrix::DOCTYPES_CHANGED => self.change_rules(event),
-            matrix::SETTLED_BY_RULE
-            | matrix::SETTLED_BY_PERSON
-            | matrix::EDITED_THEN_RESOLVED
-            | matrix::TWO_CONFLICTS => self.disagree(event),
-            matrix::LEFT_OPEN | matrix::FOUND | matrix::LOST_POST_WITH_HOOKS => {
-                self.user(None, Does::Insert);
-                let what = What::Fault(Fault::CutAfter);
-                let on = On::Kind(Kind::Create);
-                let events = vec![Event { on, nth: 0, what }];
-                self.steps.push(Step::Run(Plan { events, ..Plan::default() }));
-            }
-            matrix::SITE_RESTORED => self.restore(None),
-            matrix::STATE_RESTORED => self.restore(Some(Backup::RestoreState)),
-            matrix::OTHER_STATE => {
-                self.steps.push(Step::Backup(Backup::OtherState));
-                self.round();
-                self.steps.push(Step::Backup(Backup::OtherState));
-            }
-            matrix::DAY_LISTED | matrix::EARLIER_DAY_LISTED => self.cross_midnight(),
-            matrix::HOOKS => {}
-            _ => return false,
-        }
-        true
-    }
-
     fn user_on(&mut self, side: Side, doctype: Option<&'static str>, does: Does) {
         let act = Act { side, ..self.act(doctype, does) };
         self.steps.push(Step::User(act));
@@ -224,76 +187,6 @@ impl History {
     fn user(&mut self, doctype: Option<&'static str>, does: Does) {
         let act = self.act(doctype, does);
         self.steps.push(Step::User(act));
-    }
-
-    fn change_rules(&mut self, event: &str) {
-        let mut rules = self.rules();
-        match event {
-            matrix::FIELDS_CHANGED => rules.exclude = Some(*self.dice.pick(&PRIVATE)),
-            matrix::FILTERS_CHANGED => rules.filtered = Some(self.dice.pick(&DOCTYPES).name),
-            matrix::DOCTYPES_CHANGED => drop(rules.doctypes.pop()),
-            _ => {}
-        }
-        self.steps.push(Step::Rules(rules));
-        self.round();
-        let back = self.rules();
-        self.steps.push(Step::Rules(back));
-    }
-
-    /// Days go by on which one side is edited, and only they are listed.
-    fn cross_midnight(&mut self) {
-        let rules = Rules { list_every: "365d", ..self.rules() };
-        self.steps.push(Step::Rules(rules));
-        for _ in 0..3 {
-            for does in [Does::Insert, Does::Insert, Does::Edit] {
-                self.user(None, does);
-            }
-            self.steps.push(Step::Run(Plan::default()));
-            self.steps.push(Step::Wait(SignedDuration::from_hours(26)));
-        }
-    }
-
-    /// Both sides edit the same documents; a person may have a say.
-    fn disagree(&mut self, event: &str) {
-        if event != matrix::SETTLED_BY_RULE {
-            let rules = Rules { policy: "manual", ..self.rules() };
-            self.steps.push(Step::Rules(rules));
-        }
-        for round in 0..2 {
-            for _ in 0..3 {
-                let does = *self.dice.pick(&[Does::Edit, Does::Edit, Does::Rows, Does::Delete]);
-                let mut act = self.act(None, does);
-                self.steps.push(Step::User(act.clone()));
-                act.side = act.side.opposite();
-                act.does = Does::Edit;
-                self.steps.push(Step::User(act));
-            }
-            self.steps.push(Step::Run(Plan::default()));
-            if event == matrix::SETTLED_BY_RULE {
-                return;
-            }
-            for _ in 0..2 {
-                let is_edited = event == matrix::EDITED_THEN_RESOLVED && round == 0;
-                let edited_before = is_edited.then(|| self.act(None, Does::Edit));
-                let (nth, take) = (self.dice.below(4), self.dice.side());
-                self.steps.push(Step::Resolve { nth, take, edited_before });
-            }
-        }
-    }
-
-    /// Work goes on after a copy was made, and then the copy is put back.
-    fn restore(&mut self, what: Option<Backup>) {
-        self.steps.push(Step::Backup(Backup::Make));
-        self.steps.push(Step::Wait(SignedDuration::from_hours(5)));
-        for _ in 0..4 {
-            let does = *self.dice.pick(&[Does::Edit, Does::Edit, Does::Insert, Does::Rows]);
-            self.user(None, does);
-        }
-        self.steps.push(Step::Run(Plan::default()));
-        let days = if what.is_some() { 7 } else { 1 };
-        self.steps.push(Step::Wait(SignedDuration::from_hours(24 * days)));
-        let side = self.dice.side();
-        self.steps.push(Step::Backup(what.unwrap_or(Backup::RestoreSite(side))));
     }
 
     /// Users work for a while, then erpsync runs, and whatever may happen happens.
@@ -409,6 +302,9 @@ impl History {
         }
         if self.dice.chance(4) {
             plan.events.push(self.at(On::Request, What::Deny));
+        }
+        if self.dice.chance(4) {
+            plan.events.push(self.at(On::Request, What::Hide));
         }
         if self.dice.chance(4) {
             let jump = self.clock_jump();

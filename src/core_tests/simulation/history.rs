@@ -105,6 +105,8 @@ pub enum What {
     },
     /// From here on the site lets our user do nothing with this doctype.
     Deny,
+    /// From here on the site hides the documents of this doctype from our user, but for one.
+    Hide,
     /// The site's clock is put right, or wrong.
     ClockJump {
         seconds: i64,
@@ -143,6 +145,8 @@ pub enum Does {
     Insert,
     /// The same document twice, as two users enter it, or on both sides.
     InsertTwin,
+    /// A document that is submitted and cancelled at once.
+    InsertCancelled,
     Edit,
     /// An edit whose save took long: it shows now, with a stamp of some seconds ago.
     EditLate,

@@ -26,6 +26,7 @@ pub const DEADLOCK: &str = "deadlock";
 pub const LOCKED: &str = "locked";
 pub const UNAUTHORIZED: &str = "401";
 pub const DENIED: &str = "permission lost half way";
+pub const HIDDEN: &str = "hidden half way";
 pub const CLOCK_JUMP: &str = "clock jump";
 pub const KILL_BEFORE: &str = "kill before request";
 pub const KILL_AFTER: &str = "kill after request";
@@ -43,6 +44,7 @@ pub const RENAME_TOLD: &str = "rename by webhook";
 pub const REUSED_NAME: &str = "reused name";
 pub const MERGE: &str = "merge of two documents";
 pub const TWINS: &str = "two documents alike";
+pub const NAMESAKES: &str = "two cancelled ones of one name";
 pub const AMENDED: &str = "amended";
 pub const LIMIT: &str = "--limit";
 pub const ONE_DIRECTION: &str = "--direction";
@@ -62,6 +64,7 @@ pub const FOUND: &str = "intent found to have happened";
 pub const SITE_RESTORED: &str = "restored site";
 pub const STATE_RESTORED: &str = "state file of last week";
 pub const OTHER_STATE: &str = "second state file";
+pub const LATE_BETWEEN_STATES: &str = "late create between two states";
 
 /// The cells that must not be empty.
 pub const CELLS: &[(&str, &[&str])] = &[
@@ -77,6 +80,7 @@ pub const CELLS: &[(&str, &[&str])] = &[
     (LOCKED, WRITES),
     (UNAUTHORIZED, ALL),
     (DENIED, ALL),
+    (HIDDEN, &["list", "read", "update", "delete"]),
     (CLOCK_JUMP, WRITES),
     (KILL_BEFORE, ALL),
     (KILL_AFTER, ALL),
@@ -94,6 +98,7 @@ pub const CELLS: &[(&str, &[&str])] = &[
     (REUSED_NAME, HISTORY),
     (MERGE, HISTORY),
     (TWINS, HISTORY),
+    (NAMESAKES, HISTORY),
     (AMENDED, HISTORY),
     (LIMIT, HISTORY),
     (ONE_DIRECTION, HISTORY),
@@ -113,7 +118,18 @@ pub const CELLS: &[(&str, &[&str])] = &[
     (SITE_RESTORED, HISTORY),
     (STATE_RESTORED, HISTORY),
     (OTHER_STATE, HISTORY),
+    (LATE_BETWEEN_STATES, HISTORY),
 ];
+
+/// How many cells there are.
+pub const COUNT: usize = {
+    let (mut count, mut at) = (0, 0);
+    while at < CELLS.len() {
+        count += CELLS[at].1.len();
+        at += 1;
+    }
+    count
+};
 
 /// The cells of [`CELLS`], one after another.
 pub fn cells() -> impl Iterator<Item = (&'static str, &'static str)> {

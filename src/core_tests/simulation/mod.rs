@@ -21,6 +21,8 @@ mod history;
 mod ledger;
 mod matrix;
 mod plain;
+mod promises;
+mod rules;
 mod users;
 mod wire;
 mod world;
@@ -33,10 +35,12 @@ use std::time::{Duration, Instant};
 
 use self::history::Step;
 use self::matrix::Tally;
+use self::promises::{Breach, Promise};
 use self::world::World;
+use crate::pass::Rules;
 
 /// How many histories it takes until nearly everything has happened: two a theme.
-const SEEDS: u64 = 348;
+const SEEDS: u64 = 2 * matrix::COUNT as u64;
 /// How many more are tried for each thing that has not happened then.
 const MORE: u64 = 12;
 /// How many broken ones tell enough.
@@ -46,24 +50,31 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A history that broke a promise: which ones, and how it went.
 struct Broken {
-    promises: Vec<String>,
+    breaches: Vec<Breach>,
     story: Vec<String>,
 }
 
+impl Broken {
+    fn told(&self) -> String {
+        let told: Vec<&str> = self.breaches.iter().map(|breach| breach.what.as_str()).collect();
+        told.join("\n  ")
+    }
+}
+
 /// Plays a history and checks what came of it.
-fn play(seed: u64, steps: &[Step]) -> Result<(Tally, Vec<String>), Broken> {
+fn play(seed: u64, steps: &[Step], keeps: Rules) -> Result<(Tally, Vec<String>), Broken> {
     let Some((Step::Rules(rules), rest)) = steps.split_first() else {
         panic!("a history begins with rules");
     };
-    let mut world = World::new(seed, rules);
-    let promises = catch_unwind(AssertUnwindSafe(|| {
+    let mut world = World::new(seed, rules, keeps);
+    let breaches = catch_unwind(AssertUnwindSafe(|| {
         world.play(rest);
         world.finish()
     }));
-    let promises = promises.unwrap_or_else(|_| vec!["a panic".to_owned()]);
+    let breaches = breaches.unwrap_or_else(|_| vec![Promise::Runs.broken("a panic")]);
     let mut story = world.story();
     story.insert(0, format!("{rules:?}"));
-    if promises.is_empty() { Ok((world.tally(), story)) } else { Err(Broken { promises, story }) }
+    if breaches.is_empty() { Ok((world.tally(), story)) } else { Err(Broken { breaches, story }) }
 }
 
 /// Leaves out of a history what it breaks its promise without.
@@ -77,7 +88,7 @@ fn shortened(seed: u64, mut steps: Vec<Step>) -> Vec<Step> {
                 return steps;
             }
             let shorter = history::without(&steps, at);
-            if play(seed, &shorter).is_err() {
+            if play(seed, &shorter, Rules::default()).is_err() {
                 steps = shorter;
                 go_on = true;
             }
@@ -88,15 +99,15 @@ fn shortened(seed: u64, mut steps: Vec<Step>) -> Vec<Step> {
 
 fn told(seed: u64) -> Result<Tally, String> {
     let steps = generate::steps(seed);
-    let first = match play(seed, &steps) {
+    let first = match play(seed, &steps, Rules::default()) {
         Ok((tally, _)) => return Ok(tally),
         Err(broken) => broken,
     };
-    let heading = |broken: &Broken| format!("seed {seed}: {}", broken.promises.join("\n  "));
+    let heading = |broken: &Broken| format!("seed {seed}: {}", broken.told());
     if number("ERPSYNC_BRIEF").is_some() {
         return Err(heading(&first));
     }
-    match play(seed, &shortened(seed, steps)) {
+    match play(seed, &shortened(seed, steps), Rules::default()) {
         Err(broken) => {
             let story = broken.story.join("\n");
             Err(format!("{}\nThe shortest history:\n{story}\n", heading(&broken)))
@@ -182,7 +193,7 @@ fn nothing_is_lost_and_nothing_is_done_twice() {
 fn a_history_goes_the_same_way_twice() {
     for seed in [3, 45, 110] {
         let steps = generate::steps(seed);
-        let story = || match play(seed, &steps) {
+        let story = || match play(seed, &steps, Rules::default()) {
             Ok((_, story)) => story,
             Err(broken) => broken.story,
         };

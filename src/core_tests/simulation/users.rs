@@ -33,7 +33,8 @@ impl Both {
             }
             None => self.choose(&mut act),
         };
-        let is_new = matches!(act.does, Does::Insert | Does::InsertTwin) && subject.is_none();
+        let inserts = [Does::Insert, Does::InsertTwin, Does::InsertCancelled];
+        let is_new = inserts.contains(&act.does) && subject.is_none();
         match target {
             _ if is_new => self.insert(&mut act, user),
             None => false,
@@ -82,7 +83,11 @@ impl Both {
         }
         let values =
             self.new_document(act.side, facts(act.doctype), name.as_deref(), &mut act.dice);
-        let is_done = self.insert_values(act, act.side, user, &values).is_some();
+        let inserted = self.insert_values(act, act.side, user, &values);
+        let is_done = inserted.is_some();
+        if let Some(name) = inserted.filter(|_| act.does == Does::InsertCancelled) {
+            self.cancel(act, user, &name);
+        }
         if is_done && act.does == Does::InsertTwin {
             let side = if act.dice.chance(50) { act.side } else { act.side.opposite() };
             self.wait(SignedDuration::from_secs(1));
@@ -114,6 +119,22 @@ impl Both {
         }
         self.told.push((side, act.doctype, name.clone()));
         Some(name)
+    }
+
+    /// Submits and cancels a document.
+    fn cancel(&mut self, act: &Act, user: &str, name: &str) {
+        for docstatus in [1, 2] {
+            let at = self.sites[act.side].own_time(self.now);
+            let stage = json!({ "docstatus": docstatus });
+            let refused = self.sites[act.side].edit_as(user, act.doctype, name, &stage, at).err();
+            self.done(act, &format!("{name} {stage}"), refused.map(|one| one.exc_type));
+        }
+        let mark = |doc: &Value| doc[facts(act.doctype).mark].clone();
+        let [one, other] = [act.side, act.side.opposite()]
+            .map(|side| self.doc(side, act.doctype, name).filter(|doc| doc["docstatus"] == 2));
+        if other.is_some() && one.as_ref().map(mark) != other.as_ref().map(mark) {
+            self.count(matrix::NAMESAKES, "");
+        }
     }
 
     fn delete(&mut self, act: &Act, user: &str, doc: &Value) -> bool {

@@ -10,10 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::both::{Both, Killed, Shared, known, name_of};
-use super::doctypes::facts;
+use super::doctypes::{DOCTYPES, facts};
 use super::history::{Act, Does, Fault, On, What};
 use super::ledger::Known;
 use super::matrix;
+use super::promises::Promise;
 use crate::core_tests::in_process::{Call, Kind, Wire};
 use crate::model::Side;
 use crate::site::http::{Repetition, RetryPolicy};
@@ -135,6 +136,7 @@ impl Both {
                     self.tell(&format!("{side} lets us do nothing with {} now", call.doctype));
                     self.run.denied = Some((side, call.doctype.to_owned()));
                 }
+                What::Hide => self.hide(side, call),
                 What::ClockJump { seconds } => {
                     self.count(matrix::CLOCK_JUMP, call.kind.word());
                     self.tell(&format!("the clock of {side} jumps by {seconds} seconds"));
@@ -144,6 +146,30 @@ impl Both {
             }
         }
         fault
+    }
+
+    /// From here on our user sees only one document of this doctype, and what links to no other.
+    fn hide(&mut self, side: Side, call: &Call<'_>) {
+        if DOCTYPES.iter().all(|facts| facts.name != call.doctype) {
+            return;
+        }
+        let docs = self.docs(side, call.doctype);
+        let Some(shown) = docs.last().map(name_of) else { return };
+        self.count(matrix::HIDDEN, call.kind.word());
+        self.tell(&format!("{side} shows us only {} {shown} now", call.doctype));
+        let at = self.sites[side].own_time(self.now);
+        let restriction = self.sites[side].restrict_user(FULL_USER, call.doctype, &shown, at);
+        self.run.hidden.push((side, restriction.unwrap()));
+    }
+
+    /// Our user sees and may do everything again.
+    pub fn restore_rights(&mut self) {
+        self.run.denied = None;
+        for (side, restriction) in std::mem::take(&mut self.run.hidden) {
+            let at = self.sites[side].own_time(self.now);
+            let site = &mut self.sites[side];
+            site.delete_as("Administrator", "User Permission", &restriction, at).unwrap();
+        }
     }
 
     /// A user is at work while a request is under way.
@@ -216,7 +242,8 @@ impl Both {
         let is_another = had.is_some_and(|doc| looked_at != Some(&doc["creation"]));
         if is_gone && !is_meant && !is_copy && !is_another {
             let (doctype, mark) = known;
-            self.broken.push(format!("{doctype} {mark} was deleted on {side}, which nobody meant"));
+            let what = format!("{doctype} {mark} was deleted on {side}, which nobody meant");
+            self.broken.push(Promise::NothingDeleted.broken(what));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Two sites, states in files, a configuration, and the steps of a history played on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};
@@ -16,11 +16,12 @@ use super::both::{Killed, Run, Shared, known};
 use super::dice::Dice;
 use super::doctypes::{DOCTYPES, definitions, facts};
 use super::history::{Act, Plan, Rules, Step};
+use super::ledger::numbers;
 use super::matrix::{self, Tally};
 use crate::config::Config;
 use crate::core_tests::in_process::InProcess;
 use crate::model::{ConflictKind, Side, Sides};
-use crate::pass::{Choice, Options, Pass, Scope, Summary, Surroundings, Watcher};
+use crate::pass::{self, Choice, Options, Pass, Scope, Summary, Surroundings, Watcher};
 use crate::site::Site;
 use crate::state::{Conflict, ConflictFilter, State, commits};
 
@@ -40,6 +41,8 @@ pub struct World {
     pub has_forgotten: bool,
     hooks: u64,
     runs: usize,
+    /// What the program keeps to.
+    keeps: pass::Rules,
 }
 
 struct Quiet;
@@ -58,8 +61,8 @@ pub enum Ended {
 }
 
 impl World {
-    /// `rules` are those of the beginning.
-    pub fn new(seed: u64, rules: &Rules) -> Self {
+    /// `rules` are those of the beginning; `keeps` is what the program keeps to.
+    pub fn new(seed: u64, rules: &Rules, keeps: pass::Rules) -> Self {
         let mut dice = Dice(seed ^ 0xA11C_E000);
         let mut sites = furnished();
         if dice.chance(15) {
@@ -85,6 +88,7 @@ impl World {
             has_forgotten: false,
             hooks,
             runs: 0,
+            keeps,
         };
         State::create(&world.state_path()).unwrap();
         world.hook_up();
@@ -197,6 +201,7 @@ impl World {
             limit: plan.limit,
             retry_failed: plan.retry_failed,
             allow_deletes: plan.allow_deletes,
+            rules: self.keeps,
             ..Options::default()
         };
         let is_told = plan.told;
@@ -248,7 +253,7 @@ impl World {
         let open: i64 = self.connection().query_row(open, [], |row| row.get(0)).unwrap();
         let mut both = self.shared.lock();
         both.run.events.clear();
-        both.run.denied = None;
+        both.restore_rights();
         if open > 0 {
             both.count(matrix::LEFT_OPEN, "");
         }
@@ -316,14 +321,18 @@ impl World {
         self.shared.lock().story.push(what);
         self.shared.lock().run = Run::default();
         let shared = self.shared.clone();
-        self.with_pass(&Options::default(), |pass, config| {
+        let options = Options { rules: self.keeps, ..Options::default() };
+        let unseen = self.unseen(conflict);
+        self.with_pass(&options, |pass, config| {
             let resolved = pass.resolve(&config.doctype(doctype)?, conflict, &choice)?;
             shared.lock().story.push(format!("  -> {resolved:?}"));
             Ok(())
         });
         let settled = State::open(&self.state_path()).unwrap().conflict(conflict.id).unwrap();
         if settled.is_some_and(|conflict| conflict.resolution.is_some()) {
-            self.shared.lock().count(matrix::SETTLED_BY_PERSON, "");
+            let mut both = self.shared.lock();
+            both.count(matrix::SETTLED_BY_PERSON, "");
+            both.look_for(&unseen);
         }
     }
 }
@@ -336,6 +345,19 @@ impl World {
         let of = |side: &Side| known(&conflict.doctype, &conflict.data[*side]);
         let Some((doctype, mark)) = Side::BOTH.iter().find_map(of) else { return false };
         Side::BOTH.into_iter().all(|side| both.marked(side, &doctype, &mark).is_some())
+    }
+
+    /// What users have entered in a conflict's document and it does not show.
+    fn unseen(&self, conflict: &Conflict) -> BTreeSet<u32> {
+        let both = self.shared.lock();
+        let mut unseen = BTreeSet::new();
+        for side in Side::BOTH {
+            let shown = &conflict.data[side];
+            let Some((doctype, mark)) = known(&conflict.doctype, shown) else { continue };
+            let now = both.marked(side, &doctype, &mark).as_ref().map(numbers).unwrap_or_default();
+            unseen.extend(now.difference(&numbers(shown)));
+        }
+        unseen
     }
 
     /// Whether a conflict is about two documents that users made, and not about copies.
