@@ -46,7 +46,13 @@ impl Pass<'_> {
         self.hold_strangers(config)
     }
 
-    fn settle_all(&mut self, config: &DoctypeConfig, intents: Vec<Intent>) -> anyhow::Result<()> {
+    fn settle_all(
+        &mut self,
+        config: &DoctypeConfig,
+        mut intents: Vec<Intent>,
+    ) -> anyhow::Result<()> {
+        // What a site has answered with is nobody else's copy.
+        intents.sort_by_key(|intent| intent.answer.is_none());
         let doctype = self.load_doctype(config.clone())?;
         let mut done: Vec<Done> = Vec::new();
         let (mut deleted, mut renamed) = (Vec::new(), Vec::new());
@@ -214,7 +220,9 @@ impl Pass<'_> {
     ) -> anyhow::Result<Verdict> {
         let site = self.sites[intent.side];
         let found = read_one(site, doctype, intent.side, name).map_err(at(intent.side))?;
-        if let Some(doc) = found.as_ref().filter(|doc| self.is_our_copy(doctype, intent, doc)) {
+        if let Some(doc) = found.as_ref().filter(|doc| self.is_our_copy(doctype, intent, doc))
+            && !self.is_anothers_copy(doctype, intent, doc)?
+        {
             return Ok(Verdict::Happened(doc.clone()));
         }
         if let Some(verdict) = self.find_renamed(doctype, intent, settled)? {
@@ -227,6 +235,21 @@ impl Pass<'_> {
             None if self.is_late(intent) => Verdict::DidNot("not there after the time to settle"),
             None => Verdict::Open,
         })
+    }
+
+    /// Whether a document is known as the copy of another one that is called and entered alike.
+    fn is_anothers_copy(
+        &self,
+        doctype: &Doctype,
+        intent: &Intent,
+        doc: &Doc,
+    ) -> anyhow::Result<bool> {
+        let known = self.state.record_by_name(&doctype.config.doctype, intent.side, &doc.name())?;
+        Ok(known.is_some_and(|known| {
+            known.id != intent.record
+                && known.names[intent.side.opposite()].is_some()
+                && known.creations[intent.side].as_deref() == Some(doc.creation())
+        }))
     }
 
     /// Whether a document is the one that the intent was to make: ours, and its rows carry

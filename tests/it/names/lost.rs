@@ -219,3 +219,25 @@ fn a_person_says_whether_a_namesake_is_the_copy() {
         quiet(&bench);
     }
 }
+
+/// Two are entered alike, and the one is given the name that the other has: what was made for it is
+/// not taken for the other's, whose request never arrived.
+#[test]
+fn what_one_became_is_not_anothers_that_is_entered_alike() {
+    let bench = Bench::default();
+    bench.configure("[sync]\ndoctypes = [\"Customer\"]\nsettle_after = \"1s\"\n");
+    for _ in 0..2 {
+        bench.insert(Side::Cloud, "Customer", &json!({"customer_name": "ACME"}));
+    }
+    let create = Match::on("POST", "/resource/Customer");
+    bench.site(Side::Local).faults.once(create, Action::Cut);
+    bench.sync().expect(4);
+    settle_time();
+    bench.run(&["sync-all", "--retry-failed"]).expect(4);
+    assert_eq!(bench.site(Side::Local).names("Customer"), ["ACME"]);
+    let copied = "SELECT cloud_name FROM sync_records WHERE local_name = 'ACME'";
+    assert_eq!(bench.query(copied), "ACME - 1");
+    let why = bench.query("SELECT error_message FROM sync_records WHERE local_name IS NULL");
+    let says = "its name is still another document's on local, which stays: rename one of them";
+    assert_eq!(why, says);
+}
