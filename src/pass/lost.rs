@@ -18,7 +18,7 @@ use crate::state::{Intent, Listed, LogStatus, NewConflict, Origin, Record, stamp
 use super::reread::Done;
 use super::settle::{Verdict, holds};
 use super::waiting::Cause;
-use super::{ActionStatus, Candidate, Doctype, Pair, Pass, at};
+use super::{ActionStatus, Candidate, Doctype, Operation, Pair, Pass, at};
 
 /// How far a site's clock may be behind what its last answer said.
 const SLACK: SignedDuration = SignedDuration::from_mins(1);
@@ -133,6 +133,15 @@ impl Pass<'_> {
     pub(super) fn waits_for_outcome(&mut self, intent: &Intent) {
         if intent.action == Action::Create && intent.target_name.is_none() {
             self.awaited.insert((intent.doctype.clone(), intent.side), intent.record);
+        }
+    }
+
+    /// The same of a create whose answer was lost just now: what turns up in this run under a
+    /// name that the site has given may be what it made.
+    pub(super) fn may_have_made(&mut self, operation: &Operation, side: Side) {
+        let record = &operation.pair.record;
+        if operation.decision.action == Action::Create {
+            self.awaited.insert((record.doctype.clone(), side), record.id);
         }
     }
 

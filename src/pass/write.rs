@@ -190,6 +190,7 @@ impl Pass<'_> {
                     self.state.void_intent(intent, &message, now)?;
                 } else {
                     message.push_str("; the next run finds out what came of it");
+                    self.may_have_made(operation, side);
                 }
                 self.fail(&operation.pair, &operation.decision, &message)?;
                 Ok(None)

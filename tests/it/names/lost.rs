@@ -241,3 +241,25 @@ fn what_one_became_is_not_anothers_that_is_entered_alike() {
     let says = "its name is still another document's on local, which stays: rename one of them";
     assert_eq!(why, says);
 }
+
+/// The copy got the number that the next document has on the other side, and nobody knows of it
+/// yet: the two are not told apart before it is known whose copy it is.
+#[test]
+fn what_a_lost_create_made_is_nobody_s_namesake() {
+    let bench = Bench::default();
+    let rules = "[sync]\nbatch_size = 1\ncollisions = \"both\"\n";
+    bench.configure(&SERIES.replace("[sync]\n", rules));
+    bench.site(Side::Cloud).set_series("NS-2026-", 100);
+    bench.site(Side::Local).set_series("NS-2026-", 101);
+    for title in ["one", "two", "three"] {
+        bench.insert(Side::Cloud, "N Series", &series(title));
+    }
+    lose(&bench, Action::CutAfter);
+    settle_time();
+    retry(&bench);
+    retry(&bench).expect(0);
+    for side in Side::BOTH {
+        assert_eq!(titles(&bench, side, "N Series"), ["one", "three", "two"], "{side}");
+    }
+    quiet(&bench);
+}
