@@ -5,6 +5,8 @@
 //! anything about documents. The table of weights covers Latin with its usual letters and
 //! punctuation exactly; other scripts are ordered by code point after their case is folded.
 
+use std::sync::LazyLock;
+
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 
@@ -13,6 +15,8 @@ pub type SortKey = Box<[u8]>;
 
 const CONTROL: &str = "\t\n\u{b}\u{c}\r";
 const PUNCTUATION: &str = " _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$";
+/// What does not count at all.
+const IGNORED: u16 = 0;
 const SPACE: u16 = 0x0020;
 const FIRST_DIGIT: u16 = 0x0200;
 const FIRST_LETTER: u16 = 0x0300;
@@ -84,6 +88,16 @@ fn push_weights(character: char, out: &mut Vec<u16>) {
     }
 }
 
+/// The weight of every character of ASCII: each has one at most.
+static ASCII: LazyLock<[u16; 128]> = LazyLock::new(|| {
+    let mut weight = Vec::with_capacity(1);
+    std::array::from_fn(|code| {
+        weight.clear();
+        push_weights(u8::try_from(code).map_or('\0', char::from), &mut weight);
+        weight.first().copied().unwrap_or(IGNORED)
+    })
+});
+
 fn push_other(code: u32, out: &mut Vec<u16>) {
     // Symbols of the Latin-1 block stand before the letters, everything else after them.
     if code < 0xC0 {
@@ -96,9 +110,8 @@ fn push_other(code: u32, out: &mut Vec<u16>) {
 fn weights(text: &str) -> Vec<u16> {
     let mut out = Vec::with_capacity(text.len() + 1);
     if text.is_ascii() {
-        for character in text.chars() {
-            push_weights(character, &mut out);
-        }
+        let weighs = |byte: u8| ASCII.get(usize::from(byte)).copied();
+        out.extend(text.bytes().filter_map(weighs).filter(|weight| *weight != IGNORED));
     } else {
         for character in text.nfkd() {
             push_weights(character, &mut out);

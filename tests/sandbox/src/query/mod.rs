@@ -17,7 +17,7 @@ use self::eval::{Bound, Computed, Tuple};
 use self::filter::{Compare, Condition, Operand, Test};
 use self::source::{Sources, plan_fields};
 use crate::access::{Reach, Visibility};
-use crate::collate::SortKey;
+use crate::collate::{self, SortKey};
 use crate::failure::{Failure, Outcome};
 use crate::site::{Context, Site};
 use crate::table::Row;
@@ -348,19 +348,36 @@ fn run(plan: &Plan<'_>, query: &ListQuery) -> Listing {
     Listing { columns, rows }
 }
 
+/// What results are ordered and grouped by: a text counts by its sort key, which is made once.
 #[derive(Clone)]
 enum SortValue {
     Key(SortKey),
     Value(Computed),
 }
 
+impl SortValue {
+    fn of(value: Computed) -> Self {
+        match value {
+            Computed::Text(text, Kind::Text) => Self::Key(collate::key(&text)),
+            value => Self::Value(value),
+        }
+    }
+
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        use std::cmp::Ordering;
+        match (self, other) {
+            (Self::Key(left), Self::Key(right)) => left.cmp(right),
+            (Self::Value(left), Self::Value(right)) => left.order(right),
+            (Self::Value(Computed::Null), Self::Key(_)) => Ordering::Less,
+            (Self::Key(_), Self::Value(Computed::Null)) => Ordering::Greater,
+            _ => Ordering::Equal,
+        }
+    }
+}
+
 fn order_values(left: &[SortValue], right: &[SortValue], plan: &Plan<'_>) -> std::cmp::Ordering {
     for ((left, right), (_, descending)) in left.iter().zip(right).zip(&plan.order) {
-        let order = match (left, right) {
-            (SortValue::Key(left), SortValue::Key(right)) => left.cmp(right),
-            (SortValue::Value(left), SortValue::Value(right)) => left.order(right),
-            _ => std::cmp::Ordering::Equal,
-        };
+        let order = left.order(right);
         let order = if *descending { order.reverse() } else { order };
         if order.is_ne() {
             return order;
@@ -382,10 +399,8 @@ fn sorted(plan: &Plan<'_>, mut tuples: Vec<Tuple<'_>>, in_key_order: bool) -> Ve
                     .iter()
                     .map(|(order, _)| match order {
                         Order::Name => SortValue::Key(tuple.key.clone()),
-                        Order::Item(at) => {
-                            SortValue::Value(eval::of_row(&plan.items[*at].1, &tuple))
-                        }
-                        Order::Expr(bound) => SortValue::Value(eval::of_row(bound, &tuple)),
+                        Order::Item(at) => SortValue::of(eval::of_row(&plan.items[*at].1, &tuple)),
+                        Order::Expr(bound) => SortValue::of(eval::of_row(bound, &tuple)),
                     })
                     .collect();
                 (values, tuple)
@@ -414,7 +429,7 @@ fn grouped(plan: &Plan<'_>, tuples: Vec<Tuple<'_>>) -> Vec<Vec<Computed>> {
                     Bound::Column(place) if place.is_name && place.source == 0 => {
                         GroupKey(SortValue::Key(tuple.key.clone()))
                     }
-                    bound => GroupKey(SortValue::Value(eval::of_row(bound, &tuple))),
+                    bound => GroupKey(SortValue::of(eval::of_row(bound, &tuple))),
                 })
                 .collect();
             groups.entry(key).or_default().push(tuple);
@@ -434,8 +449,8 @@ fn grouped(plan: &Plan<'_>, tuples: Vec<Tuple<'_>>) -> Vec<Vec<Computed>> {
                             SortValue::Key(tuple.key.clone())
                         })
                     }
-                    Order::Item(at) => SortValue::Value(row[*at].clone()),
-                    Order::Expr(bound) => SortValue::Value(eval::of_group(bound, &group)),
+                    Order::Item(at) => SortValue::of(row[*at].clone()),
+                    Order::Expr(bound) => SortValue::of(eval::of_group(bound, &group)),
                 })
                 .collect();
             (values, row)
@@ -463,10 +478,6 @@ impl PartialOrd for GroupKey {
 
 impl Ord for GroupKey {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        match (&self.0, &other.0) {
-            (SortValue::Key(left), SortValue::Key(right)) => left.cmp(right),
-            (SortValue::Value(left), SortValue::Value(right)) => left.order(right),
-            _ => std::cmp::Ordering::Equal,
-        }
+        self.0.order(&other.0)
     }
 }
