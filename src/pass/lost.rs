@@ -18,7 +18,7 @@ use crate::state::{Intent, Listed, LogStatus, NewConflict, Origin, Record, stamp
 use super::reread::Done;
 use super::settle::{Verdict, holds};
 use super::waiting::Cause;
-use super::{ActionStatus, Candidate, Doctype, Operation, Pair, Pass, at};
+use super::{ActionStatus, Candidate, Doctype, Pair, Pass, at};
 
 /// How far a site's clock may be behind what its last answer said.
 const SLACK: SignedDuration = SignedDuration::from_mins(1);
@@ -136,18 +136,15 @@ impl Pass<'_> {
         }
     }
 
-    /// The same of a create whose answer was lost just now: what turns up in this run under a
-    /// name that the site has given may be what it made.
-    pub(super) fn may_have_made(&mut self, operation: &Operation, side: Side) {
-        let record = &operation.pair.record;
-        if operation.decision.action == Action::Create {
-            self.awaited.insert((record.doctype.clone(), side), record.id);
-        }
+    /// The same of a create whose answer was lost just now, where the site was to give the name:
+    /// what turns up in this run may be what it made.
+    pub(super) fn may_have_made(&mut self, record: &Record, side: Side) {
+        self.awaited.insert((record.doctype.clone(), side), record.id);
     }
 
-    /// Whether a new document may be what a request has made whose outcome is waited for: it
-    /// is not to be carried over as if a user had made it.
-    /// Gives the document that was to be carried over.
+    /// The document that was to be carried over by a request whose outcome is waited for, where
+    /// this new one may be what that request made: it is not to be carried over in its turn as
+    /// if a user had made it.
     pub(super) fn awaited_with(&self, pair: &Pair) -> Option<Candidate> {
         let doctype = &pair.record.doctype;
         let of = |side: Side| {
@@ -184,8 +181,9 @@ impl Pass<'_> {
     }
 
     /// Puts a document that turned out to be ours into the record that it belongs to: a
-    /// listing may have taken it for a new one.
-    pub(super) fn take_in(&mut self, intent: &Intent, doc: &Doc) -> anyhow::Result<()> {
+    /// listing may have taken it for a new one. `false`, and nothing is changed, where its name
+    /// stands for another document that is in step: then a person has to say what it is.
+    pub(super) fn take_in(&mut self, intent: &Intent, doc: &Doc) -> anyhow::Result<bool> {
         let now = self.now();
         let listed = Listed {
             name: doc.name(),
@@ -194,8 +192,9 @@ impl Pass<'_> {
             taken_up: true,
         };
         let united = self.state.unite(intent.record, intent.side, &listed, Origin::Written, now)?;
+        let is_taken_in = united.is_some();
         self.joined.extend(united.and_then(|united| united.dissolved));
-        Ok(())
+        Ok(is_taken_in)
     }
 
     /// Leaves a request to a person of which nobody will be able to say what came of it.

@@ -99,8 +99,7 @@ impl Pass<'_> {
         match verdict {
             Verdict::Happened(target) => {
                 let answer = as_we_left_it(doctype, &intent, target);
-                self.take_in(&intent, &answer)?;
-                Ok(Some(done(doctype, intent, answer)))
+                self.made_ours(doctype, intent, answer)
             }
             Verdict::DidNot(why) => {
                 self.state.void_intent(intent.id, why, now)?;
@@ -196,12 +195,25 @@ impl Pass<'_> {
                 self.take_back(doctype, intent.record, intent.side, &name, &answer, intent.id)?;
                 Ok(None)
             }
-            (_, Action::Create) => {
-                self.take_in(&intent, &answer)?;
-                Ok(Some(done(doctype, intent, answer)))
-            }
+            (_, Action::Create) => self.made_ours(doctype, intent, answer),
             _ => Ok(Some(done(doctype, intent, answer))),
         }
+    }
+
+    /// A request that turned out to have happened, with the document as it left it.
+    fn made_ours(
+        &mut self,
+        doctype: &Doctype,
+        intent: Intent,
+        answer: Doc,
+    ) -> anyhow::Result<Option<Done>> {
+        if self.take_in(&intent, &answer)? {
+            return Ok(Some(done(doctype, intent, answer)));
+        }
+        let (name, side) = (answer.name(), intent.side);
+        let reason =
+            format!("what was made of it, {name:?} on {side}, is known as another document's");
+        self.give_up_on(&intent, reason).map(|()| None)
     }
 
     /// Whether a request that was sent cannot come any more.

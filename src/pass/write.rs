@@ -46,7 +46,7 @@ impl Pass<'_> {
                 }
                 other => {
                     self.note_rows(doctype, &operation.pair);
-                    aside.extend(self.not_written(&operation, write.side, intent, other)?);
+                    aside.extend(self.not_written(&operation, &write, intent, other)?);
                 }
             }
         }
@@ -144,11 +144,12 @@ impl Pass<'_> {
     fn not_written(
         &mut self,
         operation: &Operation,
-        side: Side,
+        write: &Write,
         intent: i64,
         outcome: Option<Outcome>,
     ) -> anyhow::Result<Option<Aside>> {
         let now = self.now();
+        let side = write.side;
         let candidate = operation.pair.record.id;
         match outcome {
             None => {
@@ -190,7 +191,9 @@ impl Pass<'_> {
                     self.state.void_intent(intent, &message, now)?;
                 } else {
                     message.push_str("; the next run finds out what came of it");
-                    self.may_have_made(operation, side);
+                    if is_counted(write) {
+                        self.may_have_made(&operation.pair.record, side);
+                    }
                 }
                 self.fail(&operation.pair, &operation.decision, &message)?;
                 Ok(None)
