@@ -18,6 +18,15 @@ const ATTEMPTS: usize = 2;
 /// A first run over a thousand documents in which the other side goes down. Gives the bench, and
 /// how many requests that side received from then on.
 fn went_down(timeout: u32, action: impl Fn() -> Action + Send + 'static) -> (Bench, usize) {
+    went_down_at(BEFORE, timeout, action)
+}
+
+/// The same with the write from which on everything is refused.
+fn went_down_at(
+    before: usize,
+    timeout: u32,
+    action: impl Fn() -> Action + Send + 'static,
+) -> (Bench, usize) {
     let bench = Bench::default();
     let keys = format!("concurrency = {CONCURRENCY}\ntimeout_seconds = {timeout}");
     bench.configure_sites(&keys, &rules(&["Brand"], ""));
@@ -32,7 +41,7 @@ fn went_down(timeout: u32, action: impl Fn() -> Action + Send + 'static) -> (Ben
         let shut = move |_: &mut frappe_sandbox::Site, _| {
             gate.store(true, std::sync::atomic::Ordering::SeqCst);
         };
-        site.faults.before(Match::writes().nth(BEFORE), shut);
+        site.faults.before(Match::writes().nth(before), shut);
         site.faults.always(Match::any(), move || {
             if is_down.load(std::sync::atomic::Ordering::SeqCst) {
                 action()
@@ -51,7 +60,7 @@ fn went_down(timeout: u32, action: impl Fn() -> Action + Send + 'static) -> (Ben
         .filter(|(_, entry)| entry.method == "POST" && entry.path.contains("/api/resource/Brand"))
         .map(|(i, _)| i)
         .collect();
-    let after = site.log.entries().len() - writes[BEFORE - 1];
+    let after = site.log.entries().len() - writes[before - 1];
     drop(site);
     (bench, after)
 }
@@ -70,6 +79,16 @@ fn a_site_that_refuses_everything() {
         assert!(after <= 2 * CONCURRENCY * ATTEMPTS, "{refusal:?}: {after}");
         assert_eq!(statuses(&bench, "'error', 'failed'"), 0, "no document is to blame");
     }
+}
+
+/// Our user lost its rights: what was in hand then fails, and nothing else is tried.
+#[test]
+fn a_site_that_forbids_everything() {
+    let in_hand = 50 * CONCURRENCY;
+    let (bench, after) = went_down_at(1, 30, || Action::Refuse(Refusal::Forbidden));
+    assert!(after <= in_hand + 1, "{after}");
+    assert!(statuses(&bench, "'error', 'failed'") <= in_hand);
+    assert!(statuses(&bench, "'pending'") >= DOCUMENTS - in_hand);
 }
 
 /// Without an answer nobody knows; a few in a row are enough.
