@@ -77,8 +77,13 @@ fn play(seed: u64, steps: &[Step], keeps: Rules) -> Result<(Tally, Vec<String>),
     if breaches.is_empty() { Ok((world.tally(), story)) } else { Err(Broken { breaches, story }) }
 }
 
-/// Leaves out of a history what it breaks its promise without.
-fn shortened(seed: u64, mut steps: Vec<Step>) -> Vec<Step> {
+/// Leaves out of a history what it breaks the first of its promises without.
+fn shortened(seed: u64, mut steps: Vec<Step>, broken: &Broken) -> Vec<Step> {
+    let promise = broken.breaches.first().map(|breach| breach.promise);
+    let breaks_it = |steps: &[Step]| {
+        let broken = play(seed, steps, Rules::default()).err();
+        broken.is_some_and(|broken| broken.breaches.first().map(|one| one.promise) == promise)
+    };
     let since = Instant::now();
     let mut go_on = true;
     while go_on {
@@ -88,7 +93,7 @@ fn shortened(seed: u64, mut steps: Vec<Step>) -> Vec<Step> {
                 return steps;
             }
             let shorter = history::without(&steps, at);
-            if play(seed, &shorter, Rules::default()).is_err() {
+            if breaks_it(&shorter) {
                 steps = shorter;
                 go_on = true;
             }
@@ -107,7 +112,7 @@ fn told(seed: u64) -> Result<Tally, String> {
     if number("ERPSYNC_BRIEF").is_some() {
         return Err(heading(&first));
     }
-    match play(seed, &shortened(seed, steps), Rules::default()) {
+    match play(seed, &shortened(seed, steps, &first), Rules::default()) {
         Err(broken) => {
             let story = broken.story.join("\n");
             Err(format!("{}\nThe shortest history:\n{story}\n", heading(&broken)))
