@@ -90,7 +90,8 @@ fn both_there(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<De
         (CANCELLED, CANCELLED) => {
             let in_step = Side::BOTH.into_iter().all(|side| *base[side] == versions[side].form);
             let action = if in_step { Action::Noop } else { Action::Adopt };
-            Some(Decision::new(action, Direction::None, cancelled_on_both(&changes)))
+            let reason = format!("cancelled on both sides{}", what_stays(&changes));
+            Some(Decision::new(action, Direction::None, reason))
         }
         (SUBMITTED, SUBMITTED) => {
             out_of_reach(situation, &changes, versions).or_else(|| caught_up(situation, versions))
@@ -107,18 +108,18 @@ fn both_there(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<De
     }
 }
 
-/// Names what each side edited before both were cancelled: no site takes an edit any more, so
-/// each keeps its own.
-fn cancelled_on_both(changes: &Sides<BTreeSet<Place>>) -> String {
-    let mut reason = "cancelled on both sides".to_owned();
+/// Names what each side edited before it was cancelled: no site takes an edit any more, so each
+/// keeps its own.
+fn what_stays(changes: &Sides<BTreeSet<Place>>) -> String {
+    let mut told = String::new();
     for (side, places) in changes.iter() {
         let edited: Vec<&Place> = places.iter().filter(|place| *place != DOCSTATUS).collect();
         if !edited.is_empty() {
-            let edited = shortened(&edited);
-            reason = format!("{reason}; {side} alone has its edit of {edited} before that");
+            told =
+                format!("{told}; {side} alone has its edit of {} before that", shortened(&edited));
         }
     }
-    reason
+    told
 }
 
 /// What differs between two submitted documents and can be edited in neither.
@@ -225,7 +226,8 @@ fn go_on(
         return Decision::new(Action::Update, Direction::to(behind), reason);
     }
     if !is_edited {
-        return Decision::new(action, Direction::to(behind), what);
+        let stays = if action == Action::Cancel { what_stays(changes) } else { String::new() };
+        return Decision::new(action, Direction::to(behind), format!("{what}{stays}"));
     }
     let what = format!("{what}, edited on {behind}");
     if word == "cancelled" {

@@ -285,7 +285,7 @@ impl World {
 /// Whether the log says that one side alone has its edit of a field of a cancelled document.
 fn is_told(connection: &Connection, one: &Record, field: &str) -> bool {
     let sql = "SELECT 1 FROM sync_logs WHERE doctype = ? AND docname = ?
-        AND message LIKE 'cancelled on both sides; %' || ? || '%'";
+        AND message LIKE 'cancelled on %alone has its edit of %' || ? || '%'";
     connection.prepare(sql).unwrap().exists([&one.doctype, &one.docname, field]).unwrap()
 }
 
