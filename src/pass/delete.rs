@@ -105,7 +105,10 @@ impl Pass<'_> {
             let message = conflict.as_ref().map(|conflict| conflict.reason.clone());
             let named = Decision { action: one.log_as, ..decision.clone() };
             let mut log = self.entry(&named, LogStatus::Success, message.as_deref());
-            log.changes = Some(json!({ "deleted": one.doc.0 }));
+            // As it was when it went: with what was edited last, if only in a field that is not
+            // kept in step.
+            let last = archive.filter(|kept| kept.creation() == one.doc.creation());
+            log.changes = Some(json!({ "deleted": last.unwrap_or(&one.doc).0 }));
             gone.push(Forgetting {
                 record: one.record,
                 reason: message.clone().unwrap_or(one.reason),

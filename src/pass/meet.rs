@@ -29,6 +29,8 @@ pub(super) struct Stranger<'p> {
     pub side: Side,
     pub record: &'p Record,
     pub doc: &'p Doc,
+    /// Its name would say it, had nobody renamed it: then only its rows show whose copy it is.
+    pub has_only_rows: bool,
 }
 
 /// What is found out about a wave's strangers.
@@ -136,6 +138,8 @@ impl Pass<'_> {
                 Some(ConflictKind::UnknownOutcome) => Meeting::Unclear,
                 _ if !doctype.rules.keeps(Rule::DuplicateBrake) => Meeting::SameDocument,
                 _ if self.copies.contains(&record.id) => Meeting::SecondCopy,
+                // A copy by its rows it stays, whatever became of the original since.
+                Some(ConflictKind::Duplicate) if is_a_copy(doctype, pair) => Meeting::SecondCopy,
                 _ => Meeting::SameDocument,
             });
         };
@@ -156,7 +160,8 @@ impl Pass<'_> {
         let met = self.born_of_ours(doctype, Sides::new(cloud, local))?.unwrap_or(met);
         // What has its name may be what the request has made that nobody knows the outcome of.
         let is_unclear = record.conflict == Some(ConflictKind::UnknownOutcome);
-        Ok(if is_unclear && met == Meeting::TwoDocuments { Meeting::Unclear } else { met })
+        let says_nothing = matches!(met, Meeting::TwoDocuments | Meeting::SameDocument);
+        Ok(if is_unclear && says_nothing { Meeting::Unclear } else { met })
     }
 
     /// Two documents that a listing took for one by their name, one of which was renamed
@@ -202,7 +207,9 @@ impl Pass<'_> {
     ) -> anyhow::Result<()> {
         let alike = Alike::new(self, doctype, links);
         self.copies_of_known(doctype, strangers, findings)?;
-        alike.second_copies(strangers, findings)?;
+        let nameless: Vec<Stranger<'_>> =
+            strangers.iter().filter(|stranger| !stranger.has_only_rows).copied().collect();
+        alike.second_copies(&nameless, findings)?;
         // A whole listing shows whether there is anything to be found.
         let other = side.opposite();
         if self.is_listed(&doctype.config)
@@ -212,12 +219,12 @@ impl Pass<'_> {
         }
         alike.copies(strangers, findings)?;
         let fields = telling_fields(&doctype.shape, &doctype.config.match_on);
-        alike.told_by_fields(&fields, strangers, findings)?;
+        alike.told_by_fields(&fields, &nameless, findings)?;
         // What may be the copy of a document whose request is open is nobody else's.
         if self.awaited.contains_key(&(doctype.config.doctype.clone(), other)) {
             return Ok(());
         }
-        alike.twins(strangers, findings)
+        alike.twins(&nameless, findings)
     }
 
     /// Whether the state knows by a listing of this run everything that both sides have.
@@ -301,6 +308,15 @@ impl Pass<'_> {
     }
 }
 
+/// Whether a document's rows say that it was made as the copy of another one.
+fn is_a_copy(doctype: &Doctype, pair: &Pair) -> bool {
+    let docs = Side::BOTH.into_iter().filter_map(|side| pair.doc(side));
+    docs.into_iter().any(|doc| {
+        let rows = row_creations(&doctype.shape, doc);
+        rows.iter().any(|creation| creation != doc.creation())
+    })
+}
+
 /// The new documents of some pairs that one side alone has under this name.
 fn alone(pairs: &[Pair]) -> Vec<Stranger<'_>> {
     let mut alone = Vec::new();
@@ -311,7 +327,7 @@ fn alone(pairs: &[Pair]) -> Vec<Stranger<'_>> {
             _ => continue,
         };
         if record.bases.is_none() && !record.is_syncing && !record.is_apart {
-            alone.push(Stranger { side, record, doc });
+            alone.push(Stranger { side, record, doc, has_only_rows: false });
         }
     }
     alone
@@ -332,14 +348,17 @@ fn strangers<'p>(doctype: &Doctype, pairs: &'p [Pair]) -> Vec<Stranger<'p>> {
             [cloud, local] => cloud.creation() == local.creation(),
             _ => false,
         };
-        // A natural name says it, unless fields are to tell a document that has no partner.
-        if is_cloned || (natural && (!by_fields || docs.len() == 2)) {
+        // A natural name says it, unless fields, or its rows, are to tell a document that has no
+        // partner of this name.
+        let has_only_rows = natural && !by_fields;
+        let has_rows = docs.iter().any(|doc| !row_creations(&doctype.shape, doc).is_empty());
+        if is_cloned || natural && docs.len() == 2 || has_only_rows && !has_rows {
             continue;
         }
         strangers.extend(Side::BOTH.into_iter().filter_map(|side| {
             // One that is only found on the other side by its name has no place in the state.
             let doc = pair.doc(side).filter(|_| record.names[side].is_some())?;
-            Some(Stranger { side, record, doc })
+            Some(Stranger { side, record, doc, has_only_rows })
         }));
     }
     strangers

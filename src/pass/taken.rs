@@ -66,7 +66,7 @@ impl Pass<'_> {
         Ok(self.holder_of_name(&pair.record, target)?.is_some())
     }
 
-    /// The other document that has a record's name on a side where the record has none.
+    /// The other document that has on a side the name that a record has on the other one.
     fn holder_of_name(&self, record: &Record, target: Side) -> anyhow::Result<Option<Record>> {
         let Some(name) = &record.names[target.opposite()] else { return Ok(None) };
         let holder = self.state.record_by_name(&record.doctype, target, name)?;
@@ -81,20 +81,25 @@ impl Pass<'_> {
         target: Option<Side>,
         stuck: &BTreeSet<Candidate>,
     ) -> anyhow::Result<()> {
-        // Both sides have it: it is to be renamed.
-        let Some(target) = target else {
-            let message = "its new name is still another document's on the other side";
-            self.leave_for_next_run(record, message);
-            return Ok(());
-        };
-        let holder = self.holder_of_name(record, target)?.map_or(Holder::IsLate, |holder| {
-            if stuck.contains(&holder.id) { Holder::Stays } else { holder_by_status(&holder) }
-        });
-        if holder == Holder::Stays {
-            let message = stays_taken(target);
-            return self.fail_record(record, &cannot_be_written(record), &message);
+        // Where both sides have it, it is to be renamed.
+        let targets = target.map_or(Side::BOTH.to_vec(), |target| vec![target]);
+        let mut held = Vec::new();
+        for side in targets {
+            held.extend(self.holder_of_name(record, side)?.map(|holder| (side, holder)));
         }
-        self.leave_for_next_run(record, &still_taken(target));
+        let stays = |(_, holder): &&(Side, Record)| {
+            let (is_stuck, holds) = (stuck.contains(&holder.id), holder_by_status(holder));
+            // One that is stuck with its own new name leaves this one by and by.
+            if is_stuck { target.is_some() } else { holds == Holder::Stays }
+        };
+        if let Some((side, _)) = held.iter().find(stays) {
+            return self.fail_record(record, &cannot_be_written(record), &stays_taken(*side));
+        }
+        let message = target.map_or_else(
+            || "its new name is still another document's on the other side".to_owned(),
+            still_taken,
+        );
+        self.leave_for_next_run(record, &message);
         Ok(())
     }
 

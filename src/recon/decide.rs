@@ -213,19 +213,17 @@ pub(super) fn version(observed: &Observed<Version>) -> Option<&Version> {
 
 fn create(situation: &Situation<'_>, target: Side) -> Decision {
     let source = target.opposite();
+    // Whichever way things are carried: nobody has entered it, erpsync has made it once too often.
+    if situation.meeting == Meeting::SecondCopy {
+        let what = "a second copy of a document that is known already";
+        return Decision::recorded(ConflictKind::Duplicate, what);
+    }
     if !may_write(situation.rules.direction, target) {
         return Decision::skip(format!("only on {source}, and {source} is never carried over"));
     }
-    match situation.meeting {
-        Meeting::SecondCopy => {
-            let what = "a second copy of a document that is known already";
-            return Decision::recorded(ConflictKind::Duplicate, what);
-        }
-        Meeting::Unclear => {
-            let what = "nobody knows whether an earlier request has made it";
-            return Decision::recorded(ConflictKind::UnknownOutcome, what);
-        }
-        _ => {}
+    if situation.meeting == Meeting::Unclear {
+        let what = "nobody knows whether an earlier request has made it";
+        return Decision::recorded(ConflictKind::UnknownOutcome, what);
     }
     Decision::new(Action::Create, Direction::to(target), format!("new on {source}"))
 }

@@ -291,6 +291,25 @@ fn another_document_takes_the_name_before_the_rename() {
     }
 }
 
+/// A name was to become free, and then its document went on the one side and is kept on the other.
+#[test]
+fn a_rename_to_a_name_that_is_kept_is_told() {
+    let bench = in_step(&["First", "Second"]);
+    bench.configure(&format!("{SYNC}[doctypes.Customer]\ndeletes = \"keep\"\n"));
+    bench.edit(Side::Cloud, "Probe", "Link", &json!({"cust": ""}));
+    bench.sync().expect(0);
+    rename(&bench, Side::Cloud, "Customer", "First", "Gone");
+    bench.site(Side::Local).faults.always(Match::on("POST", "rename_doc"), || Action::Cut);
+    bench.sync().expect(4);
+    bench.site(Side::Local).faults.clear();
+    rename(&bench, Side::Cloud, "Customer", "Second", "First");
+    bench.site(Side::Cloud).delete_as(USER, "Customer", "Gone", Timestamp::now()).unwrap();
+    bench.run(&["sync-all", "--retry-failed"]).expect(4);
+    assert_eq!(customers(&bench, Side::Local), ["First", "Second"]);
+    let why = bench.query("SELECT error_message FROM sync_records WHERE sync_status = 'error'");
+    assert!(why.contains("its name is still another document's on local, which stays"), "{why}");
+}
+
 /// A refused rename whose new name is a new document there: that is said, not passed over.
 #[test]
 fn a_new_document_under_a_name_that_is_kept_is_told() {

@@ -50,6 +50,18 @@ fn an_edit_after_the_last_look_is_kept() {
     is_quiet(&bench, 0);
 }
 
+/// The same of a field that is not kept in step: no conflict, but the log has what went.
+#[test]
+fn an_edit_of_an_excluded_field_is_in_the_log() {
+    let bench = in_step(&SYNC.replace("[sync]\n", "[sync]\nexclude_fields = [\"stxt\"]\n"), &["A"]);
+    delete(&bench, Side::Cloud, "Probe", "A");
+    slip_in(&bench, Match::on("DELETE", "/Probe/A"));
+    bench.sync().expect(0);
+    assert_eq!(texts(&bench, "A"), [None, None]);
+    let kept = "SELECT changes_json FROM sync_logs WHERE action = 'delete'";
+    assert!(bench.query(kept).contains("just now"));
+}
+
 /// Taking what slipped in makes the document anew, on its own side first and then on the other;
 /// a lost answer is found out, and what is kept is kept until a site has it.
 #[test]

@@ -92,6 +92,28 @@ fn documents_of_one_instant_are_not_taken_for_one() {
     assert_eq!(titles(&bench, Side::Local, "N Hash"), ["a", "c"]);
 }
 
+/// A name of its own says which document it is, unless somebody has renamed it: then the rows of
+/// the copy say it, also to a state that knows nothing.
+#[test]
+fn a_renamed_copy_is_known_by_its_rows_after_a_lost_state() {
+    for renamed_on in Side::BOTH {
+        let bench = Bench::default();
+        bench.configure("[sync]\ndoctypes = [\"Probe\"]\n");
+        let rows = json!([{"item": "A", "qty": 1}]);
+        let values = json!({"title": "Old", "tm": "04:05:06", "rows": rows});
+        bench.insert(Side::Cloud, "Probe", &values);
+        bench.sync().expect(0);
+        bench.site(renamed_on).rename_as(USER, "Probe", "Old", "New", Timestamp::now()).unwrap();
+        let name = bench.site(Side::Cloud).names("Probe").remove(0);
+        bench.edit(Side::Cloud, "Probe", &name, &json!({"stxt": "more"}));
+        forget(&bench);
+        bench.sync();
+        for side in Side::BOTH {
+            assert_eq!(bench.site(side).count_of("Probe"), 1, "renamed on {renamed_on}: {side}");
+        }
+    }
+}
+
 const CARDS: &str = "[sync]\ndoctypes = [\"Lead\", \"ToDo\", \"Note\", \"FP Auto\"]\n\
     conflict_resolution = \"manual\"\n\
     exclude_fields = [\"country\", \"language\", \"company\", \"allocated_to\"]\n";

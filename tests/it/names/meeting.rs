@@ -152,6 +152,32 @@ fn a_second_copy_is_left_to_a_person() {
     quiet(&bench);
 }
 
+/// The original goes and is made anew: its second copy is still one, and not carried over. Nor is
+/// it passed over where nothing is carried from its side.
+#[test]
+fn a_second_copy_stays_one() {
+    for (rule, kept) in [("", "recreate"), ("direction = \"cloud_to_local\"\n", "propagate")] {
+        let bench = counting();
+        bench.configure(&format!("{SERIES}[doctypes.\"N Series\"]\ndeletes = \"{kept}\"\n{rule}"));
+        let source = bench.insert(Side::Cloud, "N Series", &series("rows"));
+        bench.sync().expect(0);
+        let born = bench.doc(Side::Cloud, "N Series", &source).unwrap()["creation"].clone();
+        let mut copy = series("rows");
+        copy["rows"][0]["creation"] = born;
+        let now = Timestamp::now();
+        bench.site(Side::Local).insert_as(SYNC_USER, "N Series", &copy, now).unwrap();
+        bench.sync().expect(3);
+        if rule.is_empty() {
+            bench.site(Side::Cloud).delete_as(USER, "N Series", &source, now).unwrap();
+            bench.sync().expect(3);
+            bench.run(&["sync-all", "--full"]).expect(3);
+        }
+        assert_eq!(titles(&bench, Side::Cloud, "N Series"), ["rows"], "{kept}");
+        let kind = "SELECT kind FROM conflict_records WHERE resolved = FALSE";
+        assert_eq!(bench.query(kind), "duplicate");
+    }
+}
+
 #[test]
 fn fields_that_tell_documents_pair_them() {
     let bench = Bench::default();
