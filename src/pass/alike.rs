@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::identity::{LinkTable, Proof, told_by};
-use crate::model::{Column, Doc, FieldKind, Form, Role, Side, Translation, name_text};
+use crate::model::{Doc, FieldKind, Form, Role, Side, Translation, canonical_scalar, name_text};
 use crate::site::{ListQuery, bulk};
 
 use super::meet::{Findings, Stranger, values_of};
@@ -190,7 +190,7 @@ impl<'a, 'p> Alike<'a, 'p> {
     /// a copy without rows, or what a site made by itself.
     pub fn twins(&self, strangers: &[Stranger<'_>], findings: &mut Findings) -> anyhow::Result<()> {
         let Some(side) = strangers.first().map(|one| one.side.opposite()) else { return Ok(()) };
-        let mut found = self.of_same_text(side, strangers)?;
+        let mut found = self.of_same_value(side, strangers)?;
         let names: Vec<String> = found.iter().map(Doc::name).collect();
         let known = self.pass.state.known_names(&self.doctype.config.doctype, side, &names)?;
         found.retain(|doc| known.get(&doc.name()).is_none_or(|known| !known.has_base));
@@ -221,7 +221,7 @@ impl<'a, 'p> Alike<'a, 'p> {
         let ours: Vec<Stranger<'_>> =
             strangers.iter().filter(|one| self.is_ours(one.side, one.doc)).copied().collect();
         let Some(side) = ours.first().map(|one| one.side) else { return Ok(()) };
-        let names: Vec<String> = self.of_same_text(side, &ours)?.iter().map(Doc::name).collect();
+        let names: Vec<String> = self.of_same_value(side, &ours)?.iter().map(Doc::name).collect();
         let known = self.pass.state.known_names(&self.doctype.config.doctype, side, &names)?;
         let mapped: Vec<i64> =
             known.values().filter(|known| known.has_base).map(|known| known.record).collect();
@@ -257,9 +257,9 @@ impl<'a, 'p> Alike<'a, 'p> {
         Ok(docs.map(form).collect())
     }
 
-    /// The documents of a side that hold the text by which a stranger is looked for. One request
-    /// for each field that such a text is in.
-    fn of_same_text(&self, side: Side, strangers: &[Stranger<'_>]) -> anyhow::Result<Vec<Doc>> {
+    /// The documents of a side that hold the value by which a stranger is looked for. One request
+    /// for each field that such a value is in.
+    fn of_same_value(&self, side: Side, strangers: &[Stranger<'_>]) -> anyhow::Result<Vec<Doc>> {
         let title = self.title_field();
         let mut asked: BTreeMap<&str, Vec<Stranger<'_>>> = BTreeMap::new();
         for stranger in strangers {
@@ -276,15 +276,29 @@ impl<'a, 'p> Alike<'a, 'p> {
     }
 
     /// The field by which a document is looked for: its title, or, where it has none, the one
-    /// with the longest text that a person entered.
+    /// with the longest text that a person entered; in a document without any text, the longest
+    /// number or date.
     fn looked_for_by<'f>(&'f self, title: Option<&'f str>, doc: &Doc) -> Option<&'f str> {
-        let length = |field: &str| doc.text(field).map_or(0, str::len);
-        let is_entered =
-            |column: &Column| column.kind == FieldKind::Text && column.role == Role::Content;
-        let columns = self.doctype.shape.columns.iter();
-        let entered = columns.filter(|(_, column)| is_entered(column)).map(|(field, _)| &**field);
-        let titled = title.filter(|title| length(title) > 0);
-        titled.or_else(|| entered.max_by_key(|field| length(field))).filter(|one| length(one) > 0)
+        let is_text = |kind: &FieldKind| *kind == FieldKind::Text;
+        let is_number = |kind: &FieldKind| {
+            matches!(
+                kind,
+                FieldKind::Int | FieldKind::Float | FieldKind::Date | FieldKind::Datetime
+            )
+        };
+        let titled = title.filter(|title| doc.text(title).is_some_and(|text| !text.is_empty()));
+        let longest = |is_meant: &dyn Fn(&FieldKind) -> bool| {
+            let columns = self.doctype.shape.columns.iter();
+            let meant = columns
+                .filter(|(_, column)| column.role == Role::Content && is_meant(&column.kind));
+            let filled = meant.filter_map(|(field, column)| {
+                let value = doc.get(field)?;
+                canonical_scalar(&column.kind, value)?;
+                Some((name_text(value).len(), field.as_str()))
+            });
+            filled.max_by_key(|(length, _)| *length).map(|(_, field)| field)
+        };
+        titled.or_else(|| longest(&is_text)).or_else(|| longest(&is_number))
     }
 
     /// The title, or the first text that every document must have.

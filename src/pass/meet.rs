@@ -7,14 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::config::DoctypeConfig;
 use crate::identity::{
     Claim, LinkTable, Proof, fold_name, has_natural_name, meeting, row_creations, settle_claims,
     telling_fields,
 };
-use crate::model::{ConflictKind, Doc, Meeting, Side, Sides};
+use crate::model::{ConflictKind, Doc, Meeting, Side, Sides, name_text};
 use crate::recon::Observed;
 use crate::state::{Listed, Origin, Record, United};
 
@@ -366,11 +366,13 @@ fn strangers<'p>(doctype: &Doctype, pairs: &'p [Pair]) -> Vec<Stranger<'p>> {
 
 /// The values of one field of some strangers.
 pub(super) fn values_of(strangers: &[Stranger<'_>], field: &str) -> Vec<Value> {
-    let values: BTreeSet<String> = strangers
-        .iter()
-        .filter_map(|stranger| stranger.doc.text(field))
-        .filter(|text| !text.is_empty())
-        .map(str::to_owned)
-        .collect();
-    values.into_iter().map(|text| json!(text)).collect()
+    let is_filled = |value: &&Value| match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        _ => false,
+    };
+    let values = strangers.iter().filter_map(|stranger| stranger.doc.get(field)).filter(is_filled);
+    let distinct: BTreeMap<String, Value> =
+        values.map(|value| (name_text(value), value.clone())).collect();
+    distinct.into_values().collect()
 }

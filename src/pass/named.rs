@@ -5,7 +5,7 @@
 
 use crate::identity::{fold_name, has_natural_name};
 use crate::model::{Action, Doc, NamesRule, Side};
-use crate::recon::Decision;
+use crate::recon::{Decision, removed_rows};
 use crate::site::ErrorKind;
 
 use super::requests::sent_fields;
@@ -30,6 +30,8 @@ impl Pass<'_> {
             return Ok(None);
         }
         let Operation { pair, decision, .. } = operation;
+        let sent = sent_fields(write);
+        let target = pair.doc(write.side);
         Ok(Some(Done {
             record: pair.record.id,
             intent,
@@ -38,7 +40,8 @@ impl Pass<'_> {
             reason: decision.reason.clone(),
             source: write.carried.clone(),
             answer,
-            sent: sent_fields(write),
+            removed: target.map(|target| removed_rows(&sent, target)).unwrap_or_default(),
+            sent,
             form_digest: doctype.shape.digest().to_owned(),
             has_more: decision.action != Action::Resolve && !write.body.omitted.is_empty(),
             resolution: write.resolution,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::identity::LinkTable;
 use crate::model::{Action, Direction, Doc, FieldKind, Role, Side, Sides, canonical_scalar};
@@ -30,6 +30,8 @@ pub(super) struct Done {
     pub answer: Doc,
     /// The fields sent.
     pub sent: Doc,
+    /// The rows that the target had and that were not sent, by table: they are gone there.
+    pub removed: Map<String, Value>,
     /// The form under which it was decided.
     pub form_digest: String,
     /// Whether fields are still to follow.
@@ -188,7 +190,7 @@ impl Pass<'_> {
             };
             let named = Decision { action: done.log_as, ..decision.clone() };
             let mut entry = self.entry(&named, LogStatus::Success, message.as_deref());
-            entry.changes = Some(changes(&done.sent));
+            entry.changes = Some(changes(&done.sent, done.removed));
             closing.log = Some(entry);
             lines.push((closing.record, decision, message));
             stored.push(closing);
@@ -257,8 +259,13 @@ fn is_rewritten(
     canonical(sent) != canonical(stored)
 }
 
-/// The names of the fields sent, for the log.
-fn changes(sent: &Doc) -> Value {
+/// The names of the fields sent, for the log, and whole what is gone with them: what the target
+/// alone held in a row is nowhere else (invariant 5).
+pub(super) fn changes(sent: &Doc, removed: Map<String, Value>) -> Value {
     let fields: Vec<&String> = sent.0.keys().filter(|field| *field != "modified").collect();
-    serde_json::json!({ "fields": fields })
+    let mut changes = json!({ "fields": fields });
+    if !removed.is_empty() {
+        changes["removed"] = Value::Object(removed);
+    }
+    changes
 }

@@ -8,16 +8,16 @@ use serde_json::{Map, Value};
 
 use crate::config::DoctypeConfig;
 use crate::identity::row_creations;
-use crate::model::{Action, DOCSTATUS, Doc, Side, Sides};
-use crate::recon::Fate;
+use crate::model::{Action, DOCSTATUS, Direction, Doc, Side, Sides};
+use crate::recon::{Decision, Fate, removed_rows};
 use crate::site::{Site, SiteError, bulk};
-use crate::state::{Intent, Unlisted};
+use crate::state::{Intent, LogEntry, LogStatus, Unlisted};
 
 use super::anew::is_anew;
 use super::delete::Deleted;
 use super::named::is_second_copy;
 use super::renames::Renamed;
-use super::reread::Done;
+use super::reread::{Done, changes};
 use super::{Doctype, Pass, Rule, at};
 
 /// Why an update did not happen, as far as anybody can tell.
@@ -102,7 +102,8 @@ impl Pass<'_> {
                 self.made_ours(doctype, intent, answer)
             }
             Verdict::DidNot(why) => {
-                self.state.void_intent(intent.id, why, now)?;
+                let log = self.may_have_removed(&intent, why);
+                self.state.void_logged(intent.id, why, log.as_ref(), now)?;
                 if is_anew(intent.action, intent.side, intent.resolution) {
                     self.keep_in_conflict(intent.record)?;
                 } else if intent.action != Action::Create && intent.resolution.is_some()
@@ -126,6 +127,25 @@ impl Pass<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// What is logged of an update that is decided anew: it may have removed rows before
+    /// somebody edited the target, or still do so, and nobody else would have kept them.
+    fn may_have_removed(&self, intent: &Intent, why: &str) -> Option<LogEntry> {
+        let removed = removed_by(intent);
+        if removed.is_empty() {
+            return None;
+        }
+        let decision = Decision {
+            action: intent.action,
+            direction: Direction::to(intent.side),
+            conflict: None,
+            skipped: false,
+            reason: format!("{}: decided anew, its answer was lost", intent.reason),
+        };
+        let mut entry = self.entry(&decision, LogStatus::Failed, Some(why));
+        entry.changes = Some(changes(&intent.sent, removed));
+        Some(entry)
     }
 
     /// Whether a rename has happened: the very same document has the new name.
@@ -357,6 +377,12 @@ fn read_one(
     Ok(docs.into_iter().find(|doc| doc.name() == name))
 }
 
+/// The rows that a request removes from its target, of an update.
+fn removed_by(intent: &Intent) -> Map<String, Value> {
+    let target = intent.target.as_ref().filter(|_| intent.action != Action::Create);
+    target.map(|target| removed_rows(&intent.sent, target)).unwrap_or_default()
+}
+
 fn done(doctype: &Doctype, intent: Intent, answer: Doc) -> Done {
     // Of one half of a settlement, the fields left out are owed to the source; a submission or
     // a cancellation follows from there.
@@ -366,6 +392,7 @@ fn done(doctype: &Doctype, intent: Intent, answer: Doc) -> Done {
     };
     let fields = intent.omitted.iter().filter(|field| is_half && *field != DOCSTATUS);
     let owed: Map<String, Value> = fields.map(left_out).collect();
+    let removed = removed_by(&intent);
     let was_named =
         intent.target_name.filter(|name| intent.action == Action::Create && *name != answer.name());
     Done {
@@ -374,6 +401,7 @@ fn done(doctype: &Doctype, intent: Intent, answer: Doc) -> Done {
         side: intent.side,
         action: intent.action,
         reason: format!("{} (found to have happened)", intent.reason),
+        removed,
         source: intent.source,
         answer,
         sent: intent.sent,

@@ -36,4 +36,4 @@ pub use patch::{
 pub use ping_pong::{RUNS, Turn, is_ping_pong, ping_pong};
 pub use rename::{Names, Renaming, renaming};
 pub use restored::{Standing, brought_back, standing};
-pub use rows::{RowNames, match_rows, row_name};
+pub use rows::{RowNames, match_rows, removed_rows, row_name};

@@ -420,7 +420,7 @@ pub(super) fn is_filled(value: &Value) -> bool {
 }
 
 /// Passwords come as a mask of asterisks (BEHAVIOUR.md 2).
-fn is_mask(value: &Value) -> bool {
+pub(super) fn is_mask(value: &Value) -> bool {
     value.as_str().is_some_and(|text| !text.is_empty() && text.bytes().all(|byte| byte == b'*'))
 }
 

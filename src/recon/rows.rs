@@ -4,12 +4,12 @@
 //! document does not own is never sent: a site answers 200 and loses the rows
 //! (BEHAVIOUR.md 4).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::patch::is_filled;
-use crate::model::name_text;
+use super::patch::{is_filled, is_mask};
+use crate::model::{Doc, name_text};
 
 /// Known pairs of row names of one table: the source's name to the target's.
 pub type RowNames = BTreeMap<String, String>;
@@ -52,6 +52,25 @@ pub fn match_rows(
         }
     }
     pairs
+}
+
+/// The rows of the target that a request removes, by table: a table is replaced whole, and what
+/// it is sent without is gone with all that the target alone holds in it. Masks of passwords
+/// tell nothing and stay out.
+#[must_use]
+pub fn removed_rows(sent: &Doc, target: &Doc) -> Map<String, Value> {
+    let tables = sent.0.iter().filter(|(_, value)| value.is_array());
+    let removed = tables.map(|(table, _)| {
+        let kept: BTreeSet<String> = sent.rows(table).filter_map(row_name).collect();
+        let is_removed =
+            |row: &&Map<String, Value>| row_name(row).is_none_or(|name| !kept.contains(&name));
+        let rows = target.rows(table).filter(is_removed).map(|row| {
+            let shown = row.iter().filter(|(_, value)| !is_mask(value));
+            shown.map(|(field, value)| (field.clone(), value.clone())).collect()
+        });
+        (table.clone(), Value::Array(rows.map(Value::Object).collect()))
+    });
+    removed.filter(|(_, rows)| rows.as_array().is_some_and(|rows| !rows.is_empty())).collect()
 }
 
 /// A row's own name as text. Rows of autoincrement doctypes (the notes of a Lead) have

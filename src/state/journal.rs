@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use super::error::{StateError, StateResult};
 use super::intents::{Closing, Intent, Made, NewIntent, PastWrite, RowName, SideState};
 use super::records::{expect_record, refresh_is_syncing};
+use super::types::LogEntry;
 use super::words::{RecordStatus, Resolution, Word};
 use super::{
     State, collect, conflicts, for_side, from_json, from_json_some, gone, log, time, to_json,
@@ -46,6 +47,17 @@ impl State {
 
     /// Ends an intent that had no effect, or whose effect is to be decided anew.
     pub fn void_intent(&mut self, intent: i64, why: &str, now: Timestamp) -> StateResult<()> {
+        self.void_logged(intent, why, None, now)
+    }
+
+    /// The same, with a row of the log where there is something to keep of it.
+    pub fn void_logged(
+        &mut self,
+        intent: i64,
+        why: &str,
+        log: Option<&LogEntry>,
+        now: Timestamp,
+    ) -> StateResult<()> {
         self.write(|transaction| {
             let mut end = transaction.prepare_cached(
                 "UPDATE journal SET state = 'void', outcome = ?, closed_at = ?
@@ -55,7 +67,8 @@ impl State {
                 Ok(row.get::<_, i64>(0)?)
             })?;
             let record = ended.first().ok_or(StateError::NoIntent(intent))?;
-            refresh_is_syncing(transaction, *record)
+            refresh_is_syncing(transaction, *record)?;
+            log::insert(transaction, *record, log, now)
         })
     }
 

@@ -28,6 +28,7 @@ mod names;
 mod ping_pong;
 mod power_cut;
 mod reading;
+mod removed_rows;
 mod renames;
 mod resolve;
 mod scenario;

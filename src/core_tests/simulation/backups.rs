@@ -1,7 +1,6 @@
 //! Copies of sites and states, and what putting one back means for what users entered.
 
 use super::both::known;
-use super::check::kept_in;
 use super::history::Backup;
 use super::matrix;
 use super::world::World;
@@ -66,17 +65,18 @@ impl World {
             let mark = known(doctype, &doc).map(|(_, mark)| mark).unwrap_or_default();
             match both.marked(side, doctype, &mark) {
                 None => both.gone(side, doctype, &doc),
-                Some(now) => both.ledger.note("a backup", Some(&doc), Some(&now)),
+                Some(now) => both.ledger.note(side, doctype, Some(&doc), Some(&now)),
             }
         }
         drop(both);
+        self.is_restored = true;
         self.hook_up();
     }
 
     fn restore_state(&mut self) {
         let Some(copies) = &self.copies else { return };
         self.used = copies.state;
-        self.kept.extend(kept_in(&self.connection()));
+        self.kept.add(&self.connection());
         std::fs::copy(self.copy_path(), self.state_path()).unwrap();
         self.shared.lock().count(matrix::STATE_RESTORED, "");
     }
@@ -85,7 +85,7 @@ impl World {
     pub fn begin_anew(&mut self) {
         self.shared.lock().tell("a person begins with a new state");
         self.has_forgotten = true;
-        self.kept.extend(kept_in(&self.connection()));
+        self.kept.add(&self.connection());
         self.used = (2..COPIES).find(|n| !self.path_of(*n).exists()).unwrap();
         State::create(&self.state_path()).unwrap();
     }

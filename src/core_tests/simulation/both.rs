@@ -168,15 +168,14 @@ impl Both {
 
     /// The document of a side with this mark.
     pub fn marked(&self, side: Side, doctype: &str, mark: &str) -> Option<Value> {
-        let field = facts(doctype).mark;
-        self.sites[side].all_docs(doctype).into_iter().find(|doc| doc[field] == mark)
+        let mut docs = self.sites[side].all_docs(doctype).into_iter();
+        docs.find(|doc| mark_in(doctype, doc).as_deref() == Some(mark))
     }
 
     /// The documents of users that a side has: those with a mark, by name.
     pub fn docs(&self, side: Side, doctype: &str) -> Vec<Value> {
-        let field = facts(doctype).mark;
         let mut docs = self.sites[side].all_docs(doctype);
-        docs.retain(|doc| doc[field].is_string());
+        docs.retain(|doc| mark_in(doctype, doc).is_some());
         docs
     }
 
@@ -200,8 +199,15 @@ impl Both {
 
 /// How the tests know a document.
 pub fn known(doctype: &str, doc: &Value) -> Option<Known> {
-    let mark = doc[facts(doctype).mark].as_str()?;
-    Some((doctype.to_owned(), mark.to_owned()))
+    Some((doctype.to_owned(), mark_in(doctype, doc)?))
+}
+
+fn mark_in(doctype: &str, doc: &Value) -> Option<String> {
+    match &doc[facts(doctype).mark] {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()).filter(|number| number != "0"),
+        _ => None,
+    }
 }
 
 pub fn name_of(doc: &Value) -> String {

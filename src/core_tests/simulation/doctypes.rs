@@ -1,5 +1,6 @@
-//! The doctypes of the two sites: small ones of both kinds of naming, one that is submitted,
-//! and a real one whose site gives a second document of a name another name.
+//! The doctypes of the two sites: small ones of both kinds of naming, one that is submitted, one
+//! that holds no text at all, and a real one whose site gives a second document of a name
+//! another name.
 
 use frappe_sandbox::meta::DocType;
 use serde_json::{Map, Value, json};
@@ -10,8 +11,8 @@ pub struct Facts {
     pub name: &'static str,
     /// The field that names its documents; none where each site gives the names.
     pub named_by: Option<&'static str>,
-    /// The field by which a document is known to the tests, whatever it is called. Nobody
-    /// edits it.
+    /// The field by which a document is known to the tests, whatever it is called: a text, or
+    /// a number where there are no texts. Nobody edits it.
     pub mark: &'static str,
     pub texts: &'static [&'static str],
     pub numbers: &'static [&'static str],
@@ -33,7 +34,7 @@ const fn named(name: &'static str, named_by: Option<&'static str>) -> Facts {
 }
 
 /// What others link to comes first.
-pub static DOCTYPES: [Facts; 6] = [
+pub static DOCTYPES: [Facts; 7] = [
     named("Area", Some("title")),
     Facts {
         mark: "website",
@@ -43,6 +44,13 @@ pub static DOCTYPES: [Facts; 6] = [
     },
     Facts { link: Some(("area", "Area")), has_rows: true, ..named("Ware", Some("name")) },
     Facts { link: Some(("customer", "Customer")), ..named("Chore", None) },
+    Facts {
+        mark: "serial",
+        texts: &[],
+        link: Some(("area", "Area")),
+        has_rows: true,
+        ..named("Reading", None)
+    },
     Facts { link: Some(("ware", "Ware")), has_rows: true, ..named("Ticket", None) },
     Facts { link: Some(("ticket", "Ticket")), has_rows: true, ..named("Bill", None) },
 ];
@@ -67,11 +75,18 @@ pub fn definitions() -> Vec<DocType> {
     };
     let row = json!({"name": "Line", "istable": 1, "custom": 1,
         "fields": ["note|Data", "qty|Float", "area|Link|options=Area"]});
+    let count = DocType::from_spec(&json!({"name": "Count", "istable": 1, "custom": 1,
+        "fields": ["qty|Float", "area|Link|options=Area"]}));
+    let reading = DocType::from_spec(&json!({"name": "Reading", "autoname": "hash", "custom": 1,
+        "fields": ["serial|Int|reqd", "amount|Float", "area|Link|options=Area",
+            "rows|Table|options=Count"]}));
     let rows = "rows|Table|options=Line";
     let series =
         |prefix: &str| format!("naming_series|Select|set_only_once|options={prefix}-.####");
     vec![
         DocType::from_spec(&row),
+        count,
+        reading,
         doctype("Area", "field:title", &["title|Data|reqd"]),
         doctype("Ware", "prompt", &["area|Link|options=Area", rows]),
         doctype("Chore", "hash", &["customer|Link|options=Customer"]),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::both::{known, name_of};
 use crate::model::Side;
 
 /// The numbers given out are greater; all have six digits.
@@ -41,10 +42,23 @@ pub struct Ledger {
     pub live: BTreeMap<u32, String>,
     /// Numbers that a user replaced or removed.
     retired: BTreeSet<u32>,
+    /// The same by side: what a side is not to have again by itself.
+    pub replaced: BTreeMap<(Side, u32), Replaced>,
     /// How many documents of a mark users have made.
     pub made: BTreeMap<Known, usize>,
     /// The documents that users deleted, merged away or lost with a backup, and where.
     pub deleted: BTreeSet<(Side, Known)>,
+    /// How many documents of a mark went like that.
+    pub gone: BTreeMap<Known, usize>,
+}
+
+/// What a user replaced or removed on a side.
+#[derive(Debug)]
+pub struct Replaced {
+    /// The document that had it.
+    pub known: Option<Known>,
+    /// Whether it went with its document.
+    pub with_document: bool,
 }
 
 impl Ledger {
@@ -55,16 +69,29 @@ impl Ledger {
     }
 
     /// A user changed a document.
-    pub fn note(&mut self, place: &str, before: Option<&Value>, after: Option<&Value>) {
+    pub fn note(
+        &mut self,
+        side: Side,
+        doctype: &str,
+        before: Option<&Value>,
+        after: Option<&Value>,
+    ) {
+        let doc = after.or(before);
+        let place = doc.map(|doc| format!("{doctype} {} on {side}", name_of(doc)));
+        let known = doc.and_then(|doc| known(doctype, doc));
+        let with_document = after.is_none();
         let before = before.map(numbers).unwrap_or_default();
         let after = after.map(numbers).unwrap_or_default();
         for number in before.difference(&after) {
             self.live.remove(number);
             self.retired.insert(*number);
+            let replaced = Replaced { known: known.clone(), with_document };
+            self.replaced.insert((side, *number), replaced);
         }
         for number in after.difference(&before) {
+            self.replaced.remove(&(side, *number));
             if !self.retired.contains(number) {
-                self.live.insert(*number, place.to_owned());
+                self.live.insert(*number, place.clone().unwrap_or_default());
             }
         }
     }

@@ -8,12 +8,15 @@
 //!
 //! `generate` makes a history of `history`'s steps, with a theme out of `matrix`; `world` plays
 //! it on `both` sites, whose users (`users`) leave what they enter in the `ledger`; on the `wire`
-//! between the pass and the sites faults and kills happen; `check` looks at what came of it,
-//! `plain` being its own idea of what is equal. Nothing here may use what it checks.
+//! between the pass and the sites faults and kills happen; `check` looks at what came of it: at
+//! the `contents` of the sites, `plain` being its own idea of what is equal, and at the
+//! `reasons` of what is not in step. Nothing here may use what it checks.
 
 mod backups;
 mod both;
+mod by_hand;
 mod check;
+mod contents;
 mod dice;
 mod doctypes;
 mod generate;
@@ -22,6 +25,7 @@ mod ledger;
 mod matrix;
 mod plain;
 mod promises;
+mod reasons;
 mod rules;
 mod users;
 mod wire;

@@ -16,7 +16,7 @@ pub fn plain(
     doctype: &str,
     doc: &Value,
     side: Side,
-    private: Option<&str>,
+    private: &[&str],
     ids: &Ids<'_>,
 ) -> BTreeMap<String, Value> {
     let facts = facts(doctype);
@@ -28,7 +28,7 @@ pub fn plain(
         }
         _ => value_of(value),
     };
-    let is_shown = |field: &str| Some(field) != private;
+    let is_shown = |field: &str| !private.contains(&field);
     let mut plain = BTreeMap::new();
     let own = facts.texts.iter().chain(facts.numbers).chain([&facts.mark]);
     for field in own.chain(facts.link.iter().map(|(field, _)| field)) {

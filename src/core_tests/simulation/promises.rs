@@ -7,6 +7,11 @@ pub enum Promise {
     NothingLost,
     /// No side has more documents alike than users have made.
     NothingTwice,
+    /// Two documents that users made are not taken for one, however alike they are.
+    NothingJoined,
+    /// What a user replaced or removed on a side comes back there only where both versions are
+    /// kept as a conflict.
+    NothingReturns,
     /// A document goes from a side only where somebody meant it.
     NothingDeleted,
     /// What is said to be in step is on both sides, and equal.

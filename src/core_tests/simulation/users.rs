@@ -113,7 +113,7 @@ impl Both {
         let name = outcome.ok()?;
         let doc = self.doc(side, act.doctype, &name);
         let known = doc.as_ref().and_then(|doc| known(act.doctype, doc));
-        self.ledger.note(&format!("{} {name} on {side}", act.doctype), None, doc.as_ref());
+        self.ledger.note(side, act.doctype, None, doc.as_ref());
         if let Some(known) = known {
             self.ledger.note_made(known);
         }
@@ -151,8 +151,11 @@ impl Both {
     /// A document is gone from a side, as somebody meant it.
     pub fn gone(&mut self, side: Side, doctype: &'static str, doc: &Value) {
         let name = name_of(doc);
-        self.ledger.note(&name, Some(doc), None);
-        self.ledger.deleted.extend(known(doctype, doc).map(|known| (side, known)));
+        self.ledger.note(side, doctype, Some(doc), None);
+        if let Some(known) = known(doctype, doc) {
+            *self.ledger.gone.entry(known.clone()).or_default() += 1;
+            self.ledger.deleted.insert((side, known));
+        }
         self.told.push((side, doctype, name));
     }
 
@@ -238,7 +241,7 @@ impl Both {
             return false;
         }
         let after = self.doc(side, act.doctype, &name);
-        self.ledger.note(&format!("{} {name} on {side}", act.doctype), Some(doc), after.as_ref());
+        self.ledger.note(side, act.doctype, Some(doc), after.as_ref());
         self.told.push((side, act.doctype, name));
         if act.does == Does::EditLate {
             self.count(matrix::EDIT_LATE, "");
@@ -269,7 +272,10 @@ impl Both {
         dice: &mut Dice,
     ) -> Value {
         let mut values = required(facts.name);
-        let mark = self.text();
+        let mark = match facts.texts {
+            [] => json!(self.ledger.next()),
+            _ => self.text(),
+        };
         values.insert(facts.mark.to_owned(), mark);
         if let (Some(field), Some(name)) = (facts.named_by, name) {
             values.insert(field.to_owned(), json!(name));
@@ -289,16 +295,18 @@ impl Both {
             values.insert(field.to_owned(), to);
         }
         if facts.has_rows && dice.chance(75) {
-            let rows: Vec<Value> = (0..=dice.below(3)).map(|_| self.row(side, dice)).collect();
+            let rows: Vec<Value> =
+                (0..=dice.below(3)).map(|_| self.row(side, facts, dice)).collect();
             values.insert("rows".to_owned(), json!(rows));
         }
         Value::Object(values)
     }
 
     /// Some rows are equal but for what is entered later.
-    fn row(&mut self, side: Side, dice: &mut Dice) -> Value {
-        let mut row = json!({"note": self.text()});
-        if dice.chance(60) {
+    fn row(&mut self, side: Side, facts: &Facts, dice: &mut Dice) -> Value {
+        let has_note = !facts.texts.is_empty();
+        let mut row = if has_note { json!({"note": self.text()}) } else { json!({}) };
+        if !has_note || dice.chance(60) {
             row["qty"] = self.number();
         }
         if dice.chance(30)
@@ -325,14 +333,17 @@ impl Both {
                 }
             }
             Does::Cancel => drop(values.insert("docstatus".to_owned(), json!(2))),
-            Does::Touch => drop(values.insert(facts.texts[0].into(), doc[facts.texts[0]].clone())),
+            Does::Touch => {
+                let field = facts.texts.first().unwrap_or(&facts.numbers[0]);
+                values.insert((*field).to_owned(), doc[*field].clone());
+            }
             Does::Link => {
                 let (field, doctype) = facts.link?;
                 let to = self.linked(act.side, doctype, &mut act.dice)?;
                 values.insert(field.to_owned(), to);
             }
             Does::Rows if facts.has_rows => {
-                let rows = self.changed_rows(act.side, &doc["rows"], &mut act.dice);
+                let rows = self.changed_rows(act.side, facts, &doc["rows"], &mut act.dice);
                 values.insert("rows".to_owned(), json!(rows));
             }
             _ => {
@@ -356,7 +367,13 @@ impl Both {
         (field, if is_cleared { Value::Null } else { value })
     }
 
-    fn changed_rows(&mut self, side: Side, rows: &Value, dice: &mut Dice) -> Vec<Value> {
+    fn changed_rows(
+        &mut self,
+        side: Side,
+        facts: &Facts,
+        rows: &Value,
+        dice: &mut Dice,
+    ) -> Vec<Value> {
         let is_kept = |field: &str| field == "name" || !is_system(field);
         let mut rows: Vec<Value> = rows
             .as_array()
@@ -368,11 +385,11 @@ impl Both {
             .collect();
         let at = if rows.is_empty() { 0 } else { dice.below(rows.len()) };
         match dice.below(5) {
-            _ if rows.is_empty() => rows.push(self.row(side, dice)),
-            0 => rows[at]["note"] = self.text(),
-            1 => rows[at]["qty"] = self.number(),
+            _ if rows.is_empty() => rows.push(self.row(side, facts, dice)),
+            0 if !facts.texts.is_empty() => rows[at]["note"] = self.text(),
+            0 | 1 => rows[at]["qty"] = self.number(),
             2 => {
-                let row = self.row(side, dice);
+                let row = self.row(side, facts, dice);
                 rows.insert(at, row);
             }
             3 => drop(rows.remove(at)),

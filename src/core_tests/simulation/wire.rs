@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::both::{Both, Killed, Shared, known, name_of};
-use super::doctypes::{DOCTYPES, facts};
+use super::doctypes::DOCTYPES;
 use super::history::{Act, Does, Fault, On, What};
 use super::ledger::Known;
 use super::matrix;
@@ -109,11 +109,8 @@ impl Both {
         if !call.kind.is_write() {
             return None;
         }
-        let own = call.fields.and_then(|fields| fields.get(facts(call.doctype).mark)?.as_str());
-        match own {
-            Some(mark) => Some((call.doctype.to_owned(), mark.to_owned())),
-            None => known(call.doctype, &self.doc(side, call.doctype, call.name)?),
-        }
+        let own = call.fields.and_then(|fields| known(call.doctype, &fields.clone().into()));
+        own.or_else(|| known(call.doctype, &self.doc(side, call.doctype, call.name)?))
     }
 
     /// What happens before a request arrives; gives the fault that falls on it.

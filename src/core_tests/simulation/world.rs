@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::backups::Copies;
 use super::both::{Killed, Run, Shared, known};
+use super::contents::Kept;
 use super::dice::Dice;
 use super::doctypes::{DOCTYPES, definitions, facts};
 use super::history::{Act, Plan, Rules, Step};
@@ -36,9 +37,11 @@ pub struct World {
     pub past: Vec<Rules>,
     pub copies: Option<Copies>,
     /// The numbers of users in state files that were given up.
-    pub kept: Vec<u32>,
+    pub kept: Kept,
     /// Whether a state had to do without what an earlier one knew.
     pub has_forgotten: bool,
+    /// Whether a site was put back to a copy.
+    pub is_restored: bool,
     hooks: u64,
     runs: usize,
     /// What the program keeps to.
@@ -84,8 +87,9 @@ impl World {
             config,
             past: Vec::new(),
             copies: None,
-            kept: Vec::new(),
+            kept: Kept::default(),
             has_forgotten: false,
+            is_restored: false,
             hooks,
             runs: 0,
             keeps,
@@ -109,6 +113,7 @@ impl World {
             if chosen & 2 > 0 {
                 hooks.round("Chore", "amount", 0);
                 hooks.round("Ware", "amount", 0);
+                hooks.round("Reading", "amount", 0);
             }
             if chosen & 4 > 0 {
                 hooks.fill("Area", "remark", json!("filled in"));

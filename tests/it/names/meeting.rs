@@ -1,6 +1,7 @@
 //! Which new document of one side is which of the other.
 
 use erpsync::model::Side;
+use frappe_sandbox::meta::DocType;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -82,6 +83,34 @@ fn copies_are_known_again_whatever_they_are_called() {
         let ran = bench.sync().expect(0);
         assert_eq!(bench.writes(), 0, "{ran:?}");
         assert_eq!(bench.query(MAP), "NS-2026-0001=NS-2026-0006 NS-2026-0006=NS-2026-0001");
+    }
+}
+
+/// Nothing but numbers or a date, and two that are wholly alike.
+#[test]
+fn copies_without_any_text_are_known_again() {
+    let bench = Bench::default();
+    bench.configure("[sync]\ndoctypes = [\"Reading\"]\n");
+    let fields = json!(["amount|Float", "taken|Date", "count|Int"]);
+    for side in Side::BOTH {
+        let reading = json!({"name": "Reading", "autoname": "hash", "custom": 1, "fields": fields});
+        bench.site(side).register(DocType::from_spec(&reading), Timestamp::now());
+    }
+    let values = [
+        json!({"amount": 7.25}),
+        json!({"taken": "2026-05-05"}),
+        json!({"amount": 3, "count": 12}),
+        json!({"amount": 3, "count": 12}),
+    ];
+    for values in &values {
+        bench.insert(Side::Cloud, "Reading", values);
+    }
+    bench.sync().expect(0);
+    forget(&bench);
+    let ran = bench.run(&["sync-all", "--new-state", "--json"]).expect(0).json();
+    assert_eq!(ran["doctypes"][0]["adopted"], 4, "{ran}");
+    for side in Side::BOTH {
+        assert_eq!(bench.site(side).names("Reading").len(), 4, "{side}");
     }
 }
 

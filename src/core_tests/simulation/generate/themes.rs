@@ -24,7 +24,10 @@ impl History {
             }
             matrix::REUSED_NAME => self.user(natural, Does::ReuseName),
             matrix::MERGE => self.user(natural, Does::Merge),
-            matrix::TWINS => self.user(None, Does::InsertTwin),
+            matrix::TWINS => {
+                let doctype = self.dice.chance(50).then_some("Reading");
+                self.user(doctype, Does::InsertTwin);
+            }
             matrix::NAMESAKES => self.cancel_on_both(),
             matrix::AMENDED => {
                 self.user(Some("Bill"), Does::Submit);
@@ -68,7 +71,7 @@ impl History {
     /// The answer to a create is lost, and the document is edited before the next run: nothing
     /// of its content tells then which copy is its own.
     fn lose_a_create(&mut self) {
-        let doctype = Some(*self.dice.pick(&["Chore", "Chore", "Area", "Ticket"]));
+        let doctype = Some(*self.dice.pick(&["Chore", "Reading", "Area", "Ticket"]));
         self.user_on(self.home, doctype, Does::Insert);
         let what = What::Fault(Fault::CutAfter);
         let events = vec![Event { on: On::Kind(Kind::Create), nth: 0, what }];
