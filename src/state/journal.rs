@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use super::error::{StateError, StateResult};
 use super::intents::{Closing, Intent, Made, NewIntent, PastWrite, RowName, SideState};
 use super::records::{expect_record, refresh_is_syncing};
+use super::types::NewConflict;
 use super::words::{RecordStatus, Resolution, Word};
 use super::{
     State, collect, conflicts, for_side, from_json, from_json_some, gone, log, time, to_json,
@@ -46,16 +47,24 @@ impl State {
 
     /// Ends an intent that had no effect, or whose effect is to be decided anew.
     pub fn void_intent(&mut self, intent: i64, why: &str, now: Timestamp) -> StateResult<()> {
+        self.write(|transaction| void(transaction, intent, why, now))
+    }
+
+    /// Leaves to a person a request of which nobody will be able to say what came of it. Its end
+    /// and the conflict are one: in between the document would count as one that was never sent.
+    /// Whatever was said of the document before, of this request nobody has said anything.
+    pub fn give_up_intent(
+        &mut self,
+        intent: i64,
+        conflict: &NewConflict,
+        now: Timestamp,
+    ) -> StateResult<()> {
         self.write(|transaction| {
-            let mut end = transaction.prepare_cached(
-                "UPDATE journal SET state = 'void', outcome = ?, closed_at = ?
-                 WHERE id = ? AND state IN ('open', 'answered') RETURNING record",
-            )?;
-            let ended = collect(&mut end, params![why, time::stamp(now), intent], |row| {
-                Ok(row.get::<_, i64>(0)?)
-            })?;
-            let record = ended.first().ok_or(StateError::NoIntent(intent))?;
-            refresh_is_syncing(transaction, *record)
+            void(transaction, intent, &conflict.reason, now)?;
+            let sql = "UPDATE sync_records SET is_apart = FALSE WHERE id = ?";
+            transaction.prepare_cached(sql)?.execute([conflict.record])?;
+            conflicts::leave_to_a_person(transaction, conflict, now)?;
+            Ok(())
         })
     }
 
@@ -200,6 +209,17 @@ fn free_name(
         Some(before) => gone::release(transaction, before, side, now),
         None => Ok(()),
     }
+}
+
+fn void(transaction: &Transaction, intent: i64, why: &str, now: Timestamp) -> StateResult<()> {
+    let mut end = transaction.prepare_cached(
+        "UPDATE journal SET state = 'void', outcome = ?, closed_at = ?
+         WHERE id = ? AND state IN ('open', 'answered') RETURNING record",
+    )?;
+    let ended =
+        collect(&mut end, params![why, time::stamp(now), intent], |row| Ok(row.get::<_, i64>(0)?))?;
+    let record = ended.first().ok_or(StateError::NoIntent(intent))?;
+    refresh_is_syncing(transaction, *record)
 }
 
 /// Ends an intent together with what it brought about.
