@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::identity::fold_name;
-use crate::model::{Doc, Side, Sides};
+use crate::model::{ConflictKind, Doc, Side, Sides};
 use crate::recon::{Fate, Observed, went_back};
 use crate::site::bulk;
 use crate::state::{Record, SteppedBack, Unlisted};
@@ -202,11 +202,13 @@ impl Pass<'_> {
         let Some(doc) = doc else { return Ok(Observed::Absent) };
         match self.state.record_by_name(&doctype.config.doctype, side, &doc.name())? {
             None => Ok(Observed::Present(doc.clone())),
-            // Known on this side alone and never in step: the same document, seen twice.
+            // Known on this side alone and never in step: the same document, seen twice. One whose
+            // own copy is in doubt may have been told apart from this one before.
             Some(other)
                 if other.id != record.id
                     && !other.is_syncing
                     && !other.is_apart
+                    && other.conflict != Some(ConflictKind::UnknownOutcome)
                     && other.bases.is_none()
                     && other.names[side.opposite()].is_none() =>
             {

@@ -200,7 +200,6 @@ impl Pass<'_> {
     /// Leaves a request to a person of which nobody will be able to say what came of it.
     pub(super) fn give_up_on(&mut self, intent: &Intent, reason: String) -> anyhow::Result<()> {
         let now = self.now();
-        self.state.void_intent(intent.id, &reason, now)?;
         let source = intent.side.opposite();
         let shown = Sides::from_fn(|side| {
             if side == source {
@@ -226,7 +225,7 @@ impl Pass<'_> {
             reason,
             log: Some(self.entry(&decision, LogStatus::Conflict, None)),
         };
-        self.state.save_conflicts(&[conflict], now)?;
+        self.state.give_up_intent(intent.id, &conflict, now)?;
         for record in self.state.load_records(&[intent.record])? {
             self.report(&record, &decision, ActionStatus::Conflict, None);
         }

@@ -27,18 +27,8 @@ impl State {
         now: Timestamp,
     ) -> StateResult<Vec<(i64, bool)>> {
         self.write(|transaction| {
-            let mut saved = Vec::with_capacity(conflicts.len());
-            for conflict in conflicts {
-                let changed = transaction
-                    .prepare_cached(
-                        "UPDATE sync_records SET sync_status = 'conflict', reason = ?,
-                            next_retry = NULL, waits_for = NULL, updated_at = ? WHERE id = ?",
-                    )?
-                    .execute(params![conflict.reason, time::stamp(now), conflict.record])?;
-                expect_record(changed, conflict.record)?;
-                saved.push(save(transaction, conflict, now)?);
-            }
-            Ok(saved)
+            let saved = conflicts.iter().map(|one| leave_to_a_person(transaction, one, now));
+            saved.collect()
         })
     }
 
@@ -63,7 +53,7 @@ impl State {
     }
 
     /// The documents of which nobody knows whether a request has made their copies, each with
-    /// the side that was written to, oldest first. What a person has decided on is none.
+    /// the side that was written to, oldest first. What a person has decided on since is none.
     pub fn in_doubt(&self, doctype: &str) -> StateResult<Vec<(Side, i64)>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT j.side, r.id FROM conflict_records c JOIN sync_records r ON r.id = c.record
@@ -117,6 +107,22 @@ impl State {
         }
         Ok(open)
     }
+}
+
+/// Records a conflict and leaves the document for a decision.
+pub(super) fn leave_to_a_person(
+    connection: &Connection,
+    conflict: &NewConflict,
+    now: Timestamp,
+) -> StateResult<(i64, bool)> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE sync_records SET sync_status = 'conflict', reason = ?, next_retry = NULL,
+                waits_for = NULL, updated_at = ? WHERE id = ?",
+        )?
+        .execute(params![conflict.reason, time::stamp(now), conflict.record])?;
+    expect_record(changed, conflict.record)?;
+    save(connection, conflict, now)
 }
 
 /// Inserts a conflict, or refreshes the open one of the record. Leaves the record's status.

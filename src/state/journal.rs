@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use super::error::{StateError, StateResult};
 use super::intents::{Closing, Intent, Made, NewIntent, PastWrite, RowName, SideState};
 use super::records::{expect_record, refresh_is_syncing};
-use super::types::LogEntry;
+use super::types::{LogEntry, NewConflict};
 use super::words::{RecordStatus, Resolution, Word};
 use super::{
     State, collect, conflicts, for_side, from_json, from_json_some, gone, log, time, to_json,
@@ -59,16 +59,26 @@ impl State {
         now: Timestamp,
     ) -> StateResult<()> {
         self.write(|transaction| {
-            let mut end = transaction.prepare_cached(
-                "UPDATE journal SET state = 'void', outcome = ?, closed_at = ?
-                 WHERE id = ? AND state IN ('open', 'answered') RETURNING record",
-            )?;
-            let ended = collect(&mut end, params![why, time::stamp(now), intent], |row| {
-                Ok(row.get::<_, i64>(0)?)
-            })?;
-            let record = ended.first().ok_or(StateError::NoIntent(intent))?;
-            refresh_is_syncing(transaction, *record)?;
-            log::insert(transaction, *record, log, now)
+            let record = void(transaction, intent, why, now)?;
+            log::insert(transaction, record, log, now)
+        })
+    }
+
+    /// Leaves to a person a request of which nobody will be able to say what came of it. Its end
+    /// and the conflict are one: in between the document would count as one that was never sent.
+    /// Whatever was said of the document before, of this request nobody has said anything.
+    pub fn give_up_intent(
+        &mut self,
+        intent: i64,
+        conflict: &NewConflict,
+        now: Timestamp,
+    ) -> StateResult<()> {
+        self.write(|transaction| {
+            void(transaction, intent, &conflict.reason, now)?;
+            let sql = "UPDATE sync_records SET is_apart = FALSE WHERE id = ?";
+            transaction.prepare_cached(sql)?.execute([conflict.record])?;
+            conflicts::leave_to_a_person(transaction, conflict, now)?;
+            Ok(())
         })
     }
 
@@ -213,6 +223,19 @@ fn free_name(
         Some(before) => gone::release(transaction, before, side, now),
         None => Ok(()),
     }
+}
+
+/// Ends an intent that brought nothing about; gives its record.
+fn void(transaction: &Transaction, intent: i64, why: &str, now: Timestamp) -> StateResult<i64> {
+    let mut end = transaction.prepare_cached(
+        "UPDATE journal SET state = 'void', outcome = ?, closed_at = ?
+         WHERE id = ? AND state IN ('open', 'answered') RETURNING record",
+    )?;
+    let ended =
+        collect(&mut end, params![why, time::stamp(now), intent], |row| Ok(row.get::<_, i64>(0)?))?;
+    let record = *ended.first().ok_or(StateError::NoIntent(intent))?;
+    refresh_is_syncing(transaction, record)?;
+    Ok(record)
 }
 
 /// Ends an intent together with what it brought about.

@@ -264,6 +264,33 @@ fn what_a_lost_create_made_is_nobody_s_namesake() {
     quiet(&bench);
 }
 
+/// Two of one name are created on the other side by rule, and what came of the one is not known:
+/// that the two are not one says nothing about it. Neither is its copy carried back, nor is it made
+/// again when its original is edited.
+#[test]
+fn what_was_told_apart_is_not_made_twice() {
+    let bench = Bench::default();
+    let rules = "[sync]\ncollisions = \"both\"\n";
+    bench.configure(&SERIES.replace("[sync]\n", rules));
+    let name = bench.insert(Side::Cloud, "N Series", &plain("Order"));
+    assert_eq!(bench.insert(Side::Local, "N Series", &plain("Other")), name);
+    bench.site(Side::Local).hooks.upper_case("N Series", "title");
+    lose(&bench, Action::CutAfter);
+    settle_time();
+    for edited in [false, true] {
+        if edited {
+            bench.edit(Side::Cloud, "N Series", &name, &json!({"title": "Order, edited"}));
+        }
+        retry(&bench).expect(3);
+        let open = "SELECT group_concat(kind) FROM conflict_records WHERE NOT resolved";
+        assert_eq!(bench.query(open), "unknown_outcome");
+        assert_eq!(titles(&bench, Side::Cloud, "N Series").len(), 2, "it is not carried back");
+        assert_eq!(titles(&bench, Side::Local, "N Series"), ["ORDER", "Other"]);
+        assert_eq!(posts(&bench), 1, "sent once");
+    }
+    quiet(&bench);
+}
+
 /// A version of erpsync that knew less called the copy a document of its own: the next runs leave
 /// it to a person instead of ending in an error of the database.
 #[test]
