@@ -47,7 +47,7 @@ struct Complaint {
 }
 
 /// Reads an answer that came without a client, as [`read`] reads it: of a model in process.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn read_plain(
     status: u16,
     headers: &[(String, String)],
