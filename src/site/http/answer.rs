@@ -329,8 +329,12 @@ fn server_messages(packed: &str) -> Vec<String> {
     messages
 }
 
+/// The most messages of one answer that are read. One message has no room for more, and each is
+/// compared with the others.
+const MOST_MESSAGES: usize = 100;
+
 fn push_new(messages: &mut Vec<String>, message: String) {
-    if !message.is_empty() && !messages.contains(&message) {
+    if !message.is_empty() && messages.len() < MOST_MESSAGES && !messages.contains(&message) {
         messages.push(message);
     }
 }
