@@ -21,7 +21,7 @@ fn conflict(texts: &[String]) -> Conflict {
     let text = |at: usize| texts.get(at).cloned().unwrap_or_default();
     let data = Sides::new(
         json!({"modified_by": text(4), "field": json_or_text(&text(6))}),
-        json!({"modified_by": text(5), text(7): text(6)}),
+        json!({"modified_by": text(5), "field": json_or_text(&text(7))}),
     );
     Conflict {
         id: 1,

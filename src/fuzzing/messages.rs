@@ -1,6 +1,6 @@
 //! What a site answers, above all the words of its errors.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::texts;
 use crate::site::http::{MAX_MESSAGE, read_plain, single_line};
@@ -45,7 +45,12 @@ pub(crate) fn is_tame(status: u16, body: &[u8], name: &str, header: &str) {
         ["content-type", "location", "retry-after"].map(|key| (key.to_owned(), header.clone()));
     for document in [None, Some(("Customer", name))] {
         match read_plain(status, &headers, body, ("message", document)) {
-            Ok(_) => assert!((200..300).contains(&status)),
+            Ok(value) => {
+                assert!((200..300).contains(&status));
+                let written = value.to_string();
+                let read = serde_json::from_str::<Value>(&written).expect("what can be stored");
+                assert_eq!(read, value);
+            }
             Err(error) => {
                 is_one_line(&error);
                 is_of_its_kind(&error, status, document.map(|(_, name)| name));

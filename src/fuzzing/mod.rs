@@ -17,6 +17,10 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
+use serde_json::Value;
+
+use crate::site::http::is_storable;
+
 pub use self::config::config;
 pub use self::csv::csv;
 pub use self::form::form;
@@ -59,7 +63,7 @@ fn texts(data: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(data).split(SEPARATOR).map(str::to_owned).collect()
 }
 
-/// What a text says in JSON, or the text itself.
-fn json_or_text(text: &str) -> serde_json::Value {
-    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+/// What a text says in JSON, as far as an answer may say it, or the text itself.
+fn json_or_text(text: &str) -> Value {
+    serde_json::from_str(text).ok().filter(is_storable).unwrap_or_else(|| text.into())
 }

@@ -406,6 +406,11 @@ fn good_answers() {
     assert_eq!(good("{}", None).unwrap(), Value::Null);
     let number = good("{\"data\": 12345678901234567890.10}", Some("data")).unwrap();
     assert_eq!(number.to_string(), "12345678901234567890.10");
+    let unreadable = "{\"data\": [{\"a\": 1, \"\\u0024serde_json::private::Number\": \"5\"}]}";
+    let written = serde_json::from_str::<Value>(unreadable).unwrap().to_string();
+    assert!(serde_json::from_str::<Value>(&written).is_err(), "or it need not be refused");
+    let error = good(unreadable, Some("data")).unwrap_err();
+    assert!(error.message.contains("which no site has"), "{error}");
     let deep = format!("{{\"data\": {}{}}}", "[".repeat(500), "]".repeat(500));
     let bad = [
         ("<html>", Some("data")),

@@ -40,7 +40,7 @@ use crate::secret::Secret;
 pub use self::retry::RetryPolicy;
 
 #[cfg(any(test, fuzzing))]
-pub(crate) use self::answer::read_plain;
+pub(crate) use self::answer::{is_storable, read_plain};
 #[cfg(test)]
 pub(crate) use self::retry::Repeat as Repetition;
 #[cfg(any(test, fuzzing))]
