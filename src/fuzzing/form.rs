@@ -260,15 +260,22 @@ impl Given {
         classify(&self.base.as_ref()?[side], &self.now[side])
     }
 
-    /// The places that a side edited and the other shows otherwise, where both have the document.
+    /// What a write to a side would do away with: what it edited and the other shows otherwise,
+    /// where both have the document. What nobody can edit any more goes only with its docstatus.
     fn edits(&self, side: Side) -> Vec<String> {
-        let (Some(whole), Observed::Present(cloud), Observed::Present(local)) =
-            (&self.whole, &self.now.cloud, &self.now.local)
+        let (Some(base), Some(whole)) = (&self.base, &self.whole) else { return Vec::new() };
+        let (Observed::Present(cloud), Observed::Present(local)) =
+            (&self.now.cloud, &self.now.local)
         else {
             return Vec::new();
         };
-        let now = Sides::new(cloud, local).map(|_, now| now.whole.as_ref().unwrap_or(&now.form));
-        let edits = unshared(whole.as_ref(), now, side).into_iter();
+        let is_level = cloud.form.docstatus() == local.form.docstatus();
+        let now = Sides::new(cloud, local).map(|_, now| match &now.whole {
+            Some(whole) if !is_level => whole,
+            _ => &now.form,
+        });
+        let base = if is_level { base } else { whole };
+        let edits = unshared(base.as_ref(), now, side).into_iter();
         edits.filter(|place| place != DOCSTATUS).collect()
     }
 
