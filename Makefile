@@ -1,6 +1,6 @@
 # What can be done here. `make` alone lists it.
 
-.PHONY: help demo test simulate test-live check bench install fmt lint doc
+.PHONY: help demo test simulate fuzz test-live check bench install fmt lint doc
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -17,6 +17,16 @@ SEEDS ?= 2000
 FIRST ?= 0
 simulate: ## random histories under faults and kills: make simulate SEEDS=20000 FIRST=300
 	ERPSYNC_SEEDS=$(SEEDS) ERPSYNC_FIRST=$(FIRST) cargo test --locked --lib simulation -- --nocapture
+
+TARGET ?= form
+SECONDS ?= 60
+FUZZ = target/fuzz
+fuzz: ## bytes that a fuzzer makes up: make fuzz TARGET=form SECONDS=60 (CONTRIBUTING.md)
+	@mkdir -p $(FUZZ)/corpus/$(TARGET) $(FUZZ)/broken/$(TARGET)
+	@cp Cargo.lock tests/fuzz/Cargo.lock
+	cargo +nightly fuzz run --fuzz-dir tests/fuzz --target-dir $(FUZZ) --sanitizer none $(TARGET) \
+	  $(FUZZ)/corpus/$(TARGET) tests/fuzz/corpus/$(TARGET) -- -max_total_time=$(SECONDS) \
+	  -dict=tests/fuzz/words.dict -artifact_prefix=$(FUZZ)/broken/$(TARGET)/ -print_final_stats=1
 
 test-live: ## the contract tests against real sites: ERPSYNC_LIVE=keys.json make test-live
 	@test -n "$$ERPSYNC_LIVE" || { \
@@ -41,6 +51,7 @@ fmt: ## is the source formatted?
 
 lint: ## no warning of the compiler or of clippy
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --lib --locked -- --cfg fuzzing -D warnings
 
 doc: ## the documentation of the code builds without a warning
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

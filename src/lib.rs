@@ -6,13 +6,16 @@
 //! (what is printed). `pass` puts them together: scan -> fetch -> plan -> execute; `doctor`
 //! looks at everything before the first write; `cli` is the command line.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![cfg_attr(any(test, fuzzing), allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod cli;
 pub mod config;
 #[cfg(test)]
 mod core_tests;
 pub mod doctor;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 pub mod model;
 pub mod pass;

@@ -144,7 +144,7 @@ fn fields(base: &Base) -> &Map<String, Value> {
 }
 
 /// The contract's columns, in its order.
-fn table(conflicts: &[Conflict]) -> Rows {
+pub(crate) fn table(conflicts: &[Conflict]) -> Rows {
     let cells = |conflict: &Conflict| {
         vec![
             Cell::of(conflict.id),

@@ -27,6 +27,8 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use serde_json::{Value, json};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use conflicts::table as conflict_rows;
 pub use exit::Exit;
 
 use crate::config::{ConfigError, no_color};

@@ -102,6 +102,16 @@ impl Config {
         load(path, env, not_yet::NOT_YET)
     }
 
+    /// The same of a text as if it were the file at `path`.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn of_text(
+        text: &str,
+        path: &Path,
+        env: &dyn Environment,
+    ) -> Result<Self, ConfigError> {
+        load_text(text, path, env, not_yet::NOT_YET)
+    }
+
     /// Where the state of a configuration belongs that is not filled in yet, as after
     /// `erpsync init`: `[state] path` where it can be read, else the usual name beside it.
     #[must_use]
@@ -166,12 +176,21 @@ impl Config {
 
 /// Reads a configuration and refuses what `not_yet` lists.
 fn load(path: &Path, env: &dyn Environment, not_yet: &[NotYet]) -> Result<Config, ConfigError> {
-    let text = source::read_config(path)?;
+    load_text(&source::read_config(path)?, path, env, not_yet)
+}
+
+/// The same of a text as if it were the file at `path`.
+fn load_text(
+    text: &str,
+    path: &Path,
+    env: &dyn Environment,
+    not_yet: &[NotYet],
+) -> Result<Config, ConfigError> {
     let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let folder = file.parent().unwrap_or(Path::new("/"));
     let report = Report::new(&source::shown(path));
     let variables = Variables::new(env, folder);
-    let entries = tree::parse(&text, folder, &variables, &report)?;
+    let entries = tree::parse(text, folder, &variables, &report)?;
     let root = Section::root(&entries, &report);
     if site::has_literal_secret(&root) {
         source::warn_if_world_readable(path, "holds an API key or secret", &report);

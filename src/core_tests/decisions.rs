@@ -6,60 +6,12 @@ use proptest::sample::select;
 use serde_json::json;
 
 use super::random::config;
+use crate::fuzzing::{Given, mirrored};
 use crate::model::{
     Action, Collisions, ConflictKind, Deletes, Direction, FirstMeeting, Form, Meeting, Policy,
     Side, Sides, Submitted,
 };
-use crate::recon::{
-    Change, Decision, Moment, Observed, Rules, Situation, Version, agree, classify, decide,
-    unshared, way,
-};
-
-/// A situation that owns its forms.
-#[derive(Debug, Clone)]
-struct Given {
-    base: Option<Sides<Form>>,
-    /// The bases with what can no longer be edited.
-    whole: Option<Sides<Form>>,
-    now: Sides<Observed<Version>>,
-    meeting: Meeting,
-    rules: Rules,
-}
-
-impl Given {
-    fn decide(&self) -> Decision {
-        decide(&Situation {
-            base: self.base.as_ref().map(Sides::as_ref),
-            whole_base: self.whole.as_ref().map(Sides::as_ref),
-            now: self.now.clone(),
-            meeting: self.meeting,
-            new_fields: Vec::new(),
-            rules: self.rules,
-        })
-    }
-
-    fn change(&self, side: Side) -> Option<Change> {
-        classify(&self.base.as_ref()?[side], &self.now[side])
-    }
-
-    /// The sides change places.
-    fn mirrored(&self) -> Self {
-        let policy = match self.rules.policy {
-            Policy::CloudWins => Policy::LocalWins,
-            Policy::LocalWins => Policy::CloudWins,
-            other => other,
-        };
-        let direction = mirrored(self.rules.direction);
-        let swapped = |base: Sides<Form>| Sides::new(base.local, base.cloud);
-        let (base, whole) = (self.base.clone().map(swapped), self.whole.clone().map(swapped));
-        let now = Sides::new(self.now.local.clone(), self.now.cloud.clone());
-        Self { base, whole, now, rules: Rules { policy, direction, ..self.rules }, ..self.clone() }
-    }
-}
-
-fn mirrored(direction: Direction) -> Direction {
-    direction.target().map_or(direction, |side| Direction::to(side.opposite()))
-}
+use crate::recon::{Change, Moment, Observed, Rules, Version, agree, unshared, way};
 
 /// What a person entered, with the docstatus; without `stages` a draft.
 fn whole(stages: bool) -> impl Strategy<Value = Form> + Clone {

@@ -7,7 +7,7 @@ mod forms;
 mod in_process;
 mod patches;
 mod purity;
-mod random;
+pub(crate) mod random;
 mod simulation;
 mod site;
 mod writes;

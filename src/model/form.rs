@@ -279,7 +279,8 @@ fn number(value: &Value) -> Option<f64> {
 
 fn canonical_datetime(text: &str) -> String {
     let text = text.trim();
-    match text.split_once([' ', 'T']) {
+    // "Tuesday" is no time, and must not become another text each time.
+    match text.split_once([' ', 'T']).filter(|(date, _)| !date.is_empty()) {
         Some((date, time)) => {
             let time = canonical_time(time).unwrap_or_else(|| time.to_owned());
             format!("{date} {time}")

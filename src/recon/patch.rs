@@ -310,8 +310,12 @@ impl Writer<'_> {
         known: &RowNames,
     ) -> Value {
         let source_rows: Vec<_> = source.rows(table).collect();
-        let target_rows: Vec<_> =
-            target.rows(table).filter(|row| row_name(row).is_some()).collect();
+        // A name that is sent twice is stored once, and the other row is lost.
+        let mut names = BTreeSet::new();
+        let target_rows: Vec<_> = target
+            .rows(table)
+            .filter(|row| row_name(row).is_some_and(|name| names.insert(name)))
+            .collect();
         let same = |a: &Map<String, Value>, b: &Map<String, Value>| {
             column.rows.iter().filter(|(_, inner)| inner.role == Role::Content).all(
                 |(field, inner)| {

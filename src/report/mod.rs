@@ -24,10 +24,14 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 pub use conflict::{render_conflict, render_conflicts, render_waiting};
+#[cfg(any(test, fuzzing))]
+pub(crate) use csv::as_shown;
 pub use csv::{Cell, Rows, render_csv, write_private};
 pub use doctor::render_findings;
 pub use progress::Progress;
 pub use status::{DoctypeStatus, Status, StoppedDoctype, render_status};
+#[cfg(any(test, fuzzing))]
+pub(crate) use text::escape_json;
 pub use text::{escape, render_actions, render_log, render_names, render_summary};
 pub use words::Page;
 
@@ -119,8 +123,7 @@ impl Report {
 
     /// CSV on standard output: byte for byte, but on a terminal nothing in it is obeyed.
     pub fn csv(&self, text: &str) {
-        let lines = |text: &str| text.split("\r\n").map(escape).collect::<Vec<_>>().join("\r\n");
-        let shown = if io::stdout().is_terminal() { &lines(text) } else { text };
+        let shown = if io::stdout().is_terminal() { &csv::as_shown(text) } else { text };
         write_all(&mut io::stdout().lock(), shown);
     }
 

@@ -23,7 +23,7 @@ pub fn escape(text: &str) -> String {
 }
 
 /// JSON in which what could still drive a terminal is spelled out; it means the same.
-pub(super) fn escape_json(value: &Value) -> String {
+pub(crate) fn escape_json(value: &Value) -> String {
     value.to_string().chars().fold(String::new(), |mut escaped, c| {
         if is_shown(c) {
             escaped.push(c);

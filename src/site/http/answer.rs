@@ -47,7 +47,7 @@ struct Complaint {
 }
 
 /// Reads an answer that came without a client, as [`read`] reads it: of a model in process.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn read_plain(
     status: u16,
     headers: &[(String, String)],
@@ -108,12 +108,31 @@ fn value(answer: &Answer<'_>, key: Option<&str>) -> SiteResult<Value> {
         let error = text::single_line(&error.to_string());
         malformed(format!("the answer is not JSON ({what}: {error}); is this a Frappe site?"))
     })?;
+    if !is_storable(&parsed) {
+        return Err(malformed(format!("the answer has a key {NUMBER_KEY:?}, which no site has")));
+    }
     match (parsed, key) {
         (Value::Object(_), None) => Ok(Value::Null),
         (Value::Object(mut object), Some(key)) => object
             .remove(key)
             .ok_or_else(|| malformed(format!("the answer has no {key:?}; is this a Frappe site?"))),
         _ => Err(malformed("the answer is not a JSON object; is this a Frappe site?".to_owned())),
+    }
+}
+
+/// Under this key the JSON reader keeps numbers as they are spelled.
+const NUMBER_KEY: &str = "$serde_json::private::Number";
+
+/// Whether the value is read back as it is written. An object with that key comes through the
+/// reader where another key stands before it, and what is written has it first: the state would
+/// hold a document that nobody can read any more.
+pub fn is_storable(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => {
+            map.iter().all(|(key, value)| key != NUMBER_KEY && is_storable(value))
+        }
+        Value::Array(items) => items.iter().all(is_storable),
+        _ => true,
     }
 }
 
@@ -329,8 +348,12 @@ fn server_messages(packed: &str) -> Vec<String> {
     messages
 }
 
+/// The most messages of one answer that are read. One message has no room for more, and each is
+/// compared with the others.
+const MOST_MESSAGES: usize = 100;
+
 fn push_new(messages: &mut Vec<String>, message: String) {
-    if !message.is_empty() && !messages.contains(&message) {
+    if !message.is_empty() && messages.len() < MOST_MESSAGES && !messages.contains(&message) {
         messages.push(message);
     }
 }

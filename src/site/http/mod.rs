@@ -11,7 +11,7 @@ mod answer;
 mod client;
 mod examined;
 mod gate;
-mod path;
+pub(crate) mod path;
 mod retry;
 mod text;
 
@@ -39,10 +39,12 @@ use crate::secret::Secret;
 
 pub use self::retry::RetryPolicy;
 
-#[cfg(test)]
-pub(crate) use self::answer::read_plain;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::answer::{is_storable, read_plain};
 #[cfg(test)]
 pub(crate) use self::retry::Repeat as Repetition;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::text::{MAX_MESSAGE, single_line};
 
 /// How often a pause looks whether the run was interrupted.
 const WAKE: Duration = Duration::from_millis(50);
