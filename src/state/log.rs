@@ -14,7 +14,7 @@ use super::types::{
     FailedDocument, ListingTimes, LogEntry, LogFilter, LogRow, Run, StatusTotal, WholeListing,
 };
 use super::words::{LogStatus, RecordStatus, Word};
-use super::{State, collect, count, from_json_some, time, to_json};
+use super::{State, collect, count, from_json_some, sums, time, to_json};
 use crate::model::{Action, Direction, Sides};
 
 impl State {
@@ -29,7 +29,7 @@ impl State {
         })
     }
 
-    /// Ends a run.
+    /// Ends a run, and keeps the sums over what it has seen.
     pub fn finish_run(
         &mut self,
         run: i64,
@@ -52,7 +52,8 @@ impl State {
                     run
                 ],
             )?;
-            expect_record(changed, run)
+            expect_record(changed, run)?;
+            sums::keep_sums(transaction)
         })
     }
 
