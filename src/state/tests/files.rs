@@ -401,7 +401,7 @@ fn the_specified_columns_are_there_first_and_in_order() {
 }
 
 #[test]
-fn a_state_without_sums_adds_them_up() {
+fn a_state_without_sums_and_totals_adds_them_up() {
     let mut connection = Connection::open_in_memory().unwrap();
     migrate_to(&mut connection, 7).unwrap();
     connection
@@ -413,4 +413,5 @@ fn a_state_without_sums_adds_them_up() {
     migrate(&mut connection).unwrap();
     let state = State { connection, listing: None };
     assert_eq!(state.fingerprint("Item", Side::Cloud).unwrap().count(), 1);
+    assert_eq!(state.totals_of("Item").unwrap()[&RecordStatus::Pending], 1);
 }

@@ -1,5 +1,6 @@
 //! Sums over what was seen, and listings of some days.
 
+use super::super::words::Word as _;
 use super::*;
 use crate::model::{Fingerprint, Stretch};
 
@@ -223,6 +224,18 @@ fn added_up(state: &State, side: Side) -> Fingerprint {
     sums
 }
 
+/// The records by their status, counted one by one.
+fn counted(state: &State) -> Vec<StatusTotal> {
+    let sql = "SELECT doctype, sync_status, count(*) FROM sync_records
+        GROUP BY doctype, sync_status ORDER BY doctype, sync_status";
+    let mut statement = state.connection.prepare(sql).unwrap();
+    let read = |row: &Row| {
+        let status = RecordStatus::word(&row.get::<_, String>(1)?)?;
+        Ok(StatusTotal { doctype: row.get(0)?, status, count: count(row, 2)? })
+    };
+    collect(&mut statement, [], read).unwrap()
+}
+
 fn end_run(state: &mut State) {
     let run = state.start_run("sync-all", at(0)).unwrap();
     state.finish_run(run, 0, Sides::new(0, 0), &json!({}), at(0)).unwrap();
@@ -270,7 +283,9 @@ fn whatever_changes_a_record_changes_its_sums() {
         "UPDATE sync_records SET cloud_name = NULL WHERE cloud_name = 'A'".to_owned(),
         "UPDATE sync_records SET cloud_outside = TRUE WHERE cloud_name = 'A'".to_owned(),
         "UPDATE sync_records SET sync_status = 'gone' WHERE cloud_name = 'A'".to_owned(),
-        "UPDATE sync_records SET doctype = 'Brand' WHERE cloud_name = 'A'".to_owned(),
+        "UPDATE sync_records SET doctype = 'Brand', sync_status = 'failed'
+            WHERE cloud_name = 'A'"
+            .to_owned(),
         "DELETE FROM sync_records WHERE cloud_name = 'C'".to_owned(),
         format!(
             "INSERT INTO sync_records (doctype, docname, cloud_name, cloud_seen)
@@ -287,6 +302,7 @@ fn whatever_changes_a_record_changes_its_sums() {
             assert_eq!(now, added_up(&state, Side::Cloud), "{change}: {moment}");
             let local = state.fingerprint("Item", Side::Local).unwrap();
             assert_eq!(local, added_up(&state, Side::Local), "{change}: {moment}");
+            assert_eq!(state.totals().unwrap(), counted(&state), "{change}");
             end_run(&mut state);
         }
         assert_eq!(changed_days(&state), 0);
