@@ -39,9 +39,12 @@ test-live: ## the contract tests against real sites: ERPSYNC_LIVE=keys.json make
 
 check: fmt lint test doc ## everything that a change must pass
 
-bench: ## how fast it is
-	@echo "make bench: not in this version: the benchmarks come with the work on speed" >&2
-	@exit 1
+# Only the whole of it goes onto the page.
+BENCH = $(if $(SIZES),--sizes $(SIZES) --large 0,) $(if $(RUNS),--runs $(RUNS)) \
+        $(if $(LATENCY),--latency $(LATENCY)) $(if $(CASES),--cases $(CASES))
+bench: ## how fast it is, onto docs/performance.md; a part: make bench SIZES=1000 RUNS=2
+	@cargo build --release --locked --bin erpsync --example bench
+	@target/release/examples/bench $(or $(strip $(BENCH)),--write docs/performance.md)
 
 install: ## put the program into cargo's bin folder
 	cargo install --locked --path .

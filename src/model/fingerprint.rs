@@ -75,6 +75,12 @@ impl Fingerprint {
         days.map(|(_, sums)| sums.count).sum()
     }
 
+    /// The sums of a day; of one without documents they are all 0.
+    #[must_use]
+    pub fn of_day(&self, day: &str) -> DaySums {
+        self.0.get(day).copied().unwrap_or_default()
+    }
+
     /// Sets what a site says of a day.
     pub fn set(&mut self, day: String, sums: DaySums) {
         self.0.insert(day, sums);

@@ -44,17 +44,11 @@ impl Pass<'_> {
         if asks_for_sums && let Some(days) = self.list_days(config)? {
             return self.take_days(config, &days);
         }
-        let listed = self.list_everything(config)?;
-        for (side, documents) in listed.iter() {
-            self.state.add_listed(side, documents)?;
+        let taken_up = self.list_everything(config)?;
+        for side in Side::BOTH {
             self.state.cover_everything(side)?;
         }
-        let taken_up = |side| listed[side].iter().filter(|document| document.taken_up).count();
-        Ok(Listing {
-            taken_up: Sides::from_fn(taken_up),
-            is_whole: true,
-            are_sums_refused: asks_for_sums,
-        })
+        Ok(Listing { taken_up, is_whole: true, are_sums_refused: asks_for_sums })
     }
 
     /// Whether sums may say which days to list. Not where a person says something about a side
@@ -112,24 +106,35 @@ impl Pass<'_> {
         Ok(Listing { taken_up, is_whole: false, are_sums_refused: false })
     }
 
-    /// Lists everything of both sides at the same time.
-    fn list_everything(&self, config: &DoctypeConfig) -> anyhow::Result<Sides<Vec<Listed>>> {
-        let (sites, page_size) = (self.sites, self.config.page_size);
+    /// Lists everything of both sides at the same time, each page into the state as it comes; gives
+    /// how many documents the rules take up.
+    fn list_everything(&mut self, config: &DoctypeConfig) -> anyhow::Result<Sides<usize>> {
+        let (sites, pages) = (self.sites, Pages::of(self.config.page_size));
         // A known document stays in step whether the filter still lets it in or not.
         let knows_some = !config.filters.is_empty() && self.state.knows_any(&config.doctype)?;
-        self.workers.both(|side| {
-            let all = |filters: &[Value], taken_up| {
-                list_side(sites[side], &config.doctype, filters, Pages::of(page_size), taken_up)
-            };
-            let mut listed = all(&config.filters, true).map_err(at(side))?;
-            if knows_some {
-                let taken: BTreeSet<String> =
-                    listed.iter().map(|document| document.name.clone()).collect();
-                let others = all(&[], false).map_err(at(side))?;
-                listed.extend(others.into_iter().filter(|other| !taken.contains(&other.name)));
-            }
-            Ok(listed)
-        })
+        let state = &mut *self.state;
+        let mut taken_up = Sides::<usize>::default();
+        self.workers.streamed(
+            |side, hand_on| {
+                let mut all = |filters: &[Value], taken_up: bool| {
+                    bulk::list_all(sites[side], &config.doctype, filters, pages, |page| {
+                        let listed = page.iter().map(|doc| listed_as(doc, taken_up)).collect();
+                        Ok::<(), Ended>(hand_on(listed)?)
+                    })
+                    .map_err(|ended| ended.at(side))
+                };
+                all(&config.filters, true)?;
+                if knows_some {
+                    all(&[], false)?;
+                }
+                Ok(())
+            },
+            |side, page: Vec<Listed>| {
+                taken_up[side] += page.iter().filter(|document| document.taken_up).count();
+                Ok(state.add_listed(side, &page)?)
+            },
+        )?;
+        Ok(taken_up)
     }
 
     /// A document that was renamed while it was listed stands in the listing under both names, or
@@ -151,6 +156,34 @@ impl Pass<'_> {
             self.state.strike_listed(side, &former)?;
         }
         Ok(())
+    }
+}
+
+/// Why a listing ended early: the site, or whoever takes its pages.
+#[derive(Debug)]
+enum Ended {
+    BySite(SiteError),
+    ByUs(anyhow::Error),
+}
+
+impl From<SiteError> for Ended {
+    fn from(error: SiteError) -> Self {
+        Self::BySite(error)
+    }
+}
+
+impl From<anyhow::Error> for Ended {
+    fn from(error: anyhow::Error) -> Self {
+        Self::ByUs(error)
+    }
+}
+
+impl Ended {
+    fn at(self, side: Side) -> anyhow::Error {
+        match self {
+            Self::BySite(error) => at(side)(error),
+            Self::ByUs(error) => error,
+        }
     }
 }
 

@@ -46,6 +46,18 @@ enum Event<R> {
     Done(R),
 }
 
+/// What hands a part of a side's work to the calling thread.
+pub type HandOn<'a, R> = dyn FnMut(R) -> anyhow::Result<()> + 'a;
+
+/// So many parts wait for the calling thread before a side waits for it.
+const PARTS_WAITING: usize = 2;
+
+/// A part of a side's work, or how it ended.
+enum Part<R> {
+    Some(R),
+    End(anyhow::Result<()>),
+}
+
 impl<T> Lane<T> {
     /// An item on its own, begun without a word.
     pub fn of_one(side: Side, place: usize, item: T) -> Self {
@@ -183,6 +195,48 @@ impl Workers {
         })
     }
 
+    /// Does `work` for both sides at the same time and hands what it brings to `sink` on the
+    /// calling thread, part by part; only a few parts wait at once, however many there are.
+    ///
+    /// # Errors
+    /// The first error of `sink`, which ends the work; else the cloud's, else the local side's.
+    pub fn streamed<R: Send>(
+        &self,
+        work: impl Fn(Side, &mut HandOn<'_, R>) -> anyhow::Result<()> + Sync,
+        mut sink: impl FnMut(Side, R) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let Some(pools) = &self.pools else {
+            return Side::BOTH.into_iter().try_for_each(|side| work(side, &mut |r| sink(side, r)));
+        };
+        let (parts, arrived) = mpsc::sync_channel(PARTS_WAITING);
+        let work = &work;
+        pools.cloud.in_place_scope(|cloud| {
+            pools.local.in_place_scope(|local| {
+                for (side, scope) in [(Side::Cloud, cloud), (Side::Local, local)] {
+                    let parts = parts.clone();
+                    scope.spawn(move |_| {
+                        let send = |part| {
+                            let sent = parts.send((side, part)).ok();
+                            sent.context("nobody listens any more")
+                        };
+                        let result = work(side, &mut |part| send(Part::Some(part)));
+                        // Where `sink` has failed, that is the error.
+                        send(Part::End(result)).ok();
+                    });
+                }
+                drop(parts);
+                let mut ends = Sides::new(Ok(()), Ok(()));
+                for (side, part) in arrived {
+                    match part {
+                        Part::Some(part) => sink(side, part)?,
+                        Part::End(result) => ends[side] = result,
+                    }
+                }
+                ends.cloud.and(ends.local)
+            })
+        })
+    }
+
     /// Does `work` for both sides at the same time.
     ///
     /// # Errors
@@ -298,6 +352,60 @@ mod tests {
         assert_eq!(of(0..20), in_turn(0..20), "each is told before and after");
         assert_eq!(of(20..40), in_turn(20..40));
         assert_eq!(of(40..60).len(), 20, "others are not announced");
+    }
+
+    #[test]
+    fn parts_come_in_the_order_of_their_side_and_a_few_at_a_time() {
+        for concurrency in [1, 3] {
+            let workers = Workers::new(Sides::new(concurrency, concurrency)).unwrap();
+            let here = std::thread::current().id();
+            let ahead = Sides::from_fn(|_| AtomicUsize::new(0));
+            let mut seen = Sides::<Vec<usize>>::default();
+            workers
+                .streamed(
+                    |side, hand_on| {
+                        (0..50).try_for_each(|n| {
+                            ahead[side].fetch_add(1, Ordering::SeqCst);
+                            hand_on(n)
+                        })
+                    },
+                    |side, n| {
+                        assert_eq!(std::thread::current().id(), here);
+                        let begun = ahead[side].load(Ordering::SeqCst);
+                        assert!(begun <= n + PARTS_WAITING + 3, "{begun} at {n}");
+                        seen[side].push(n);
+                        Ok(())
+                    },
+                )
+                .unwrap();
+            assert_eq!(seen.cloud, (0..50).collect::<Vec<_>>());
+            assert_eq!(seen.local, seen.cloud);
+        }
+    }
+
+    #[test]
+    fn an_error_ends_a_stream() {
+        for concurrency in [1, 3] {
+            let workers = Workers::new(Sides::new(concurrency, concurrency)).unwrap();
+            let handed_on = AtomicUsize::new(0);
+            let work = |_, hand_on: &mut HandOn<'_, usize>| {
+                (0..1000).try_for_each(|n| {
+                    handed_on.fetch_add(1, Ordering::SeqCst);
+                    hand_on(n)
+                })
+            };
+            let stopped = workers.streamed(work, |_, _| anyhow::bail!("full"));
+            assert_eq!(stopped.unwrap_err().to_string(), "full");
+            assert!(handed_on.load(Ordering::SeqCst) < 20);
+            let failed = workers.streamed(
+                |side, hand_on: &mut HandOn<'_, ()>| {
+                    hand_on(())?;
+                    anyhow::bail!("{side} is down")
+                },
+                |_, ()| Ok(()),
+            );
+            assert_eq!(failed.unwrap_err().to_string(), "cloud is down");
+        }
     }
 
     #[test]

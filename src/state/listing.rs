@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, named_params, params};
 
 use super::error::{StateError, StateResult};
+use super::searches::{join_cloned_sql, join_sql, replaced_sql};
 use super::seen::{self, EXPECTED, is_expected};
 use super::types::{Absorbed, Listed, Renamed, SteppedBack};
 use super::{State, collect, for_side, gone, time};
@@ -345,18 +346,7 @@ impl Absorption<'_> {
     /// The name is known, the `creation` is not: another document stands there now. One that
     /// was never in step is taken for what stands there; the other cases are to be looked at.
     fn mark_replaced(&self, side: Side) -> StateResult<Vec<(i64, Side)>> {
-        let sql = for_side(
-            side,
-            "UPDATE sync_records
-             SET {s}_creation = l.creation, {s}_seen = l.modified, sync_status = 'pending',
-                reason = NULL, next_retry = NULL, updated_at = :now
-             FROM temp.listed l
-             WHERE l.side = '{s}' AND l.record IS NULL AND sync_records.doctype = :doctype
-                AND sync_records.{s}_name = l.name AND sync_records.sync_status <> 'gone'
-                AND sync_records.cloud_base IS NULL AND NOT sync_records.is_syncing
-                AND sync_records.{s}_creation IS NOT l.creation",
-        );
-        self.run(&sql)?;
+        self.run(&replaced_sql(side))?;
         let replaced = self.replaced(side)?;
         self.mark_unseen(side, &replaced, "replaced by another document of the same name")
     }
@@ -425,24 +415,8 @@ impl Absorption<'_> {
         meet(Side::Cloud)
     }
 
-    /// The `+` keeps the search on the other side's name, which is one row: all records
-    /// without a name on this side would be the whole doctype at a first pass.
     fn join(&self, side: Side) -> StateResult<()> {
-        let sql = for_side(
-            side,
-            "UPDATE sync_records
-             SET {s}_name = l.name, {s}_creation = l.creation, {s}_seen = l.modified,
-                sync_status = 'pending', reason = NULL, next_retry = NULL, updated_at = :now
-             FROM temp.listed l
-             WHERE l.side = '{s}' AND l.record IS NULL
-                AND sync_records.doctype = :doctype AND sync_records.{o}_name = l.name
-                AND sync_records.sync_status <> 'gone' AND NOT sync_records.is_apart
-                AND +sync_records.{s}_name IS NULL AND sync_records.cloud_modified IS NULL
-                AND NOT EXISTS (SELECT 1 FROM sync_records other
-                    WHERE other.doctype = :doctype AND other.{s}_name = l.name
-                        AND other.sync_status <> 'gone')",
-        );
-        self.run(&sql)
+        self.run(&join_sql(side))
     }
 
     /// One document under two names: the sites are copies of one another, and it was renamed on
@@ -450,33 +424,7 @@ impl Absorption<'_> {
     /// share a `creation`: it proves something only where no second one has it on either side,
     /// in the listing or in the state. The other one is listed, or stands on a day that was not.
     fn join_cloned(&self, side: Side) -> StateResult<()> {
-        let is_listed = is_expected("sync_records", "{o}");
-        let sql = format!(
-            "UPDATE sync_records INDEXED BY idx_{{o}}_identity
-             SET {{s}}_name = l.name, {{s}}_creation = l.creation, {{s}}_seen = l.modified,
-                is_proven = TRUE, sync_status = 'pending', reason = NULL, next_retry = NULL,
-                updated_at = :now
-             FROM temp.listed l
-             WHERE l.side = '{{s}}' AND l.record IS NULL AND l.creation <> ''
-                AND sync_records.doctype = :doctype AND sync_records.{{o}}_creation = l.creation
-                AND sync_records.sync_status <> 'gone' AND NOT sync_records.is_apart
-                AND NOT sync_records.is_syncing
-                AND +sync_records.{{s}}_name IS NULL AND sync_records.cloud_modified IS NULL
-                AND 1 + {is_listed} = (SELECT count(*) FROM temp.listed same
-                    WHERE same.side IN ('cloud', 'local') AND same.creation = l.creation)
-                AND (NOT {is_listed} OR EXISTS (SELECT 1 FROM temp.listed there
-                    WHERE there.side = '{{o}}' AND there.name = sync_records.{{o}}_name
-                        AND there.creation = l.creation))
-                AND NOT EXISTS (SELECT 1 FROM sync_records other
-                    WHERE other.doctype = :doctype AND other.{{s}}_name = l.name
-                        AND other.sync_status <> 'gone')
-                AND NOT EXISTS (SELECT 1 FROM sync_records other
-                    WHERE other.doctype = :doctype AND other.id <> sync_records.id
-                        AND other.sync_status <> 'gone'
-                        AND (other.cloud_creation = l.creation
-                            OR other.local_creation = l.creation))",
-        );
-        self.run(&for_side(side, &sql))
+        self.run(&join_cloned_sql(side))
     }
 
     /// In the order of `creation`, so that records are numbered in it.

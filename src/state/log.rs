@@ -14,7 +14,7 @@ use super::types::{
     FailedDocument, ListingTimes, LogEntry, LogFilter, LogRow, Run, StatusTotal, WholeListing,
 };
 use super::words::{LogStatus, RecordStatus, Word};
-use super::{State, collect, count, from_json_some, time, to_json};
+use super::{State, collect, count, from_json_some, sums, time, to_json};
 use crate::model::{Action, Direction, Sides};
 
 impl State {
@@ -29,7 +29,7 @@ impl State {
         })
     }
 
-    /// Ends a run.
+    /// Ends a run, and keeps the sums over what it has seen.
     pub fn finish_run(
         &mut self,
         run: i64,
@@ -52,7 +52,8 @@ impl State {
                     run
                 ],
             )?;
-            expect_record(changed, run)
+            expect_record(changed, run)?;
+            sums::keep_sums(transaction)
         })
     }
 
@@ -93,8 +94,8 @@ impl State {
     /// How many documents there are of each doctype and status.
     pub fn totals(&self) -> StateResult<Vec<StatusTotal>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT doctype, sync_status, count(*) FROM sync_records
-             GROUP BY doctype, sync_status ORDER BY doctype, sync_status",
+            "SELECT doctype, sync_status, documents FROM totals WHERE documents > 0
+             ORDER BY doctype, sync_status",
         )?;
         collect(&mut statement, [], |row| {
             Ok(StatusTotal {
@@ -108,7 +109,7 @@ impl State {
     /// How many documents of one doctype have which status.
     pub fn totals_of(&self, doctype: &str) -> StateResult<BTreeMap<RecordStatus, usize>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT sync_status, count(*) FROM sync_records WHERE doctype = ? GROUP BY sync_status",
+            "SELECT sync_status, documents FROM totals WHERE doctype = ? AND documents > 0",
         )?;
         let totals = collect(&mut statement, [doctype], |row| {
             Ok((RecordStatus::word(&row.get::<_, String>(0)?)?, count(row, 1)?))

@@ -18,11 +18,11 @@
 //!   most one intent a document is open. `seen` moves only together with `pending`.
 //!
 //! Files: `open` and `pair` (whose database is it), `lock`, `migrations`, `listing` (what the
-//! sites list against what is known), `seen` (the sums over that, and listings of some days), `pairing`
-//! (which documents are one), `gone`, `restored` (a side that went back), `records`, `waiting` (what
-//! waits for an outcome or for a person), `journal` (intents and their closing), `conflicts`, `metadata`
-//! (a cache), `queue` (deliveries of
-//! webhooks), `log` (the audit trail, runs and totals).
+//! sites list against what is known) with `searches`, `seen` (listings of some days), `sums` (what was seen, by
+//! day), `pairing` (which documents are one), `gone`, `restored` (a side that went back), `records`,
+//! `waiting` (what waits for an outcome or for a person), `journal` (intents and their closing),
+//! `conflicts`, `metadata` (a cache), `queue` (deliveries of webhooks), `log` (the audit trail, runs
+//! and totals).
 
 #[cfg(test)]
 pub(crate) mod commits;
@@ -43,7 +43,9 @@ mod pairing;
 mod queue;
 mod records;
 mod restored;
+mod searches;
 mod seen;
+mod sums;
 mod time;
 mod types;
 mod waiting;

@@ -1,14 +1,12 @@
-//! What was seen, in sums, and what a listing of some days only should have shown.
+//! What a listing of some days only should have shown.
 //!
-//! The rules kept here: the sums are over exactly those documents that the site's own sums are
-//! over if nothing has changed, that is those it listed within the configured filters; and a
-//! known document is missed only where the listing at hand has its day.
+//! The rule kept here: a known document is missed only where the listing at hand has its day.
 
 use rusqlite::{Connection, params};
 
 use super::error::{StateError, StateResult};
 use super::{State, collect, count, for_side};
-use crate::model::{Fingerprint, Side, Sides, Stretch};
+use crate::model::{Side, Sides, Stretch};
 
 /// The days that the listing at hand has, as spans of `seen`.
 pub(super) const TABLE: &str = "
@@ -46,24 +44,6 @@ pub(super) fn is_expected(record: &str, side: &str) -> String {
 }
 
 impl State {
-    /// The sums over what was seen on a side within the filters.
-    pub fn fingerprint(&self, doctype: &str, side: Side) -> StateResult<Fingerprint> {
-        let sql = for_side(
-            side,
-            "SELECT {s}_name, {s}_seen FROM sync_records INDEXED BY idx_{s}_seen
-             WHERE doctype = ? AND {s}_seen IS NOT NULL AND {s}_name IS NOT NULL
-                AND sync_status <> 'gone' AND NOT {s}_outside",
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let mut rows = statement.query([doctype])?;
-        let mut fingerprint = Fingerprint::default();
-        while let Some(row) = rows.next()? {
-            let text = |i| row.get_ref(i)?.as_str().map_err(rusqlite::Error::from);
-            fingerprint.add(text(0)?, text(1)?);
-        }
-        Ok(fingerprint)
-    }
-
     /// How many documents were seen on a side although the filters leave them out.
     pub fn outside(&self, doctype: &str, side: Side) -> StateResult<usize> {
         let sql = for_side(

@@ -1,5 +1,8 @@
 //! Listings against records: each case, and what a pass takes up afterwards.
 
+use rusqlite::named_params;
+
+use super::super::searches::{join_cloned_sql, join_sql, replaced_sql};
 use super::*;
 
 #[test]
@@ -347,4 +350,24 @@ fn names_translate_and_a_living_document_comes_before_a_gone_one() {
     let rows =
         state.row_counterparts(Side::Cloud, &["rc", "rx"].map(str::to_owned).into()).unwrap();
     assert_eq!(rows.into_iter().collect::<Vec<_>>(), [("rc".to_owned(), "rl".to_owned())]);
+}
+
+#[test]
+fn what_is_new_in_a_listing_is_not_looked_for_among_all_records() {
+    let state = State::in_memory().unwrap();
+    for side in Side::BOTH {
+        for sql in [replaced_sql(side), join_sql(side), join_cloned_sql(side)] {
+            let explained = format!("EXPLAIN QUERY PLAN {sql}");
+            let mut statement = state.connection.prepare(&explained).unwrap();
+            let params = named_params! {":doctype": "Item", ":now": "now"};
+            let plan = collect(&mut statement, params, |row| Ok(row.get::<_, String>(3)?)).unwrap();
+            assert!(plan.iter().any(|step| step.starts_with("SEARCH l ")), "{plan:?}");
+            for step in plan {
+                let is_wide = step.ends_with("(doctype=?)")
+                    || step.starts_with("SCAN sync_records")
+                    || step.starts_with("SCAN r");
+                assert!(!is_wide, "{step} in {sql}");
+            }
+        }
+    }
 }

@@ -399,3 +399,19 @@ fn the_specified_columns_are_there_first_and_in_order() {
         ]
     );
 }
+
+#[test]
+fn a_state_without_sums_and_totals_adds_them_up() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    migrate_to(&mut connection, 7).unwrap();
+    connection
+        .execute_batch(
+            "INSERT INTO sync_records (doctype, docname, cloud_name, cloud_seen)
+             VALUES ('Item', 'A', 'A', '2025-11-17 10:00:00.000001')",
+        )
+        .unwrap();
+    migrate(&mut connection).unwrap();
+    let state = State { connection, listing: None };
+    assert_eq!(state.fingerprint("Item", Side::Cloud).unwrap().count(), 1);
+    assert_eq!(state.totals_of("Item").unwrap()[&RecordStatus::Pending], 1);
+}

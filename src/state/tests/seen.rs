@@ -1,5 +1,6 @@
 //! Sums over what was seen, and listings of some days.
 
+use super::super::words::Word as _;
 use super::*;
 use crate::model::{Fingerprint, Stretch};
 
@@ -204,4 +205,106 @@ fn what_the_filters_leave_out_is_counted_apart() {
     assert_eq!(outside(&state), [1, 0]);
     absorb(&mut state, &page(), &page());
     assert_eq!(outside(&state), [0, 0]);
+}
+
+/// The sums as the records themselves add up, whatever is kept of them.
+fn added_up(state: &State, side: Side) -> Fingerprint {
+    let sql = for_side(
+        side,
+        "SELECT {s}_name, {s}_seen FROM sync_records WHERE doctype = 'Item'
+            AND {s}_seen IS NOT NULL AND {s}_name IS NOT NULL AND sync_status <> 'gone'
+            AND NOT {s}_outside",
+    );
+    let mut statement = state.connection.prepare(&sql).unwrap();
+    let mut sums = Fingerprint::default();
+    let read = |row: &Row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+    for (name, seen) in collect(&mut statement, [], read).unwrap() {
+        sums.add(&name, &seen);
+    }
+    sums
+}
+
+/// The records by their status, counted one by one.
+fn counted(state: &State) -> Vec<StatusTotal> {
+    let sql = "SELECT doctype, sync_status, count(*) FROM sync_records
+        GROUP BY doctype, sync_status ORDER BY doctype, sync_status";
+    let mut statement = state.connection.prepare(sql).unwrap();
+    let read = |row: &Row| {
+        let status = RecordStatus::word(&row.get::<_, String>(1)?)?;
+        Ok(StatusTotal { doctype: row.get(0)?, status, count: count(row, 2)? })
+    };
+    collect(&mut statement, [], read).unwrap()
+}
+
+fn end_run(state: &mut State) {
+    let run = state.start_run("sync-all", at(0)).unwrap();
+    state.finish_run(run, 0, Sides::new(0, 0), &json!({}), at(0)).unwrap();
+}
+
+fn changed_days(state: &State) -> usize {
+    let sql = "SELECT count(*) FROM changed_days";
+    state.connection.query_row(sql, [], |row| count(row, 0)).unwrap()
+}
+
+#[test]
+fn sums_are_kept_and_only_what_changed_is_added_up_again() {
+    let mut state = known();
+    end_run(&mut state);
+    assert_eq!(changed_days(&state), 0);
+    assert_eq!(state.fingerprint("Item", Side::Cloud).unwrap(), sums(&page()));
+    // What is kept is taken as it is where nothing has changed.
+    let kept = "UPDATE seen_sums SET documents = 7 WHERE day = '2025-11-17'";
+    state.connection.execute(kept, []).unwrap();
+    let monday = |state: &State| {
+        state.fingerprint("Item", Side::Cloud).unwrap().count_within(&day("2025-11-17"))
+    };
+    assert_eq!(monday(&state), 7);
+    let touched = "UPDATE sync_records SET reason = 'none of the sums'";
+    state.connection.execute(touched, []).unwrap();
+    assert_eq!((monday(&state), changed_days(&state)), (7, 0));
+    state
+        .connection
+        .execute(
+            "UPDATE sync_records SET cloud_name = 'Z'
+        WHERE cloud_name = 'A'",
+            [],
+        )
+        .unwrap();
+    assert_eq!((monday(&state), changed_days(&state)), (2, 1));
+}
+
+#[test]
+fn whatever_changes_a_record_changes_its_sums() {
+    let later = "2025-11-19 08:00:00.000002";
+    for change in [
+        format!("UPDATE sync_records SET cloud_seen = '{later}' WHERE cloud_name = 'A'"),
+        "UPDATE sync_records SET cloud_seen = NULL WHERE cloud_name = 'A'".to_owned(),
+        "UPDATE sync_records SET cloud_name = 'Z' WHERE cloud_name = 'A'".to_owned(),
+        "UPDATE sync_records SET cloud_name = NULL WHERE cloud_name = 'A'".to_owned(),
+        "UPDATE sync_records SET cloud_outside = TRUE WHERE cloud_name = 'A'".to_owned(),
+        "UPDATE sync_records SET sync_status = 'gone' WHERE cloud_name = 'A'".to_owned(),
+        "UPDATE sync_records SET doctype = 'Brand', sync_status = 'failed'
+            WHERE cloud_name = 'A'"
+            .to_owned(),
+        "DELETE FROM sync_records WHERE cloud_name = 'C'".to_owned(),
+        format!(
+            "INSERT INTO sync_records (doctype, docname, cloud_name, cloud_seen)
+             VALUES ('Item', 'D', 'D', '{later}')"
+        ),
+    ] {
+        let mut state = known();
+        end_run(&mut state);
+        let before = state.fingerprint("Item", Side::Cloud).unwrap();
+        state.connection.execute(&change, []).unwrap();
+        for moment in ["at once", "when the run has ended"] {
+            let now = state.fingerprint("Item", Side::Cloud).unwrap();
+            assert_ne!(now, before, "{change}");
+            assert_eq!(now, added_up(&state, Side::Cloud), "{change}: {moment}");
+            let local = state.fingerprint("Item", Side::Local).unwrap();
+            assert_eq!(local, added_up(&state, Side::Local), "{change}: {moment}");
+            assert_eq!(state.totals().unwrap(), counted(&state), "{change}");
+            end_run(&mut state);
+        }
+        assert_eq!(changed_days(&state), 0);
+    }
 }

@@ -71,6 +71,7 @@ impl Site {
         self.tick(now);
         let is_write = is_write(&request);
         let (doctype, name) = subject(&request);
+        self.log.record(&request, is_write);
         let id = self.log.open(Entry {
             method: request.method.clone(),
             path: request.path.clone(),

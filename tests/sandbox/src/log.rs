@@ -4,6 +4,8 @@
 
 use jiff::Timestamp;
 
+use crate::request::Request;
+
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -29,9 +31,20 @@ pub struct Entry {
     pub is_write: bool,
 }
 
+/// A request as it was sent, to be sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The request with its body.
+    pub request: Request,
+    /// It was meant to change something.
+    pub is_write: bool,
+}
+
 /// All requests since the last `clear`.
 #[derive(Debug, Default)]
 pub struct RequestLog {
+    /// Where set, every request is kept whole from now on, in the order of arrival.
+    pub recorded: Option<Vec<Recorded>>,
     entries: Vec<Entry>,
     first: usize,
     in_flight: usize,
@@ -43,6 +56,12 @@ impl RequestLog {
         entry.in_flight = self.in_flight;
         self.entries.push(entry);
         self.first + self.entries.len() - 1
+    }
+
+    pub(crate) fn record(&mut self, request: &Request, is_write: bool) {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push(Recorded { request: request.clone(), is_write });
+        }
     }
 
     pub(crate) fn entry_mut(&mut self, id: usize) -> Option<&mut Entry> {

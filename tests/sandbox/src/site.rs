@@ -19,6 +19,7 @@ use crate::faults::{Faults, Hooks, Scheduled};
 use crate::field::Field;
 use crate::log::RequestLog;
 use crate::meta::{DocType, Meta};
+use crate::query::sums::Sums;
 use crate::rate::RateLimit;
 use crate::table::{HIDDEN_COLUMNS, Row, Store, Table};
 use crate::value::{Cell, Kind};
@@ -114,6 +115,7 @@ pub struct Site {
     pub(crate) zone: Zone,
     pub(crate) webhooks: Outbox,
     pub(crate) issued: BTreeSet<i64>,
+    pub(crate) sums: Sums,
     random: u64,
 }
 
@@ -142,6 +144,7 @@ impl Site {
             zone: Zone::new(zone)?,
             webhooks: Outbox::default(),
             issued: BTreeSet::new(),
+            sums: Sums::default(),
             random: seed ^ 0x9E37_79B9_7F4A_7C15,
         })
     }
@@ -169,6 +172,7 @@ impl Site {
             zone: self.zone.clone(),
             webhooks: self.webhooks.clone(),
             issued: self.issued.clone(),
+            sums: Sums::default(),
             random: self.random,
         }
     }

@@ -4,6 +4,7 @@
 //! What lives here: rows, keys, indexes, undo. What may not: rules about documents.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value};
 
@@ -26,6 +27,10 @@ pub struct Column {
     pub listed: bool,
 }
 
+/// Counts the changes of all tables, so that no two states of a table have one number, whatever
+/// backup it was brought back from.
+static CHANGES: AtomicU64 = AtomicU64::new(1);
+
 /// A table of one doctype.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
@@ -34,6 +39,7 @@ pub struct Table {
     rows: BTreeMap<SortKey, Row>,
     by_parent: HashMap<SortKey, BTreeSet<SortKey>>,
     parent_at: Option<usize>,
+    version: u64,
     /// Names are integers.
     pub autoincrement: bool,
 }
@@ -68,6 +74,7 @@ impl Table {
 
     /// Adds a column, or changes the kind of an existing one; old rows get the default.
     pub fn add_column(&mut self, name: &str, kind: Kind, default: Cell) {
+        self.changed();
         if let Some(&at) = self.positions.get(name) {
             self.columns[at].kind = kind;
             return;
@@ -84,6 +91,15 @@ impl Table {
             default,
             listed: !HIDDEN_COLUMNS.contains(&name),
         });
+    }
+
+    fn changed(&mut self) {
+        self.version = CHANGES.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A number that stands for what the table holds: another one after every change.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// All columns in order.
@@ -181,6 +197,7 @@ impl Table {
     }
 
     fn put(&mut self, key: SortKey, row: Row) -> Option<Row> {
+        self.changed();
         let parent = self.parent_key(&row);
         let old = self.rows.insert(key.clone(), row);
         if let Some(old_parent) = old.as_ref().and_then(|old| self.parent_key(old))
@@ -196,6 +213,7 @@ impl Table {
 
     fn take(&mut self, key: &SortKey) -> Option<Row> {
         let old = self.rows.remove(key)?;
+        self.changed();
         if let Some(parent) = self.parent_key(&old)
             && let Some(keys) = self.by_parent.get_mut(&parent)
         {

@@ -39,6 +39,24 @@ fn fingerprints_are_sums_of_zlibs_crc32() {
 }
 
 #[test]
+fn sums_that_are_remembered_are_those_of_now() {
+    let mut bench = bench(Flavour::V15_55);
+    let count = |bench: &mut Bench| {
+        list(bench, "fields=[\"count(name) as n\"]&group_by=date(modified)")[0]["n"].as_u64()
+    };
+    assert_eq!((count(&mut bench), count(&mut bench)), (Some(5), Some(5)));
+    let (before, backup) = (bench.site.twin(), bench.site.backup());
+    bench.ok("DELETE", "/api/resource/FP Prompt/b", json!(null));
+    assert_eq!(count(&mut bench), Some(4));
+    bench.site.restore_backup(&backup);
+    assert_eq!(count(&mut bench), Some(5));
+    bench.ok("DELETE", "/api/resource/FP Prompt/A", json!(null));
+    assert_eq!(count(&mut bench), Some(4));
+    bench.site = before;
+    assert_eq!(count(&mut bench), Some(5));
+}
+
+#[test]
 fn the_versions_differ_in_what_they_refuse() {
     for (flavour, status) in [(Flavour::V15_55, 200), (Flavour::V15_105, 417)] {
         let mut bench = bench(flavour);
