@@ -209,7 +209,16 @@ impl Pass<'_> {
         let source = pair.doc(side).context("nothing to take")?;
         let fields = forms.differing();
         let write = self.update_for(doctype, pair, source, &fields, links, side.opposite())?;
-        let reason = format!("a person took {side}'s version");
+        let mut reason = format!("a person took {side}'s version");
+        let open = forms.now.cloud.differing(&forms.now.local);
+        let stays: Vec<String> = fields.into_iter().filter(|field| !open.contains(field)).collect();
+        if source.docstatus() == CANCELLED && !stays.is_empty() {
+            // No update reaches them, and afterwards neither side takes any.
+            let (other, stays) = (side.opposite(), stays.join(", "));
+            let told =
+                format!(", cancelled on {side}; {other} alone has its edit of {stays} before that");
+            reason.push_str(&told);
+        }
         self.send_steps(doctype, conflict, look, write, winner(side), &reason)
     }
 

@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use super::both::{Both, known as mark_of, name_of};
 use super::check::Record;
-use super::doctypes::facts;
 use super::ledger::{Known, Replaced, numbers};
 use super::plain::{Ids, plain};
 use super::promises::{Breach, Promise};
@@ -151,8 +150,9 @@ impl World {
     }
 
     /// No side has more documents alike than users have made. A state that has lost what an
-    /// earlier one knew tells a copy with a name of its own by its rows, or by its whole content:
-    /// where users have edited one of the two and put other rows into the copy, nothing does. Of
+    /// earlier one knew tells a copy with a name of its own, or with another name since, by its
+    /// rows, or by its whole content: where users have edited one of the two and put other rows
+    /// into the copy, or renamed one that has none, nothing does. Of
     /// some it can say that much, and a person is to say the rest.
     fn check_copies(&self, records: &[Record], broken: &mut Vec<Breach>) {
         let both = self.shared.lock();
@@ -167,9 +167,7 @@ impl World {
         for side in Side::BOTH {
             let mut count = BTreeMap::new();
             for (doctype, doc) in both.all(side) {
-                let is_forgotten = self.has_forgotten
-                    && facts(doctype).named_by.is_none()
-                    && both.has_unmarked_copy(doctype, &doc);
+                let is_forgotten = self.has_forgotten && both.has_unmarked_copy(doctype, &doc);
                 let counts = !is_forgotten && !waits(side, doctype, &doc);
                 if let Some(known) = mark_of(doctype, &doc).filter(|_| counts) {
                     count.entry(known).or_insert_with(Vec::new).push(name_of(&doc));
@@ -267,6 +265,6 @@ pub fn differing(shown: &Sides<BTreeMap<String, Value>>) -> BTreeSet<&String> {
 /// Whether the log says that one side alone has its edit of a field of a cancelled document.
 fn is_told(connection: &Connection, one: &Record, field: &str) -> bool {
     let sql = "SELECT 1 FROM sync_logs WHERE doctype = ? AND docname = ?
-        AND message LIKE 'cancelled on %alone has its edit of %' || ? || '%'";
+        AND message LIKE '%cancelled on %alone has its edit of %' || ? || '%'";
     connection.prepare(sql).unwrap().exists([&one.doctype, &one.docname, field]).unwrap()
 }
