@@ -18,8 +18,10 @@ use crate::model::{Side, Sides};
 /// The numbers of users in what states keep of documents.
 #[derive(Debug, Default, Clone)]
 pub struct Kept {
-    in_conflicts: BTreeSet<u32>,
-    in_logs: BTreeSet<u32>,
+    conflicts: BTreeSet<u32>,
+    logs: BTreeSet<u32>,
+    /// What creates have sent that were found not to have happened, and to where.
+    lost_creates: BTreeSet<(Side, u32)>,
 }
 
 impl Kept {
@@ -28,11 +30,21 @@ impl Kept {
         let conflicts = "SELECT cloud_data FROM conflict_records UNION ALL
             SELECT local_data FROM conflict_records";
         let logs = "SELECT changes_json FROM sync_logs WHERE changes_json IS NOT NULL";
-        for (sql, kept) in [(conflicts, &mut self.in_conflicts), (logs, &mut self.in_logs)] {
+        for (sql, kept) in [(conflicts, &mut self.conflicts), (logs, &mut self.logs)] {
             let mut texts = connection.prepare(sql).unwrap();
             let texts = texts.query_map([], |row| row.get::<_, String>(0)).unwrap();
             let read = |text: String| numbers(&serde_json::from_str::<Value>(&text).unwrap());
             kept.extend(texts.flat_map(|text| read(text.unwrap())));
+        }
+        for side in Side::BOTH {
+            let sql = "SELECT sent FROM journal
+                WHERE side = ? AND action = 'create' AND state = 'void' AND answer IS NULL
+                    AND (outcome LIKE 'not there%' OR outcome LIKE '%has this name')";
+            let mut sent = connection.prepare(sql).unwrap();
+            let sent = sent.query_map([side.as_str()], |row| row.get::<_, String>(0)).unwrap();
+            let read = |text: String| numbers(&serde_json::from_str::<Value>(&text).unwrap());
+            let sent = sent.flat_map(|text| read(text.unwrap()));
+            self.lost_creates.extend(sent.map(|number| (side, number)));
         }
     }
 }
@@ -108,7 +120,7 @@ impl World {
     /// What users entered is there.
     fn check_values(&self, kept: &Kept, broken: &mut Vec<Breach>) {
         let both = self.shared.lock();
-        let mut there: BTreeSet<u32> = kept.in_conflicts.union(&kept.in_logs).copied().collect();
+        let mut there: BTreeSet<u32> = kept.conflicts.union(&kept.logs).copied().collect();
         for side in Side::BOTH {
             there.extend(both.all(side).iter().flat_map(|(_, doc)| numbers(doc)));
         }
@@ -126,18 +138,21 @@ impl World {
     fn check_replaced(&self, kept: &Kept, broken: &mut Vec<Breach>) {
         let both = self.shared.lock();
         let recreates = self.past.iter().chain([&self.rules]).any(|one| one.deletes == "recreate");
-        let may_return = |replaced: &Replaced| {
+        let may_return = |place: (Side, u32), replaced: &Replaced| {
             // Who enters the same twice may replace it once.
             let made = replaced.known.as_ref().and_then(|known| both.ledger.made.get(known));
             made.is_some_and(|made| *made > 1)
-                // A document whose deletion nobody remembers is a new one.
-                || replaced.with_document && (recreates || self.has_forgotten)
+                // A document whose deletion nobody remembers is a new one, and a copy that went
+                // before anybody knew of it is none.
+                || replaced.with_document
+                    && (recreates || self.has_forgotten || kept.lost_creates.contains(&place))
         };
         for side in Side::BOTH.into_iter().filter(|_| !self.is_restored) {
             for (doctype, doc) in both.all(side) {
-                for number in numbers(&doc).difference(&kept.in_conflicts) {
-                    let replaced = both.ledger.replaced.get(&(side, *number));
-                    if replaced.is_some_and(|replaced| !may_return(replaced)) {
+                for number in numbers(&doc).difference(&kept.conflicts) {
+                    let place = (side, *number);
+                    let replaced = both.ledger.replaced.get(&place);
+                    if replaced.is_some_and(|replaced| !may_return(place, replaced)) {
                         let what = format!(
                             "{number} was replaced or removed on {side} and is in {doctype} {} again",
                             name_of(&doc)

@@ -234,6 +234,7 @@ impl History {
             max_deletes: "'10%'",
             exclude: None,
             one_way: None,
+            submitted: "mirror",
             filtered: None,
             batch: *dice.pick(&[1, 2, 5, 50]),
             page: *dice.pick(&[2, 5, 5000]),
@@ -254,6 +255,7 @@ impl History {
         let way = *dice.pick(&["cloud_to_local", "local_to_cloud"]);
         rules.one_way = dice.chance(30).then(|| (dice.pick(&DOCTYPES).name, way));
         rules.filtered = dice.chance(20).then(|| dice.pick(&DOCTYPES).name);
+        rules.submitted = *dice.pick(&["mirror", "mirror", "mirror", "skip"]);
         rules
     }
 

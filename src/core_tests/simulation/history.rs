@@ -47,6 +47,8 @@ pub struct Rules {
     /// A field that is private to each side, of every doctype that has it.
     pub exclude: Option<&'static str>,
     pub one_way: Option<(&'static str, &'static str)>,
+    /// What becomes of submitted documents.
+    pub submitted: &'static str,
     /// Only the documents of this doctype that hold a text are taken up.
     pub filtered: Option<&'static str>,
     pub batch: usize,

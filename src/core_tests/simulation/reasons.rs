@@ -65,6 +65,12 @@ impl Matter<'_> {
         for here in Side::BOTH {
             let there = here.opposite();
             let Some(doc) = &self.docs[here] else { continue };
+            if rules.submitted == "skip" && doc["docstatus"] != 0 {
+                true_texts.push("submitted documents are left alone by the rule".to_owned());
+            }
+            if rules.submitted == "skip" && self.amends_what_is_left_alone(doc, here) {
+                true_texts.push(format!("amends {}", doc["amended_from"].as_str().unwrap()));
+            }
             let is_kept = |from: Side| self.world.is_kept_from(&one.doctype, from);
             if self.docs[there].is_some() {
                 if is_kept(there) && self.differs() {
@@ -208,6 +214,14 @@ impl Matter<'_> {
     fn is_anothers(&self, both: &Both, side: Side, name: &str) -> bool {
         both.doc(side, &self.one.doctype, name).is_some()
             && self.named(&self.one.doctype, side, name).is_some_and(|it| it.id != self.one.id)
+    }
+
+    /// Whether it is an amendment of a document that the other side has not cancelled.
+    fn amends_what_is_left_alone(&self, doc: &Value, side: Side) -> bool {
+        let original = doc["amended_from"].as_str().unwrap_or_default();
+        let Some(original) = self.named(&self.one.doctype, side, original) else { return false };
+        let docs = self.world.docs_of(original);
+        docs[side.opposite()].as_ref().is_some_and(|other| other["docstatus"] != 2)
     }
 
     fn differs(&self) -> bool {

@@ -415,6 +415,9 @@ fn configured(dir: &TempDir, rules: &Rules) -> Config {
         {
             parts.push(format!("direction = {direction:?}\n"));
         }
+        if *doctype == "Bill" {
+            parts.push(format!("submitted = {:?}\n", rules.submitted));
+        }
         if rules.filtered == Some(doctype) {
             let field = facts(doctype).numbers[0];
             parts.push(format!("filters = [[{field:?}, \">\", 0]]\n"));
