@@ -16,6 +16,7 @@ fn rules() -> Rules {
         doctypes: vec!["Area", "Customer", "Chore", "Reading"],
         policy: "latest_timestamp",
         first_meeting: "policy",
+        collisions: "manual",
         deletes: "propagate",
         max_deletes: "'10%'",
         exclude: None,

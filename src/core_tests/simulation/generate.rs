@@ -226,10 +226,13 @@ impl History {
 
     fn rules(&mut self) -> Rules {
         let dice = &mut self.dice;
+        // Thrown with dice of its own, so that a number goes on meaning the history it meant.
+        let are_told_apart = Dice(!dice.0).chance(40);
         let mut rules = Rules {
             doctypes: DOCTYPES.iter().map(|facts| facts.name).collect(),
             policy: POLICIES[dice.below(POLICIES.len())],
             first_meeting: if dice.chance(80) { "policy" } else { "manual" },
+            collisions: if are_told_apart { "both" } else { "manual" },
             deletes: "propagate",
             max_deletes: "'10%'",
             exclude: None,

@@ -41,6 +41,7 @@ pub struct Rules {
     pub doctypes: Vec<&'static str>,
     pub policy: &'static str,
     pub first_meeting: &'static str,
+    pub collisions: &'static str,
     pub deletes: &'static str,
     /// As `sync.toml` writes it.
     pub max_deletes: &'static str,

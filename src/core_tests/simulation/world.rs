@@ -400,13 +400,14 @@ fn configured(dir: &TempDir, rules: &Rules) -> Config {
         )
     };
     let mut parts: Vec<String> = Side::BOTH.map(site).into();
-    let Rules { doctypes, policy, first_meeting, deletes, max_deletes, .. } = rules;
+    let Rules { doctypes, policy, first_meeting, collisions, deletes, max_deletes, .. } = rules;
     let Rules { batch, page, list_every, .. } = rules;
     let exclude: Vec<&str> = rules.exclude.into_iter().collect();
     parts.push(format!(
         "[sync]\ndoctypes = {doctypes:?}\nconflict_resolution = {policy:?}\nfirst_meeting = \
-         {first_meeting:?}\ndeletes = {deletes:?}\nmax_deletes = {max_deletes}\nexclude_fields = \
-         {exclude:?}\nbatch_size = {batch}\npage_size = {page}\nlist_every = {list_every:?}\n"
+         {first_meeting:?}\ncollisions = {collisions:?}\ndeletes = {deletes:?}\nmax_deletes = \
+         {max_deletes}\nexclude_fields = {exclude:?}\nbatch_size = {batch}\npage_size = {page}\n\
+         list_every = {list_every:?}\n"
     ));
     for doctype in doctypes {
         parts.push(format!("[doctypes.{doctype:?}]\n"));
