@@ -279,8 +279,9 @@ fn number(value: &Value) -> Option<f64> {
 
 fn canonical_datetime(text: &str) -> String {
     let text = text.trim();
-    // "Tuesday" is no time, and must not become another text each time.
-    match text.split_once([' ', 'T']).filter(|(date, _)| !date.is_empty()) {
+    // "Tuesday" and "2026-02-03T" are no time, and must not become another text each time.
+    let parts = text.split_once([' ', 'T']);
+    match parts.filter(|(date, time)| !date.is_empty() && !time.is_empty()) {
         Some((date, time)) => {
             let time = canonical_time(time).unwrap_or_else(|| time.to_owned());
             format!("{date} {time}")
