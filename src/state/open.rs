@@ -21,8 +21,12 @@ use super::{State, collect};
 /// How long to wait for another program that holds the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Enough for the indexes and the listing of 100,000 documents; what is more goes to disk.
-const CACHE_KIB: i64 = 32 * 1024;
+/// Enough for the index of 100,000 documents that a listing is compared with; what is more comes
+/// from the system's own cache.
+const CACHE_KIB: i64 = 16 * 1024;
+
+/// A listing is filled and gone through in order: of a larger one little is used at a time.
+const LISTING_CACHE_KIB: i64 = 8 * 1024;
 
 /// Up to this size every page is checked at opening; above it the schema alone, and damage
 /// further in shows when it is met.
@@ -128,7 +132,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // partial index would have it planned anew for each.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(Some("main"), "cache_size", -CACHE_KIB)?;
-    connection.pragma_update(Some("temp"), "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(Some("temp"), "cache_size", -LISTING_CACHE_KIB)?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "full")
 }
