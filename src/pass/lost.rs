@@ -38,15 +38,25 @@ impl Pass<'_> {
             let is_taken =
                 |done: &Done| done.side == intent.side && done.answer.name() == doc.name();
             let rows = row_creations(shape, doc);
-            // What carries rows is the copy of the document whose they are.
+            // What carries rows is the copy of the document whose they are; a user who entered
+            // all of them anew has left nothing of that.
             let may_be = if has_rows {
+                let is_marked = |creation: &String| creation != doc.creation();
                 rows.iter().any(|creation| creation == source.creation())
+                    || !rows.iter().any(is_marked)
             } else {
                 rows.is_empty()
             };
             may_be && !settled.iter().any(is_taken)
         });
-        let is_ours = |doc: &&Doc| has_rows || holds(doctype, &intent.sent, doc);
+        let is_ours = |doc: &&Doc| {
+            let rows = row_creations(shape, doc);
+            if has_rows {
+                rows.iter().any(|creation| creation == source.creation())
+            } else {
+                holds(doctype, &intent.sent, doc)
+            }
+        };
         let ours: Vec<&Doc> = strangers.iter().filter(is_ours).collect();
         Ok(match ours.as_slice() {
             [one] => Verdict::Happened((*one).clone()),

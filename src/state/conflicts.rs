@@ -1,12 +1,13 @@
 //! Conflicts: both whole versions of a document that waits for a decision.
 //!
-//! The rules kept here: at most one conflict a document is open, a new look refreshes it; a
-//! settled one keeps both versions for ever.
+//! The rules kept here: at most one conflict a document is open, a new look refreshes it, but
+//! never over what may be kept nowhere else; a settled one keeps both versions for ever.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
 
 use super::error::{StateError, StateResult};
 use super::records::expect_record;
@@ -125,16 +126,28 @@ pub(super) fn leave_to_a_person(
     save(connection, conflict, now)
 }
 
-/// Inserts a conflict, or refreshes the open one of the record. Leaves the record's status.
+/// Inserts a conflict, or refreshes the open one of the record; one that shows another document
+/// is superseded and stays as it is. Leaves the record's status.
 pub(super) fn save(
     connection: &Connection,
     conflict: &NewConflict,
     now: Timestamp,
 ) -> StateResult<(i64, bool)> {
-    let open: Option<i64> = connection
-        .prepare_cached("SELECT id FROM conflict_records WHERE record = ? AND resolved = FALSE")?
-        .query_row([conflict.record], |row| row.get(0))
+    let shows = "SELECT id, cloud_data, local_data FROM conflict_records
+        WHERE record = ? AND resolved = FALSE";
+    let mut open = connection
+        .prepare_cached(shows)?
+        .query_row([conflict.record], |row| {
+            Ok((row.get::<_, i64>(0)?, [row.get::<_, String>(1)?, row.get(2)?]))
+        })
         .optional()?;
+    // What it shows may be kept nowhere else.
+    if let Some((_, [cloud, local])) = &open
+        && is_about_another(&Sides::new(from_json(cloud)?, from_json(local)?), &conflict.data)
+    {
+        settle(connection, conflict.record, Resolution::Superseded, now)?;
+        open = None;
+    }
     let values = (
         conflict.kind.as_str(),
         to_json(&conflict.fields)?,
@@ -144,7 +157,7 @@ pub(super) fn save(
         &conflict.modified.local,
     );
     let (kind, fields, cloud, local, cloud_modified, local_modified) = &values;
-    if let Some(id) = open {
+    if let Some((id, _)) = open {
         let changed = connection
             .prepare_cached(
                 "UPDATE conflict_records SET kind = ?1, fields = ?2, cloud_data = ?3,
@@ -181,6 +194,15 @@ pub(super) fn save(
     Ok((id, true))
 }
 
+/// Whether a side's document is another one by now, of the same name.
+fn is_about_another(shown: &Sides<Value>, now: &Sides<Value>) -> bool {
+    let born = |documents: &Sides<Value>, side: Side| documents[side]["creation"].clone();
+    Side::BOTH.into_iter().any(|side| {
+        let (before, after) = (born(shown, side), born(now, side));
+        !before.is_null() && !after.is_null() && before != after
+    })
+}
+
 /// Settles the open conflict of a record, where there is one.
 pub(super) fn settle(
     connection: &Connection,
@@ -201,7 +223,7 @@ fn conflict_from(row: &Row) -> StateResult<Conflict> {
     let json = |column: &str| from_json(&row.get::<_, String>(column)?);
     let resolution: Option<String> = row.get("resolution")?;
     let fields = match json("fields")? {
-        serde_json::Value::Array(fields) => fields
+        Value::Array(fields) => fields
             .into_iter()
             .map(|field| field.as_str().map(str::to_owned))
             .collect::<Option<Vec<_>>>(),

@@ -78,7 +78,7 @@ impl World {
     }
 
     /// Documents that are in step are equal, but for what each side alone had edited before it
-    /// was cancelled: that is told.
+    /// was cancelled, and for what a site has stored otherwise than it was sent: that is told.
     fn check_pairs(&self, connection: &Connection, records: &[Record], broken: &mut Vec<Breach>) {
         let configured = |doctype: &str| self.rules.doctypes.contains(&doctype);
         let in_step = |one: &&Record| one.status == "synced" && configured(&one.doctype);
@@ -95,6 +95,7 @@ impl World {
             let differing: Vec<String> = differing(&shown)
                 .into_iter()
                 .filter(|field| !are_cancelled || !is_told(connection, one, field))
+                .filter(|field| !is_stored_otherwise(connection, one, field))
                 .map(|field| format!("{field}: {:?} / {:?}", cloud.get(field), local.get(field)))
                 .collect();
             if !differing.is_empty() {
@@ -275,6 +276,13 @@ pub fn ids(records: &[Record]) -> Ids<'_> {
 pub fn differing(shown: &Sides<BTreeMap<String, Value>>) -> BTreeSet<&String> {
     let fields = shown.cloud.keys().chain(shown.local.keys());
     fields.filter(|field| shown.cloud.get(*field) != shown.local.get(*field)).collect()
+}
+
+/// Whether the log says that a site has stored a field otherwise than it was sent.
+fn is_stored_otherwise(connection: &Connection, one: &Record, field: &str) -> bool {
+    let sql = "SELECT 1 FROM sync_logs WHERE doctype = ? AND docname = ?
+        AND message LIKE '%stored other values for: %' || ? || '%'";
+    connection.prepare(sql).unwrap().exists([&one.doctype, &one.docname, field]).unwrap()
 }
 
 /// Whether the log says that one side alone has its edit of a field of a cancelled document.

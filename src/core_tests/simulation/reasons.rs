@@ -224,9 +224,11 @@ impl Matter<'_> {
         docs[side.opposite()].as_ref().is_some_and(|other| other["docstatus"] != 2)
     }
 
+    /// Whether the two documents differ, if only by their names.
     fn differs(&self) -> bool {
         let shown = self.world.shown(self.one, &ids(self.records));
         shown.is_some_and(|shown| !differing(&shown).is_empty())
+            || self.one.names.cloud != self.one.names.local
     }
 
     fn was_deleted(&self, doc: &Value, on: Side) -> bool {

@@ -195,6 +195,25 @@ fn one_conflict_a_document_is_open_and_a_new_look_refreshes_it() {
     assert_eq!(state.conflict(99).unwrap(), None);
 }
 
+/// What it shows of a document that is gone is kept nowhere else.
+#[test]
+fn a_conflict_about_another_document_does_not_take_the_place_of_the_first() {
+    let (mut state, records) = synced();
+    let shows = |creation: &str, rate: i64| {
+        let mut shown = conflict(records[0].id, rate);
+        shown.data.cloud["creation"] = creation.into();
+        shown
+    };
+    let first = state.save_conflicts(&[shows("c1", 1)], at(2)).unwrap()[0].0;
+    assert_eq!(state.save_conflicts(&[shows("c1", 2)], at(3)).unwrap(), [(first, false)]);
+    let (second, is_new) = state.save_conflicts(&[shows("c9", 3)], at(4)).unwrap()[0];
+    assert!(is_new);
+    let kept = state.conflict(first).unwrap().unwrap();
+    assert_eq!(kept.resolution, Some(Resolution::Superseded));
+    assert_eq!(kept.data.cloud["rate"], 2);
+    assert_eq!(state.conflict(second).unwrap().unwrap().resolution, None);
+}
+
 #[test]
 fn failures_add_up_until_a_success() {
     let (mut state, records) = met();
