@@ -149,7 +149,11 @@ impl World {
                     && (recreates || self.has_forgotten || kept.lost_creates.contains(&place))
         };
         for side in Side::BOTH.into_iter().filter(|_| !self.is_restored) {
-            for (doctype, doc) in both.all(side) {
+            // What a state that lost it has made a second time shows the older version.
+            let is_known = |(doctype, doc): &(&'static str, Value)| {
+                !self.has_forgotten || !both.has_unmarked_copy(doctype, doc)
+            };
+            for (doctype, doc) in both.all(side).into_iter().filter(is_known) {
                 for number in numbers(&doc).difference(&kept.conflicts) {
                     let place = (side, *number);
                     let replaced = both.ledger.replaced.get(&place);
@@ -168,8 +172,8 @@ impl World {
     /// No side has more documents alike than users have made. A state that has lost what an
     /// earlier one knew tells a copy with a name of its own, or with another name since, by its
     /// rows, or by its whole content: where users have edited one of the two and put other rows
-    /// into the copy, or renamed one that has none, nothing does. Of
-    /// some it can say that much, and a person is to say the rest.
+    /// into the copy, or renamed one that has none, nothing does. Of some it can say that much,
+    /// and a person is to say the rest.
     fn check_copies(&self, records: &[Record], broken: &mut Vec<Breach>) {
         let both = self.shared.lock();
         let waits = |side: Side, doctype: &str, doc: &Value| {
