@@ -47,6 +47,7 @@ mod scan;
 mod settle;
 mod summary;
 mod taken;
+mod tally;
 mod told;
 mod types;
 mod waiting;
@@ -81,7 +82,7 @@ use crate::identity::Naming;
 use crate::model::{Side, Sides};
 use crate::recon::SiteClock;
 use crate::site::Site;
-use crate::state::{Made, RecordStatus, State};
+use crate::state::{Made, State};
 
 /// A run over some doctypes.
 pub struct Pass<'a> {
@@ -241,51 +242,6 @@ impl<'a> Pass<'a> {
         let aside =
             records.into_iter().map(|candidate| Aside { candidate, reason: AsideReason::Rest });
         Ok(Some((doctype, aside.collect())))
-    }
-
-    /// What was done so far, with what the state says of everything in the run's scope.
-    ///
-    /// # Errors
-    /// An unusable state.
-    pub fn summary(mut self) -> anyhow::Result<Summary> {
-        if !self.options.dry_run {
-            self.tally()?;
-        }
-        Ok(self.summary)
-    }
-
-    /// Counts what waits, failed or was left alone, from this run or from earlier ones.
-    fn tally(&mut self) -> anyhow::Result<()> {
-        for entry in &mut self.summary.doctypes {
-            let named = self.named.get(&entry.doctype).map(|named| {
-                // What came of an earlier request concerns whoever finds it out.
-                named.iter().chain(&self.settled).copied().collect::<BTreeSet<Candidate>>()
-            });
-            let statuses = match &named {
-                None => self.state.totals_of(&entry.doctype)?,
-                Some(named) => {
-                    let mut counts = BTreeMap::new();
-                    let living: Vec<i64> = named.difference(&self.joined).copied().collect();
-                    let records = self.state.load_records(&living)?;
-                    for record in records.iter().filter(|one| one.doctype == entry.doctype) {
-                        *counts.entry(record.status).or_insert(0) += 1;
-                    }
-                    counts
-                }
-            };
-            let mut waiting = self.state.waiting_documents(Some(&entry.doctype))?;
-            waiting.retain(|one| named.as_ref().is_none_or(|named| named.contains(&one.record)));
-            for one in &waiting {
-                entry.count_waiting(one.waits);
-            }
-            self.summary.waiting.extend(waiting);
-            let count = |status| statuses.get(&status).copied().unwrap_or(0);
-            entry.conflicts = count(RecordStatus::Conflict);
-            entry.failed += count(RecordStatus::Error) + count(RecordStatus::Failed);
-            entry.skipped += count(RecordStatus::Skipped);
-            entry.unchanged = count(RecordStatus::Synced).saturating_sub(entry.acted_on());
-        }
-        Ok(())
     }
 
     /// One doctype. A doctype that cannot be synced does not stop the others.

@@ -2,6 +2,7 @@
 
 mod exchanged;
 mod killed;
+mod lost;
 
 use std::time::Duration;
 
@@ -247,50 +248,6 @@ fn names_that_are_handed_on_in_one_wave() {
     is_quiet(&bench, 0);
 }
 
-#[test]
-fn a_lost_answer_is_found_out() {
-    for (action, happens) in [(Action::CutAfter, true), (Action::Cut, false)] {
-        let bench = in_step(&["Old"]);
-        rename(&bench, Side::Cloud, "Customer", "Old", "New");
-        bench.edit(Side::Local, "Customer", "Old", &json!({"website": "edited"}));
-        bench.site(Side::Local).faults.once(Match::on("POST", "rename_doc"), action);
-        bench.sync().expect(4);
-        assert_eq!(customers(&bench, Side::Local) == ["New"], happens);
-        bench.run(&["sync-all", "--retry-failed"]).expect(0);
-        for side in Side::BOTH {
-            assert_eq!(customers(&bench, side), ["New"]);
-            assert_eq!(website(&bench, side, "New"), Some(json!("edited")));
-        }
-        assert_eq!(bench.query("SELECT count(*) FROM conflict_records"), "0");
-        is_quiet(&bench, 0);
-    }
-}
-
-/// Local's A is called C and another A is made while the rename to B is on its way: the other A
-/// is never taken for the first one.
-#[test]
-fn another_document_takes_the_name_before_the_rename() {
-    for path in ["frappe.client.get?", "rename_doc"] {
-        let bench = in_step(&["A"]);
-        rename(&bench, Side::Cloud, "Customer", "A", "B");
-        let method = if path == "rename_doc" { "POST" } else { "GET" };
-        bench.site(Side::Local).faults.before(Match::on(method, path), |site, now| {
-            site.rename_as(USER, "Customer", "A", "C", now).unwrap();
-            let second = json!({"customer_name": "A", "website": "second"});
-            site.insert_as(USER, "Customer", &second, now).unwrap();
-        });
-        bench.sync();
-        let slipped_in = path == "rename_doc";
-        let second = if slipped_in { "B" } else { "A" };
-        assert_eq!(customers(&bench, Side::Local), [second, "C"].map(str::to_owned), "{path}");
-        bench.edit(Side::Cloud, "Customer", "B", &json!({"website": "first"}));
-        bench.sync();
-        assert_eq!(website(&bench, Side::Local, "C"), Some(json!("first")), "{path}");
-        assert_eq!(website(&bench, Side::Local, second), Some(json!("second")), "{path}");
-        assert_eq!(website(&bench, Side::Cloud, "B"), Some(json!("first")), "{path}");
-    }
-}
-
 /// A name was to become free, and then its document went on the one side and is kept on the other.
 #[test]
 fn a_rename_to_a_name_that_is_kept_is_told() {
@@ -357,37 +314,6 @@ fn a_document_that_is_listed_under_both_names_is_one() {
         assert_eq!(link(&bench, side), "Zed");
     }
     is_quiet(&bench, 0);
-}
-
-/// The answer to a create was lost, and what it made has another name by the next run.
-#[test]
-fn what_a_lost_create_made_is_found_under_its_new_name() {
-    let bench = in_step(&["Known"]);
-    bench.insert(Side::Cloud, "Probe", &json!({"title": "Own", "rows": [{"item": "A"}]}));
-    bench.site(Side::Local).faults.once(Match::on("POST", "/resource/Probe"), Action::CutAfter);
-    bench.sync().expect(4);
-    rename(&bench, Side::Local, "Probe", "Own", "Renamed");
-    bench.run(&["sync-all", "--retry-failed"]).expect(0);
-    for side in Side::BOTH {
-        assert_eq!(bench.site(side).names("Probe"), ["Link", "Renamed"], "{side}");
-    }
-    is_quiet(&bench, 0);
-}
-
-/// The same without rows: nothing but the name differs, so a person says whether it is the one.
-#[test]
-fn what_a_lost_create_may_have_made_waits_for_a_person() {
-    let bench = in_step(&["Known"]);
-    bench.insert(Side::Cloud, "Brand", &json!({"brand": "Own"}));
-    bench.configure(&SYNC.replace("\"Customer\", ", "\"Brand\", "));
-    bench.site(Side::Local).faults.once(Match::on("POST", "/resource/Brand"), Action::CutAfter);
-    bench.sync().expect(4);
-    rename(&bench, Side::Local, "Brand", "Own", "Renamed");
-    bench.run(&["sync-all", "--retry-failed"]).expect(3);
-    let reason = bench.query("SELECT reason FROM sync_records WHERE sync_status = 'conflict'");
-    assert!(reason.ends_with("local has documents that may be what it made: Renamed"), "{reason}");
-    assert_eq!(bench.site(Side::Local).names("Brand"), ["Renamed"]);
-    is_quiet(&bench, 3);
 }
 
 /// Two documents of one name wait for a person; one of them is renamed, so they are two, and so
