@@ -139,14 +139,17 @@ impl World {
     fn check_replaced(&self, kept: &Kept, broken: &mut Vec<Breach>) {
         let both = self.shared.lock();
         let recreates = self.past.iter().chain([&self.rules]).any(|one| one.deletes == "recreate");
-        let may_return = |place: (Side, u32), replaced: &Replaced| {
+        let was_lost = |number: u32| {
+            Side::BOTH.iter().any(|side| kept.lost_creates.contains(&(*side, number)))
+        };
+        let may_return = |number: u32, replaced: &Replaced| {
             // Who enters the same twice may replace it once.
             let made = replaced.known.as_ref().and_then(|known| both.ledger.made.get(known));
             made.is_some_and(|made| *made > 1)
                 // A document whose deletion nobody remembers is a new one, and a copy that went
-                // before anybody knew of it is none.
+                // before anybody knew of it is none; nor is it one where a hook has rewritten it.
                 || replaced.with_document
-                    && (recreates || self.has_forgotten || kept.lost_creates.contains(&place))
+                    && (recreates || self.has_forgotten || was_lost(number))
         };
         for side in Side::BOTH.into_iter().filter(|_| !self.is_restored) {
             // What a state that lost it has made a second time shows the older version.
@@ -155,9 +158,8 @@ impl World {
             };
             for (doctype, doc) in both.all(side).into_iter().filter(is_known) {
                 for number in numbers(&doc).difference(&kept.conflicts) {
-                    let place = (side, *number);
-                    let replaced = both.ledger.replaced.get(&place);
-                    if replaced.is_some_and(|replaced| !may_return(place, replaced)) {
+                    let replaced = both.ledger.replaced.get(&(side, *number));
+                    if replaced.is_some_and(|replaced| !may_return(*number, replaced)) {
                         let what = format!(
                             "{number} was replaced or removed on {side} and is in {doctype} {} again",
                             name_of(&doc)
