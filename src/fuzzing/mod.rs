@@ -4,8 +4,8 @@
 //! Built for tests and for the fuzzer (`tests/fuzz`, whose cargo command sets `cfg(fuzzing)`),
 //! and no part of the program. The tests run the same functions over the inputs that were kept
 //! (`tests/fuzz/corpus`), and the properties beside the code call what they are made of. The rule
-//! kept here: no file, no clock, no network and no environment, so that an input that breaks
-//! something breaks it again.
+//! kept here: no clock, no network, no environment and no file but what a folder that does not exist
+//! has, so that an input that breaks something breaks it again.
 
 mod config;
 mod csv;

@@ -38,16 +38,11 @@ impl Pass<'_> {
             let is_taken =
                 |done: &Done| done.side == intent.side && done.answer.name() == doc.name();
             let rows = row_creations(shape, doc);
-            // What carries rows is the copy of the document whose they are; a user who entered
-            // all of them anew has left nothing of that.
-            let may_be = if has_rows {
-                let is_marked = |creation: &String| creation != doc.creation();
-                rows.iter().any(|creation| creation == source.creation())
-                    || !rows.iter().any(is_marked)
-            } else {
-                rows.is_empty()
-            };
-            may_be && !settled.iter().any(is_taken)
+            // What carries rows is the copy of the document whose they are. Those that a user
+            // has entered since say nothing.
+            let is_marked = |creation: &String| creation != doc.creation();
+            let is_copy = rows.iter().any(|creation| creation == source.creation());
+            (is_copy || !rows.iter().any(is_marked)) && !settled.iter().any(is_taken)
         });
         let is_ours = |doc: &&Doc| {
             let rows = row_creations(shape, doc);

@@ -4,15 +4,15 @@
 //! the person saw, nothing is written (invariants 3 and 5); a conflict is marked as settled
 //! only by the closing of the write that settles it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
 use crate::config::DoctypeConfig;
 use crate::identity::LinkTable;
-use crate::model::{Action, ConflictKind, DOCSTATUS, Direction, Doc, Side};
-use crate::recon::{Decision, Observed};
+use crate::model::{Action, ConflictKind, DOCSTATUS, Direction, Doc, Side, Sides};
+use crate::recon::{Decision, Observed, Place, field_of, unshared, what_stays};
 use crate::state::{Conflict, LogStatus, RecordStatus, Resolution};
 
 use super::apart::is_about_identity;
@@ -24,7 +24,8 @@ use super::refusals::{
 use super::requests::{fields_to_send, winner};
 use super::wanted::{CANCELLED, Wanted, wanted_version, written_last};
 use super::{
-    ActionStatus, Aside, AsideReason, Doctype, Forms, Operation, Pair, Pass, Refusal, Step, Write,
+    ActionStatus, Aside, AsideReason, Doctype, Forms, Operation, Pair, Pass, Refusal, Step,
+    WholeForms, Write,
 };
 
 /// What a person decided.
@@ -210,14 +211,11 @@ impl Pass<'_> {
         let fields = forms.differing();
         let write = self.update_for(doctype, pair, source, &fields, links, side.opposite())?;
         let mut reason = format!("a person took {side}'s version");
-        let open = forms.now.cloud.differing(&forms.now.local);
-        let stays: Vec<String> = fields.into_iter().filter(|field| !open.contains(field)).collect();
-        if source.docstatus() == CANCELLED && !stays.is_empty() {
-            // No update reaches them, and afterwards neither side takes any.
-            let (other, stays) = (side.opposite(), stays.join(", "));
-            let told =
-                format!(", cancelled on {side}; {other} alone has its edit of {stays} before that");
-            reason.push_str(&told);
+        if source.docstatus() == CANCELLED {
+            let stays = what_stays(&beyond_reach(forms));
+            if !stays.is_empty() {
+                reason = format!("{reason}, cancelled on {side}{stays}");
+            }
         }
         self.send_steps(doctype, conflict, look, write, winner(side), &reason)
     }
@@ -414,3 +412,16 @@ pub(super) enum Sent {
 
 /// How many requests a settlement takes at the most: a draft is edited, submitted, cancelled.
 const STEPS: usize = 3;
+
+/// What each side has changed where no update reaches.
+fn beyond_reach(forms: &Forms) -> Sides<BTreeSet<Place>> {
+    let Some(WholeForms { now, base: Some(base) }) = &forms.whole else {
+        return Sides::default();
+    };
+    let open = forms.now.cloud.differing(&forms.now.local);
+    Sides::from_fn(|side| {
+        let mut changed = unshared(base.as_ref(), now.as_ref(), side);
+        changed.retain(|place| !open.iter().any(|field| field == field_of(place)));
+        changed
+    })
+}

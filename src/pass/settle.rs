@@ -227,7 +227,8 @@ impl Pass<'_> {
         intent: Intent,
         answer: Doc,
     ) -> anyhow::Result<Option<Done>> {
-        if self.take_in(&intent, &answer)? {
+        let is_taken_in = self.take_in(&intent, &answer)?;
+        if is_taken_in || intent.action != Action::Create {
             return Ok(Some(done(doctype, intent, answer)));
         }
         let (name, side) = (answer.name(), intent.side);

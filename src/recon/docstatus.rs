@@ -110,7 +110,7 @@ fn both_there(situation: &Situation<'_>, versions: Sides<&Version>) -> Option<De
 
 /// Names what each side edited before it was cancelled: no site takes an edit any more, so each
 /// keeps its own.
-fn what_stays(changes: &Sides<BTreeSet<Place>>) -> String {
+pub fn what_stays(changes: &Sides<BTreeSet<Place>>) -> String {
     let mut told = String::new();
     for (side, places) in changes.iter() {
         let edited: Vec<&Place> = places.iter().filter(|place| *place != DOCSTATUS).collect();

@@ -19,13 +19,13 @@ mod restored;
 mod rows;
 
 pub use absence::{Asked, Fate, Lookalike, Single, fate};
-pub use changes::{agree, differ_beyond, field_of, replaced, unshared};
+pub use changes::{Place, agree, differ_beyond, field_of, replaced, unshared};
 pub use clock::{Moment, Newest, SiteClock, Skew, earliest_stamp, newest};
 pub use decide::{Change, Decision, Observed, Rules, Situation, Version, classify, decide};
 pub use differences::{
     Content, Difference, Differences, Recorded, RowChange, RowDifference, Values, differences,
 };
-pub use docstatus::way;
+pub use docstatus::{way, what_stays};
 pub use entered::check_entered;
 pub use filled::with_what_forms_fill;
 pub use guard::{deletes_left, went_back};

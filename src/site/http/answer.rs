@@ -348,8 +348,8 @@ fn server_messages(packed: &str) -> Vec<String> {
     messages
 }
 
-/// The most messages of one answer that are read. One message has no room for more, and each is
-/// compared with the others.
+/// The most messages of one answer that are read. So many fill any message that is shown, and each
+/// is compared with the others.
 const MOST_MESSAGES: usize = 100;
 
 fn push_new(messages: &mut Vec<String>, message: String) {

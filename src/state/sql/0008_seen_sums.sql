@@ -55,7 +55,7 @@ END;
 CREATE TRIGGER cloud_day_of_changed
 AFTER UPDATE OF doctype, cloud_name, cloud_seen, sync_status, cloud_outside ON sync_records
 WHEN NEW.cloud_seen IS NOT OLD.cloud_seen OR NEW.cloud_name IS NOT OLD.cloud_name
-    OR (NEW.sync_status = 'gone') <> (OLD.sync_status = 'gone')
+    OR (NEW.sync_status IS 'gone') <> (OLD.sync_status IS 'gone')
     OR NEW.cloud_outside <> OLD.cloud_outside OR NEW.doctype <> OLD.doctype
 BEGIN
     INSERT OR IGNORE INTO changed_days
@@ -67,7 +67,7 @@ END;
 CREATE TRIGGER local_day_of_changed
 AFTER UPDATE OF doctype, local_name, local_seen, sync_status, local_outside ON sync_records
 WHEN NEW.local_seen IS NOT OLD.local_seen OR NEW.local_name IS NOT OLD.local_name
-    OR (NEW.sync_status = 'gone') <> (OLD.sync_status = 'gone')
+    OR (NEW.sync_status IS 'gone') <> (OLD.sync_status IS 'gone')
     OR NEW.local_outside <> OLD.local_outside OR NEW.doctype <> OLD.doctype
 BEGIN
     INSERT OR IGNORE INTO changed_days

@@ -177,3 +177,23 @@ fn a_person_takes_what_was_submitted_and_cancelled_since() {
     assert_eq!(bench.query("SELECT resolution FROM conflict_records"), "cloud_wins");
     quiet(&bench);
 }
+
+/// What was entered on the other side before it was submitted there stays there: no update reaches
+/// it, and the log says whose it is.
+#[test]
+fn what_stays_of_the_version_that_was_not_taken_is_told() {
+    for side in Side::BOTH {
+        let bench = in_step(0);
+        for stage in [1, 2] {
+            bench.edit(side, "Voucher", "V1", &json!({"docstatus": stage}));
+        }
+        bench.edit(side.opposite(), "Voucher", "V1", &json!({"total": 9, "docstatus": 1}));
+        bench.sync().expect(3);
+        bench.run(&["resolve", "1", "--take", side.as_str()]).expect(0);
+        assert_eq!(docstatus(&bench, side.opposite(), "V1"), 2);
+        let told = bench.query("SELECT message FROM sync_logs ORDER BY id DESC LIMIT 1");
+        let stays = format!("{} alone has its edit of total before that", side.opposite());
+        assert!(told.contains(&stays), "{told}");
+        quiet(&bench);
+    }
+}
