@@ -119,7 +119,7 @@ impl Decision {
         Self { skipped: true, ..Self::noop(reason) }
     }
 
-    fn of(self, kind: ConflictKind) -> Self {
+    pub(super) fn of(self, kind: ConflictKind) -> Self {
         Self { conflict: Some(kind), ..self }
     }
 
@@ -254,7 +254,7 @@ fn with_base(situation: &Situation<'_>, change: Sides<Change>) -> Decision {
 }
 
 /// Whether the sides differ in a field that was not compared until now.
-fn differ_in_new_fields(situation: &Situation<'_>) -> bool {
+pub(super) fn differ_in_new_fields(situation: &Situation<'_>) -> bool {
     let (Observed::Present(cloud), Observed::Present(local)) =
         (&situation.now.cloud, &situation.now.local)
     else {

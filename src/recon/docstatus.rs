@@ -9,7 +9,9 @@
 use std::collections::BTreeSet;
 
 use super::changes::{Place, beyond, is_inside, unshared};
-use super::decide::{Decision, Situation, Version, may_write, settle, version};
+use super::decide::{
+    Decision, Situation, Version, differ_in_new_fields, may_write, settle, version,
+};
 use crate::model::{
     Action, ConflictKind, DOCSTATUS, Deletes, Direction, Form, Meeting, Side, Sides, Submitted,
 };
@@ -227,7 +229,10 @@ fn go_on(
     }
     if !is_edited {
         let stays = if action == Action::Cancel { what_stays(changes) } else { String::new() };
-        return Decision::new(action, Direction::to(behind), format!("{what}{stays}"));
+        let decision = Decision::new(action, Direction::to(behind), format!("{what}{stays}"));
+        // What the side behind alone held in a field that counts from now on is kept.
+        let is_overwritten = action == Action::Submit && differ_in_new_fields(situation);
+        return if is_overwritten { decision.of(ConflictKind::NewField) } else { decision };
     }
     let what = format!("{what}, edited on {behind}");
     if word == "cancelled" {
