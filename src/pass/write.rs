@@ -3,7 +3,10 @@
 //! The rules kept here: an intent is committed before its request goes out and an answer as
 //! it arrives (invariant 7); an update carries the `modified` that was read (3).
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use serde_json::{Map, Value};
 
 use crate::model::{Doc, Side, Sides};
 use crate::site::{ErrorKind, ServerClock, Site, SiteError, bulk};
@@ -371,9 +374,24 @@ fn only_touched(
         if form(now) != form(before) || now.creation() != before.creation() {
             return Ok(None);
         }
+        // They are sent whole, under their names and with what is not compared in them.
+        if side == target && rows(now) != rows(before) {
+            return Ok(None);
+        }
         if side == target {
             lock = Some(now.modified().to_owned());
         }
     }
     Ok(lock)
+}
+
+/// The rows of a document by table, but for when and by whom they were saved.
+fn rows(doc: &Doc) -> BTreeMap<&String, Vec<Map<String, Value>>> {
+    let unstamped = |row: &Value| {
+        let mut row = row.as_object()?.clone();
+        row.retain(|field, _| !["modified", "modified_by"].contains(&field.as_str()));
+        Some(row)
+    };
+    let tables = doc.0.iter().filter_map(|(field, value)| Some((field, value.as_array()?)));
+    tables.map(|(field, rows)| (field, rows.iter().filter_map(unstamped).collect())).collect()
 }

@@ -42,8 +42,10 @@ impl RunLock {
     }
 }
 
+/// Beside the database itself, under whatever other name it is called.
 fn lock_path(state: &Path) -> PathBuf {
-    let mut path = state.as_os_str().to_owned();
+    let target = if state.is_symlink() { state.canonicalize().ok() } else { None };
+    let mut path = target.as_deref().unwrap_or(state).as_os_str().to_owned();
     path.push(".lock");
     PathBuf::from(path)
 }

@@ -5,7 +5,7 @@ use erpsync::model::Side;
 use frappe_sandbox::faults::{Action, Match};
 use serde_json::{Value, json};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, USER};
 
 const RULES: &str = "[sync]\ndoctypes = [\"Probe\"]\nexclude_fields = [\"rows.note\"]\n\
     conflict_resolution = \"manual\"\n[sync.retry]\nbackoff_seconds = 0.01\n";
@@ -127,4 +127,50 @@ fn so_do_rows_that_go_with_an_update_of_which_nobody_can_tell() {
     bench.edit(Side::Local, "Probe", "Acme", &json!({"rows": rows}));
     bench.sync().expect(3);
     expect_kept(&bench, &[("failed", "private A")]);
+}
+
+/// What a user of local saves just before the update of these rows arrives there.
+fn just_before_the_update(bench: &Bench, rows: Vec<Value>) {
+    bench.site(Side::Local).faults.before(Match::on("PUT", "/Probe/Acme"), move |site, now| {
+        site.edit_as(USER, "Probe", "Acme", &json!({"rows": rows}), now).unwrap();
+    });
+}
+
+/// Rows go whole, so what is not compared in them must be as it was read.
+#[test]
+fn what_is_saved_in_a_row_just_before_its_update_is_not_written_over() {
+    let bench = noted();
+    let mut rows = rows_of(&bench, Side::Cloud);
+    rows[0]["qty"] = json!(7);
+    bench.edit(Side::Cloud, "Probe", "Acme", &json!({"rows": rows}));
+    let mut rows = rows_of(&bench, Side::Local);
+    rows[0]["note"] = json!("just now");
+    rows[1]["note"] = json!("private B");
+    just_before_the_update(&bench, rows);
+    bench.sync();
+    bench.sync().expect(0);
+    let local = bench.doc(Side::Local, "Probe", "Acme").unwrap();
+    let shown =
+        |row: usize| (local["rows"][row]["qty"].clone(), local["rows"][row]["note"].clone());
+    assert_eq!(shown(0), (json!(7.0), json!("just now")));
+    assert_eq!(shown(1), (json!(2.0), json!("private B")));
+}
+
+/// The same rows under new names: sent under the old ones they would all be dropped.
+#[test]
+fn rows_that_are_put_in_anew_just_before_their_update_stay() {
+    let bench = noted();
+    let mut rows = rows_of(&bench, Side::Cloud);
+    rows.push(json!({"item": "C", "qty": 3}));
+    bench.edit(Side::Cloud, "Probe", "Acme", &json!({"rows": rows}));
+    let anew = json!([{"item": "A", "qty": 1}, {"item": "B", "qty": 2}]);
+    just_before_the_update(&bench, anew.as_array().unwrap().clone());
+    bench.sync();
+    bench.sync().expect(0);
+    for side in Side::BOTH {
+        let doc = bench.doc(side, "Probe", "Acme").unwrap();
+        let items: Vec<&Value> =
+            doc["rows"].as_array().unwrap().iter().map(|row| &row["item"]).collect();
+        assert_eq!(items, ["A", "B", "C"], "{side}");
+    }
 }
