@@ -276,32 +276,35 @@ fn sums_are_kept_and_only_what_changed_is_added_up_again() {
 #[test]
 fn whatever_changes_a_record_changes_its_sums() {
     let later = "2025-11-19 08:00:00.000002";
-    for change in [
-        format!("UPDATE sync_records SET cloud_seen = '{later}' WHERE cloud_name = 'A'"),
-        "UPDATE sync_records SET cloud_seen = NULL WHERE cloud_name = 'A'".to_owned(),
-        "UPDATE sync_records SET cloud_name = 'Z' WHERE cloud_name = 'A'".to_owned(),
-        "UPDATE sync_records SET cloud_name = NULL WHERE cloud_name = 'A'".to_owned(),
-        "UPDATE sync_records SET cloud_outside = TRUE WHERE cloud_name = 'A'".to_owned(),
-        "UPDATE sync_records SET sync_status = 'gone' WHERE cloud_name = 'A'".to_owned(),
-        "UPDATE sync_records SET doctype = 'Brand', sync_status = 'failed'
-            WHERE cloud_name = 'A'"
+    let changes = [
+        format!("UPDATE sync_records SET {{s}}_seen = '{later}' WHERE {{s}}_name = 'A'"),
+        "UPDATE sync_records SET {s}_seen = NULL WHERE {s}_name = 'A'".to_owned(),
+        "UPDATE sync_records SET {s}_name = 'Z' WHERE {s}_name = 'A'".to_owned(),
+        "UPDATE sync_records SET {s}_name = NULL WHERE {s}_name = 'A'".to_owned(),
+        "UPDATE sync_records SET {s}_outside = TRUE WHERE {s}_name = 'A'".to_owned(),
+        "UPDATE sync_records SET sync_status = 'gone' WHERE {s}_name = 'A'".to_owned(),
+        "UPDATE sync_records SET doctype = 'Brand', sync_status = 'failed' WHERE {s}_name = 'A'"
             .to_owned(),
-        "DELETE FROM sync_records WHERE cloud_name = 'C'".to_owned(),
+        "DELETE FROM sync_records WHERE {s}_name = 'C'".to_owned(),
         format!(
-            "INSERT INTO sync_records (doctype, docname, cloud_name, cloud_seen)
+            "INSERT INTO sync_records (doctype, docname, {{s}}_name, {{s}}_seen)
              VALUES ('Item', 'D', 'D', '{later}')"
         ),
-    ] {
+    ];
+    for (side, change) in Side::BOTH
+        .into_iter()
+        .flat_map(|side| changes.iter().map(move |change| (side, for_side(side, change))))
+    {
         let mut state = known();
         end_run(&mut state);
-        let before = state.fingerprint("Item", Side::Cloud).unwrap();
-        state.connection.execute(&change, []).unwrap();
+        let before = state.fingerprint("Item", side).unwrap();
+        assert_eq!(state.connection.execute(&change, []).unwrap(), 1, "{change}");
         for moment in ["at once", "when the run has ended"] {
-            let now = state.fingerprint("Item", Side::Cloud).unwrap();
-            assert_ne!(now, before, "{change}");
-            assert_eq!(now, added_up(&state, Side::Cloud), "{change}: {moment}");
-            let local = state.fingerprint("Item", Side::Local).unwrap();
-            assert_eq!(local, added_up(&state, Side::Local), "{change}: {moment}");
+            assert_ne!(state.fingerprint("Item", side).unwrap(), before, "{change}");
+            for side in Side::BOTH {
+                let now = state.fingerprint("Item", side).unwrap();
+                assert_eq!(now, added_up(&state, side), "{change}: {moment}");
+            }
             assert_eq!(state.totals().unwrap(), counted(&state), "{change}");
             end_run(&mut state);
         }
