@@ -42,7 +42,8 @@ impl Pass<'_> {
             // has entered since say nothing.
             let is_marked = |creation: &String| creation != doc.creation();
             let is_copy = rows.iter().any(|creation| creation == source.creation());
-            (is_copy || !rows.iter().any(is_marked)) && !settled.iter().any(is_taken)
+            let is_another = has_rows && rows.is_empty() || rows.iter().any(is_marked);
+            (is_copy || !is_another) && !settled.iter().any(is_taken)
         });
         let is_ours = |doc: &&Doc| {
             let rows = row_creations(shape, doc);
