@@ -34,25 +34,22 @@ impl Pass<'_> {
         let mut strangers = self.made_since(doctype, intent)?;
         let (shape, source) = (&doctype.shape, &intent.source);
         let has_rows = !row_creations(shape, source).is_empty();
+        // What carries rows is the copy of the document whose they are.
+        let is_copy = |doc: &Doc| {
+            row_creations(shape, doc).iter().any(|creation| creation == source.creation())
+        };
+        // Those that a user has entered since say nothing.
+        let is_another = |doc: &Doc| {
+            let rows = row_creations(shape, doc);
+            has_rows && rows.is_empty() || rows.iter().any(|creation| creation != doc.creation())
+        };
         strangers.retain(|doc| {
             let is_taken =
                 |done: &Done| done.side == intent.side && done.answer.name() == doc.name();
-            let rows = row_creations(shape, doc);
-            // What carries rows is the copy of the document whose they are. Those that a user
-            // has entered since say nothing.
-            let is_marked = |creation: &String| creation != doc.creation();
-            let is_copy = rows.iter().any(|creation| creation == source.creation());
-            let is_another = has_rows && rows.is_empty() || rows.iter().any(is_marked);
-            (is_copy || !is_another) && !settled.iter().any(is_taken)
+            (is_copy(doc) || !is_another(doc)) && !settled.iter().any(is_taken)
         });
-        let is_ours = |doc: &&Doc| {
-            let rows = row_creations(shape, doc);
-            if has_rows {
-                rows.iter().any(|creation| creation == source.creation())
-            } else {
-                holds(doctype, &intent.sent, doc)
-            }
-        };
+        let is_ours =
+            |doc: &&Doc| if has_rows { is_copy(doc) } else { holds(doctype, &intent.sent, doc) };
         let ours: Vec<&Doc> = strangers.iter().filter(is_ours).collect();
         Ok(match ours.as_slice() {
             [one] => Verdict::Happened((*one).clone()),

@@ -310,8 +310,7 @@ impl Pass<'_> {
 
 /// Whether a document's rows say that it was made as the copy of another one.
 fn is_a_copy(doctype: &Doctype, pair: &Pair) -> bool {
-    let docs = Side::BOTH.into_iter().filter_map(|side| pair.doc(side));
-    docs.into_iter().any(|doc| {
+    Side::BOTH.into_iter().filter_map(|side| pair.doc(side)).any(|doc| {
         let rows = row_creations(&doctype.shape, doc);
         rows.iter().any(|creation| creation != doc.creation())
     })

@@ -16,6 +16,8 @@ mod retry;
 mod text;
 
 #[cfg(test)]
+mod test_server;
+#[cfg(test)]
 mod tests;
 
 use std::fmt;

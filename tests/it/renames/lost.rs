@@ -4,7 +4,7 @@ use erpsync::model::Side;
 use frappe_sandbox::faults::{Action, Match};
 use serde_json::json;
 
-use super::{SYNC, customers, in_step, is_quiet, rename, website};
+use super::{SYNC, customers, in_step, is_quiet, is_renamed_and_edited, rename, website};
 use crate::bench::USER;
 
 #[test]
@@ -17,12 +17,7 @@ fn a_lost_answer_is_found_out() {
         bench.sync().expect(4);
         assert_eq!(customers(&bench, Side::Local) == ["New"], happens);
         bench.run(&["sync-all", "--retry-failed"]).expect(0);
-        for side in Side::BOTH {
-            assert_eq!(customers(&bench, side), ["New"]);
-            assert_eq!(website(&bench, side, "New"), Some(json!("edited")));
-        }
-        assert_eq!(bench.query("SELECT count(*) FROM conflict_records"), "0");
-        is_quiet(&bench, 0);
+        is_renamed_and_edited(&bench);
     }
 }
 
