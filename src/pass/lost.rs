@@ -60,7 +60,8 @@ impl Pass<'_> {
     }
 
     /// Looks for what a create made under a name that it does not have any more: a user has
-    /// renamed it since. One that differs in nothing but the field that named it may be it.
+    /// renamed it since. One without rows tells nobody whose copy it is, whatever it holds: a
+    /// hook may have written it anew before the user did.
     pub(super) fn find_renamed(
         &mut self,
         doctype: &Doctype,
@@ -76,12 +77,8 @@ impl Pass<'_> {
         };
         let mut strangers = self.made_since(doctype, intent)?;
         strangers.retain(|doc| !is_anothers(doc));
-        let mut unnamed = intent.sent.clone();
-        if let Some(field) = doctype.naming.autoname.strip_prefix("field:") {
-            unnamed.0.remove(field);
-        }
         let has_rows = !row_creations(&doctype.shape, &intent.source).is_empty();
-        let may_be = |doc: &&Doc| !has_rows && holds(doctype, &unnamed, doc);
+        let may_be = |doc: &&Doc| !has_rows && row_creations(&doctype.shape, doc).is_empty();
         let ours: Vec<&Doc> =
             strangers.iter().filter(|doc| self.is_our_copy(doctype, intent, doc)).collect();
         Ok(match ours.as_slice() {
