@@ -33,7 +33,8 @@ impl Pass<'_> {
     ) -> anyhow::Result<Verdict> {
         let mut strangers = self.made_since(doctype, intent)?;
         let (shape, source) = (&doctype.shape, &intent.source);
-        let has_rows = !row_creations(shape, source).is_empty();
+        // Other rules may have kept its rows back.
+        let has_rows = !row_creations(shape, &intent.sent).is_empty();
         // What carries rows is the copy of the document whose they are.
         let is_copy = |doc: &Doc| {
             row_creations(shape, doc).iter().any(|creation| creation == source.creation())
@@ -77,7 +78,7 @@ impl Pass<'_> {
         };
         let mut strangers = self.made_since(doctype, intent)?;
         strangers.retain(|doc| !is_anothers(doc));
-        let has_rows = !row_creations(&doctype.shape, &intent.source).is_empty();
+        let has_rows = !row_creations(&doctype.shape, &intent.sent).is_empty();
         let may_be = |doc: &&Doc| !has_rows && row_creations(&doctype.shape, doc).is_empty();
         let ours: Vec<&Doc> =
             strangers.iter().filter(|doc| self.is_our_copy(doctype, intent, doc)).collect();

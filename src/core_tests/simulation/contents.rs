@@ -142,27 +142,43 @@ impl World {
         let was_lost = |number: u32| {
             Side::BOTH.iter().any(|side| kept.lost_creates.contains(&(*side, number)))
         };
-        let may_return = |number: u32, replaced: &Replaced| {
+        let may_return = |side: Side, number: u32, replaced: &Replaced| {
+            // What went with its document may have been replaced a moment before.
+            let is_deleted = |known: &Known| both.ledger.deleted.contains(&(side, known.clone()));
+            let with_document =
+                replaced.with_document || replaced.known.as_ref().is_some_and(is_deleted);
             // Who enters the same twice may replace it once.
             let made = replaced.known.as_ref().and_then(|known| both.ledger.made.get(known));
             made.is_some_and(|made| *made > 1)
                 // A document whose deletion nobody remembers is a new one, and a copy that went
                 // before anybody knew of it is none; nor is it one where a hook has rewritten it.
-                || replaced.with_document
+                || with_document
                     && (recreates || self.has_forgotten || was_lost(number))
         };
         for side in Side::BOTH.into_iter().filter(|_| !self.is_restored) {
-            // What a state that lost it has made a second time shows the older version.
-            let is_known = |(doctype, doc): &(&'static str, Value)| {
-                !self.has_forgotten || !both.has_unmarked_copy(doctype, doc)
+            let all = both.all(side);
+            let alike = |known: &Known| {
+                let is_it =
+                    |(doctype, doc): &&(&str, Value)| mark_of(doctype, doc).as_ref() == Some(known);
+                all.iter().filter(is_it).count()
             };
-            for (doctype, doc) in both.all(side).into_iter().filter(is_known) {
-                for number in numbers(&doc).difference(&kept.conflicts) {
+            // What a state that lost it has made a second time, or what a create made that came
+            // to an end under another state, shows the older version beside the newer one.
+            let is_beside = |doctype: &str, doc: &Value| {
+                mark_of(doctype, doc)
+                    .is_some_and(|known| Some(&alike(&known)) > both.ledger.made.get(&known))
+            };
+            let is_known = |(doctype, doc): &&(&'static str, Value)| {
+                !self.has_forgotten
+                    || !both.has_unmarked_copy(doctype, doc) && !is_beside(doctype, doc)
+            };
+            for (doctype, doc) in all.iter().filter(is_known) {
+                for number in numbers(doc).difference(&kept.conflicts) {
                     let replaced = both.ledger.replaced.get(&(side, *number));
-                    if replaced.is_some_and(|replaced| !may_return(*number, replaced)) {
+                    if replaced.is_some_and(|replaced| !may_return(side, *number, replaced)) {
                         let what = format!(
                             "{number} was replaced or removed on {side} and is in {doctype} {} again",
-                            name_of(&doc)
+                            name_of(doc)
                         );
                         broken.push(Promise::NothingReturns.broken(what));
                     }

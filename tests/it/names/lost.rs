@@ -67,6 +67,26 @@ fn without_rows_it_is_the_only_one_that_holds_what_was_sent() {
     quiet(&bench);
 }
 
+/// It was sent without its rows, which the rules left out then and do not any more.
+#[test]
+fn rows_that_were_left_out_are_not_looked_for() {
+    let bench = counting();
+    bench.configure(&SERIES.replace("[sync]\n", "[sync]\nexclude_fields = [\"rows\"]\n"));
+    bench.insert(Side::Cloud, "N Series", &series("Order"));
+    lose(&bench, Action::CutAfter);
+    bench.configure(&SERIES.replace("[sync]\n", "[sync]\nconflict_resolution = \"cloud_wins\"\n"));
+    settle_time();
+    retry(&bench);
+    assert_eq!(posts(&bench), 1, "sent once");
+    bench.run(&["sync-all", "--full"]).expect(0);
+    for side in Side::BOTH {
+        assert_eq!(titles(&bench, side, "N Series"), ["Order"], "{side}");
+        let name = bench.site(side).names("N Series").remove(0);
+        let doc = bench.doc(side, "N Series", &name).unwrap();
+        assert_eq!(doc["rows"].as_array().map(Vec::len), Some(1), "{side}");
+    }
+}
+
 /// What was deleted is made anew by rule, and the answer is lost: the record has the new document,
 /// and the old name is nobody's.
 #[test]
