@@ -133,10 +133,17 @@ impl Pass<'_> {
     ) -> anyhow::Result<Meeting> {
         let record = &pair.record;
         let (Some(cloud), Some(local)) = (pair.doc(Side::Cloud), pair.doc(Side::Local)) else {
+            let is_braked = doctype.rules.keeps(Rule::DuplicateBrake);
             return Ok(match record.conflict {
+                // A person has said that this copy is carried over all the same.
+                Some(ConflictKind::Duplicate) if record.is_apart => Meeting::SameDocument,
+                // Told apart from its namesake it still is what it is.
+                _ if record.is_apart && is_braked && self.has_known_original(doctype, pair)? => {
+                    Meeting::SecondCopy
+                }
                 _ if record.is_apart => Meeting::SameDocument,
                 Some(ConflictKind::UnknownOutcome) => Meeting::Unclear,
-                _ if !doctype.rules.keeps(Rule::DuplicateBrake) => Meeting::SameDocument,
+                _ if !is_braked => Meeting::SameDocument,
                 _ if self.copies.contains(&record.id) => Meeting::SecondCopy,
                 // A copy by its rows it stays, whatever became of the original since.
                 Some(ConflictKind::Duplicate) if is_a_copy(doctype, pair) => Meeting::SecondCopy,
@@ -241,13 +248,7 @@ impl Pass<'_> {
     ) -> anyhow::Result<()> {
         for stranger in strangers {
             let other = stranger.side.opposite();
-            for creation in row_creations(&doctype.shape, stranger.doc) {
-                if creation == stranger.doc.creation() {
-                    continue;
-                }
-                let name = &doctype.config.doctype;
-                let found = self.state.records_by_creation(name, other, &creation)?;
-                let [original] = found.as_slice() else { continue };
+            for original in self.originals(doctype, stranger.side, stranger.doc)? {
                 let is_ours =
                     stranger.doc.text("owner") == Some(self.users[stranger.side].as_str());
                 match (&original.names[other], &original.bases) {
@@ -256,6 +257,7 @@ impl Pass<'_> {
                     }
                     (Some(name), None) => {
                         let modified = original.seen[other].clone().unwrap_or_default();
+                        let creation = original.creations[other].clone().unwrap_or_default();
                         let (name, taken_up) = (name.clone(), true);
                         let listed = Listed { name, creation, modified, taken_up };
                         findings.claim(stranger, listed, Proof::Rows);
@@ -265,6 +267,37 @@ impl Pass<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The records of the other side's documents whose copies a document's rows say that it is.
+    fn originals(&self, doctype: &Doctype, side: Side, doc: &Doc) -> anyhow::Result<Vec<Record>> {
+        let mut originals = Vec::new();
+        for creation in row_creations(&doctype.shape, doc) {
+            if creation == doc.creation() {
+                continue;
+            }
+            let (name, other) = (&doctype.config.doctype, side.opposite());
+            let found = self.state.records_by_creation(name, other, &creation)?;
+            if let [_] = found.as_slice() {
+                originals.extend(found);
+            }
+        }
+        Ok(originals)
+    }
+
+    /// Whether the one document there is is our copy of another one that has its copy already.
+    fn has_known_original(&self, doctype: &Doctype, pair: &Pair) -> anyhow::Result<bool> {
+        for side in Side::BOTH {
+            let ours = Some(self.users[side].as_str());
+            let Some(doc) = pair.doc(side).filter(|doc| doc.text("owner") == ours) else {
+                continue;
+            };
+            let originals = self.originals(doctype, side, doc)?;
+            if originals.iter().any(|original| original.bases.is_some()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Puts what turned out to be one document into one record.

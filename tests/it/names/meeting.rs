@@ -207,6 +207,36 @@ fn a_second_copy_stays_one() {
     }
 }
 
+/// A second copy has the name of a new document of the other side. Told apart, by rule or by a
+/// person, the new document is created, and the copy is still one.
+#[test]
+fn a_second_copy_told_apart_from_its_namesake_stays_one() {
+    for collisions in ["both", "manual"] {
+        let bench = counting();
+        bench.site(Side::Local).set_series("NS-2026-", 100);
+        bench.configure(&format!(
+            "{SERIES}[doctypes.\"N Series\"]\ncollisions = \"{collisions}\"\n"
+        ));
+        let source = bench.insert(Side::Cloud, "N Series", &series("known"));
+        bench.sync().expect(0);
+        let mut copy = series("known");
+        copy["rows"][0]["creation"] =
+            bench.doc(Side::Cloud, "N Series", &source).unwrap()["creation"].clone();
+        bench.site(Side::Local).insert_as(SYNC_USER, "N Series", &copy, Timestamp::now()).unwrap();
+        bench.insert(Side::Cloud, "N Series", &series("new"));
+        bench.sync().expect(3);
+        if collisions == "manual" {
+            let id = bench.query("SELECT id FROM conflict_records WHERE resolved = FALSE");
+            bench.run(&["resolve", &id, "--take", "both"]).expect(0);
+        }
+        assert_eq!(titles(&bench, Side::Cloud, "N Series"), ["known", "new"], "{collisions}");
+        assert_eq!(titles(&bench, Side::Local, "N Series"), ["known", "known", "new"]);
+        let kind = "SELECT group_concat(kind) FROM conflict_records WHERE resolved = FALSE";
+        assert_eq!(bench.query(kind), "duplicate", "{collisions}");
+        quiet(&bench);
+    }
+}
+
 #[test]
 fn fields_that_tell_documents_pair_them() {
     let bench = Bench::default();
