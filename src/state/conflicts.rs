@@ -116,12 +116,14 @@ pub(super) fn leave_to_a_person(
     conflict: &NewConflict,
     now: Timestamp,
 ) -> StateResult<(i64, bool)> {
+    // What was said of a document and its namesake says nothing of one and its copy.
+    let is_copy = conflict.kind == ConflictKind::Duplicate;
     let changed = connection
         .prepare_cached(
             "UPDATE sync_records SET sync_status = 'conflict', reason = ?, next_retry = NULL,
-                waits_for = NULL, updated_at = ? WHERE id = ?",
+                waits_for = NULL, is_apart = is_apart AND NOT ?, updated_at = ? WHERE id = ?",
         )?
-        .execute(params![conflict.reason, time::stamp(now), conflict.record])?;
+        .execute(params![conflict.reason, is_copy, time::stamp(now), conflict.record])?;
     expect_record(changed, conflict.record)?;
     save(connection, conflict, now)
 }

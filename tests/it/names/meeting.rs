@@ -233,6 +233,8 @@ fn a_second_copy_told_apart_from_its_namesake_stays_one() {
         assert_eq!(titles(&bench, Side::Local, "N Series"), ["known", "known", "new"]);
         let kind = "SELECT group_concat(kind) FROM conflict_records WHERE resolved = FALSE";
         assert_eq!(bench.query(kind), "duplicate", "{collisions}");
+        bench.run(&["sync-all", "--full"]).expect(3);
+        assert_eq!(titles(&bench, Side::Cloud, "N Series"), ["known", "new"], "{collisions}");
         quiet(&bench);
     }
 }
