@@ -238,7 +238,8 @@ fn minus(instant: Timestamp, length: SignedDuration) -> Timestamp {
     instant.checked_sub(length).unwrap_or(instant)
 }
 
-fn unclear(intent: &Intent, strangers: &[Doc]) -> Verdict {
+/// Nobody can say which of some documents a create has made, or whether one of them.
+pub(super) fn unclear(intent: &Intent, strangers: &[Doc]) -> Verdict {
     let names: Vec<String> = strangers.iter().map(Doc::name).collect();
     Verdict::Unclear(format!(
         "the answer to a create was lost, and {} has documents that may be what it made: {}",

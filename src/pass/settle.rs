@@ -15,6 +15,7 @@ use crate::state::{Intent, LogEntry, LogStatus, Unlisted};
 
 use super::anew::is_anew;
 use super::delete::Deleted;
+use super::lost::unclear;
 use super::named::is_second_copy;
 use super::renames::Renamed;
 use super::reread::{Done, changes};
@@ -262,12 +263,31 @@ impl Pass<'_> {
             return Ok(verdict);
         }
         Ok(match found {
+            Some(doc) if self.is_left_behind(doctype, intent, &doc)? => unclear(intent, &[doc]),
             Some(_) => Verdict::DidNot("another document has this name"),
             // The site itself refuses a second document of this name: it may be sent again.
             None if doctype.naming.is_unique() => Verdict::DidNot("not there"),
             None if self.is_late(intent) => Verdict::DidNot("not there after the time to settle"),
             None => Verdict::Open,
         })
+    }
+
+    /// Whether what has the name may be what was made, as a hook wrote it anew, and will not
+    /// meet its original any more, because that has another name by now.
+    fn is_left_behind(
+        &self,
+        doctype: &Doctype,
+        intent: &Intent,
+        doc: &Doc,
+    ) -> anyhow::Result<bool> {
+        let is_marked = |doc: &Doc| !row_creations(&doctype.shape, doc).is_empty();
+        let is_ours = doc.text("owner") == Some(self.users[intent.side].as_str());
+        if !is_ours || is_marked(&intent.sent) || is_marked(doc) {
+            return Ok(false);
+        }
+        let (side, source) = (intent.side.opposite(), &intent.source);
+        let found = read_one(self.sites[side], doctype, side, &source.name()).map_err(at(side))?;
+        Ok(found.is_none_or(|found| found.creation() != source.creation()))
     }
 
     /// Whether a document is known as the copy of another one that is called and entered alike.

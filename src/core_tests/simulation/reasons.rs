@@ -16,15 +16,24 @@ impl World {
     /// Whether a document is in step, or is rightly left as it is.
     pub fn is_explained(&self, one: &Record, records: &[Record], conflicts: &Conflicts) -> bool {
         let is_said = |texts: Vec<String>| texts.iter().any(|text| one.reason.contains(text));
-        let matter = Matter { world: self, one, records, conflicts, docs: self.docs_of(one) };
+        let matter = self.matter(one, records, conflicts);
         match one.status.as_str() {
             "synced" => true,
             "conflict" => conflicts.contains_key(&one.id),
             "skipped" => is_said(matter.left_alone()),
             "pending" if one.reason.is_empty() => matter.is_name_taken_for_now(),
-            "pending" => matter.waits_for_a_person(),
+            "pending" => matter.waits_for_a_person() || matter.waits_for_its_new_name(),
             _ => is_said(matter.held_up()),
         }
+    }
+
+    fn matter<'a>(
+        &'a self,
+        one: &'a Record,
+        records: &'a [Record],
+        conflicts: &'a Conflicts,
+    ) -> Matter<'a> {
+        Matter { world: self, one, records, conflicts, docs: self.docs_of(one) }
     }
 
     /// Whether the rules do not take a document up.
@@ -166,6 +175,28 @@ impl Matter<'_> {
                     && self.world.is_explained(holder, self.records, self.conflicts)
             })
         })
+    }
+
+    /// It was renamed on one side, and the other side has that name still: the document that has
+    /// it there waits for a person, or failed.
+    fn waits_for_its_new_name(&self) -> bool {
+        let one = self.one;
+        one.reason.starts_with("renamed on ")
+            && Side::BOTH.into_iter().any(|side| {
+                let Some(name) = &one.names[side] else { return false };
+                let Some(holder) = self.named(&one.doctype, side.opposite(), name) else {
+                    return false;
+                };
+                let its = self.world.matter(holder, self.records, self.conflicts);
+                holder.id != one.id
+                    && match holder.status.as_str() {
+                        "pending" => its.waits_for_a_person(),
+                        "conflict" | "error" | "failed" => {
+                            self.world.is_explained(holder, self.records, self.conflicts)
+                        }
+                        _ => false,
+                    }
+            })
     }
 
     /// It waits for a conflict that is open, and has to do with it.

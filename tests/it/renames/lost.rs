@@ -84,3 +84,21 @@ fn what_a_lost_create_may_have_made_waits_for_a_person() {
         is_quiet(&bench, 3);
     }
 }
+
+/// A hook wrote the copy anew, and the original was renamed before the next run: they do not
+/// meet by name any more, and neither is created beside the other.
+#[test]
+fn a_copy_whose_original_was_renamed_waits_for_a_person() {
+    let bench = in_step(&["Known"]);
+    bench.insert(Side::Cloud, "Brand", &json!({"brand": "Own", "description": "own"}));
+    bench.configure(&SYNC.replace("\"Customer\", ", "\"Brand\", "));
+    bench.site(Side::Local).hooks.upper_case("Brand", "description");
+    let create = Match::on("POST", "/resource/Brand");
+    bench.site(Side::Local).faults.once(create, Action::CutAfter);
+    bench.sync().expect(4);
+    rename(&bench, Side::Cloud, "Brand", "Own", "Renamed");
+    bench.run(&["sync-all", "--retry-failed"]).expect(3);
+    assert_eq!(bench.site(Side::Cloud).names("Brand"), ["Renamed"]);
+    assert_eq!(bench.site(Side::Local).names("Brand"), ["Own"]);
+    is_quiet(&bench, 3);
+}
