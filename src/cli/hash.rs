@@ -54,7 +54,7 @@ pub(super) fn cmd_hash(
         is_interrupted: &|| false,
         watcher: &Progress::new(false),
     };
-    let mut pass = Pass::new(sites, &mut state, &config, &options, around, None)?;
+    let mut pass = Pass::new(sites, &mut state, &config, &options, around, None, &[])?;
     let Some(form) = pass.sync_form(&doctype, &args.name, args.side)? else {
         let error = format!("{} has no {} {}", args.side, args.doctype, args.name);
         report.error(&error);

@@ -248,7 +248,7 @@ fn settle(
     }
     let doctype = config.doctype(&conflict.doctype)?;
     let mut outcome = None;
-    let (_, result) = run.with_pass(&crate::report::Progress::new(false), |pass| {
+    let (_, result) = run.with_pass(&crate::report::Progress::new(false), &[], |pass| {
         outcome = Some(pass.resolve(&doctype, conflict, choice)?);
         Ok(())
     });
@@ -276,7 +276,7 @@ fn follow_up(
         return Ok(None);
     }
     let progress = crate::report::Progress::new(false);
-    let (summary, result) = run.with_pass(&progress, |pass| pass.follow_up(&records));
+    let (summary, result) = run.with_pass(&progress, &[], |pass| pass.follow_up(&records));
     result.map(|()| Some(summary))
 }
 

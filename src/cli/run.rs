@@ -88,15 +88,16 @@ impl<'a> Run<'a> {
     /// Runs a pass. What was done until an error is in the summary all the same.
     pub(super) fn pass(&mut self, scopes: &[Scope]) -> (Summary, anyhow::Result<()>) {
         let progress = Progress::new(self.report.progress && !self.report.json);
-        let outcome = self.with_pass(&progress, |pass| pass.run(scopes));
+        let outcome = self.with_pass(&progress, scopes, |pass| pass.run(scopes));
         progress.finish();
         outcome
     }
 
-    /// Prepares a pass over the two sites and does something with it.
+    /// Prepares a pass over the two sites, to go through the scopes, and does something with it.
     pub(super) fn with_pass(
         &mut self,
         progress: &Progress,
+        scopes: &[Scope],
         work: impl FnOnce(&mut Pass<'_>) -> anyhow::Result<()>,
     ) -> (Summary, anyhow::Result<()>) {
         let interrupted = Arc::clone(&self.interrupted);
@@ -107,8 +108,8 @@ impl<'a> Run<'a> {
             watcher: progress,
         };
         let sides = Sides::new(&self.sites.cloud as &dyn Site, &self.sites.local as &dyn Site);
-        let prepared =
-            Pass::new(sides, &mut self.state, self.config, &self.options, around, self.id);
+        let (state, options) = (&mut self.state, &self.options);
+        let prepared = Pass::new(sides, state, self.config, options, around, self.id, scopes);
         // A request that was given up because somebody asked the run to stop is no outage.
         let or_asked_to_stop = |error: anyhow::Error| {
             let is_asked_to_stop = interrupted.load(Ordering::Relaxed) && error.is::<Stop>();

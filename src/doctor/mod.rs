@@ -123,7 +123,7 @@ pub fn examine(
         state = State::in_memory()?;
     }
     let for_pass = sites.map(|_, site| site as &dyn Site);
-    let pass = Pass::new(for_pass, &mut state, config, &options, around, None)?;
+    let pass = Pass::new(for_pass, &mut state, config, &options, around, None, &[])?;
     let mut ward = Ward { sites, workers, pass, config, findings };
     ward.examine_doctypes()?;
     Ok(ward.findings)

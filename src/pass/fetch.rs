@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::identity::fold_name;
 use crate::model::{ConflictKind, Doc, Side, Sides};
 use crate::recon::{Fate, Observed, went_back};
-use crate::site::bulk;
+use crate::site::{Site, bulk};
 use crate::state::{Record, SteppedBack, Unlisted};
 
 use super::wrong_side::looks_restored;
-use super::{Candidate, Doctype, Pair, Pass, at};
+use super::{Candidate, Doctype, Pair, Pass, Workers, at};
 
 /// One side's documents, by name.
-type Found = BTreeMap<String, Doc>;
+pub(super) type Found = BTreeMap<String, Doc>;
 
 impl Pass<'_> {
     /// Reads some candidates. A document that one side is not known to have is asked for
@@ -85,41 +85,33 @@ impl Pass<'_> {
         records.iter().filter(is_renamed).cloned().collect()
     }
 
-    /// Reads the records' documents.
-    fn read(&self, doctype: &Doctype, records: &[Record]) -> anyhow::Result<Sides<Found>> {
-        let mut items = Vec::new();
-        for side in Side::BOTH {
+    /// Reads the records' documents, those that were not read ahead.
+    fn read(&mut self, doctype: &Doctype, records: &[Record]) -> anyhow::Result<Sides<Found>> {
+        let (known, mut found) = std::mem::take(&mut self.read_ahead).take(records);
+        let wanted = Sides::from_fn(|side| {
             let here_or_there = |record: &Record| {
                 record.names[side].clone().or_else(|| record.names[side.opposite()].clone())
             };
-            let names: BTreeSet<String> = records.iter().filter_map(here_or_there).collect();
-            let names: Vec<String> = names.into_iter().collect();
-            let batches = names.chunks(self.config.batch_size.max(1));
-            items.extend(batches.map(|batch| (side, batch.to_vec())));
+            let names = records.iter().filter_map(here_or_there);
+            names.filter(|name| !known[side].contains(name)).collect()
+        });
+        let batches = self.batches(&wanted);
+        let read = read_names(&self.workers, self.sites, doctype, batches)?;
+        for (side, docs) in [(Side::Cloud, read.cloud), (Side::Local, read.local)] {
+            found[side].extend(docs);
         }
-        self.read_names(doctype, items)
+        Ok(found)
     }
 
-    /// Reads documents by name, a batch at a time, on all workers.
-    pub(super) fn read_names(
-        &self,
-        doctype: &Doctype,
-        batches: Vec<(Side, Vec<String>)>,
-    ) -> anyhow::Result<Sides<Found>> {
-        let sites = self.sites;
-        let mut found = Sides::<Found>::default();
-        self.workers.run(
-            batches,
-            |side, names| {
-                let docs = bulk::fetch_docs(sites[side], &doctype.schemas[side], &names);
-                (side, docs.map_err(at(side)))
-            },
-            |_, (side, docs)| {
-                found[side].extend(docs?.into_iter().map(|doc| (doc.name(), doc)));
-                Ok(())
-            },
-        )?;
-        Ok(found)
+    /// Names in portions that are read at once.
+    pub(super) fn batches(&self, names: &Sides<BTreeSet<String>>) -> Vec<(Side, Vec<String>)> {
+        let mut batches = Vec::new();
+        for (side, names) in names.iter() {
+            let names: Vec<String> = names.iter().cloned().collect();
+            let portions = names.chunks(self.config.batch_size.max(1));
+            batches.extend(portions.map(|portion| (side, portion.to_vec())));
+        }
+        batches
     }
 
     fn pair(
@@ -220,6 +212,28 @@ impl Pass<'_> {
             Some(_) => Ok(Observed::Absent),
         }
     }
+}
+
+/// Reads documents by name, a batch at a time, on all workers.
+pub(super) fn read_names(
+    workers: &Workers,
+    sites: Sides<&dyn Site>,
+    doctype: &Doctype,
+    batches: Vec<(Side, Vec<String>)>,
+) -> anyhow::Result<Sides<Found>> {
+    let mut found = Sides::<Found>::default();
+    workers.run(
+        batches,
+        |side, names| {
+            let docs = bulk::fetch_docs(sites[side], &doctype.schemas[side], &names);
+            (side, docs.map_err(at(side)))
+        },
+        |_, (side, docs)| {
+            found[side].extend(docs?.into_iter().map(|doc| (doc.name(), doc)));
+            Ok(())
+        },
+    )?;
+    Ok(found)
 }
 
 /// Whether this is the document that the record knows, not another one of its name.

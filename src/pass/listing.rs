@@ -53,7 +53,7 @@ impl Pass<'_> {
 
     /// Whether sums may say which days to list. Not where a person says something about a side
     /// that looks wrong: what became of it is judged by all it has.
-    fn may_list_days(&self, config: &DoctypeConfig) -> anyhow::Result<bool> {
+    pub(super) fn may_list_days(&self, config: &DoctypeConfig) -> anyhow::Result<bool> {
         let is_spoken_for = Side::BOTH.into_iter().any(|side| self.is_spoken_for(side));
         // A site cannot add up what a filter on a child table lets in (COPYING.md 7).
         if is_spoken_for || bulk::joins_rows(&config.doctype, &config.filters) {
@@ -70,15 +70,22 @@ impl Pass<'_> {
 
     /// Asks both sides for their sums and lists the days that do not agree with what was seen.
     /// `None` where one of them cannot add up.
-    fn list_days(&self, config: &DoctypeConfig) -> anyhow::Result<Option<Sides<Days>>> {
+    fn list_days(&mut self, config: &DoctypeConfig) -> anyhow::Result<Option<Sides<Days>>> {
         let seen = Sides::new(
             self.state.fingerprint(&config.doctype, Side::Cloud)?,
             self.state.fingerprint(&config.doctype, Side::Local)?,
         );
+        let known = Sides::new(
+            self.sums.cloud.remove(&config.doctype),
+            self.sums.local.remove(&config.doctype),
+        );
         let (sites, page_size) = (self.sites, self.config.page_size);
-        let days = self
-            .workers
-            .both(|side| days_of(sites[side], config, &seen[side], page_size).map_err(at(side)))?;
+        let days = self.workers.both(|side| {
+            let now = known[side].clone().unwrap_or_else(|| {
+                sums::fetch_fingerprint(sites[side], &config.doctype, &config.filters)
+            });
+            days_of(sites[side], config, &seen[side], now, page_size).map_err(at(side))
+        })?;
         Ok(days.cloud.zip(days.local).map(|(cloud, local)| Sides::new(cloud, local)))
     }
 
@@ -192,16 +199,17 @@ pub(super) fn scope_of(config: &DoctypeConfig) -> String {
     md5_hex(Value::from(config.filters.clone()).to_string().as_bytes())
 }
 
-/// One side's documents of the days that do not agree with what was `seen`; `None` where the
-/// site does not give its sums. Whether a day is complete is known by its sums: what comes in
+/// One side's documents of the days on which what adds up `now` does not agree with what was
+/// `seen`; `None` where the site does not give its sums. Whether a day is complete is known by its sums: what comes in
 /// while it is listed makes the next sums differ.
 fn days_of(
     site: &dyn Site,
     config: &DoctypeConfig,
     seen: &Fingerprint,
+    now: Result<Fingerprint, SiteError>,
     page_size: usize,
 ) -> Result<Option<Days>, SiteError> {
-    let now = match sums::fetch_fingerprint(site, &config.doctype, &config.filters) {
+    let now = match now {
         Err(error) if !error.is_outage() => return Ok(None),
         now => now?,
     };

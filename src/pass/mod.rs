@@ -9,6 +9,7 @@
 //! (invariants 3 and 7), nothing that was not read just before (3), and a base is written only
 //! when an action is closed (1).
 
+mod ahead;
 mod alike;
 mod anew;
 mod apart;
@@ -45,6 +46,7 @@ mod rows;
 mod rules;
 mod scan;
 mod settle;
+mod start;
 mod summary;
 mod taken;
 mod tally;
@@ -57,6 +59,7 @@ mod write;
 mod wrong_side;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -91,9 +94,13 @@ pub struct Pass<'a> {
     config: &'a Config,
     options: &'a Options,
     around: Surroundings<'a>,
-    workers: Workers,
+    workers: Arc<Workers>,
+    /// What was read of the next wave.
+    read_ahead: ahead::Ahead,
     run: Option<i64>,
     users: Sides<String>,
+    /// What the sites said of sums at the start, as long as nothing was written.
+    sums: Sides<start::Sums>,
     /// Read when the first conflict needs them.
     clocks: Option<Sides<Option<SiteClock>>>,
     /// What is known of both sites' metadata.
@@ -152,7 +159,8 @@ pub struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// Prepares a run. `run` is its number in the state; a dry run has none.
+    /// Prepares a run. `run` is its number in the state; a dry run has none. Of what it is going
+    /// to go through both sites are asked the sums at once, beside who we are.
     ///
     /// # Errors
     /// A site that cannot be reached or does not know our key, or a state that belongs to
@@ -164,20 +172,20 @@ impl<'a> Pass<'a> {
         options: &'a Options,
         around: Surroundings<'a>,
         run: Option<i64>,
+        scopes: &[Scope],
     ) -> anyhow::Result<Self> {
         let workers = Workers::new(Sides::from_fn(|side| config.sides[side].concurrency))?;
-        let users = workers.both(|side| sites[side].user().map_err(at(side)))?;
-        let urls = Sides::from_fn(|side| config.sides[side].url.clone());
-        state.check_pair(&urls, &users, (around.now)())?;
-        Ok(Self {
+        let mut pass = Self {
             sites,
             state,
             config,
             options,
             around,
-            workers,
+            workers: Arc::new(workers),
+            read_ahead: ahead::Ahead::default(),
             run,
-            users,
+            users: Sides::default(),
+            sums: Sides::default(),
             clocks: None,
             known: metadata::Known::default(),
             naming: BTreeMap::new(),
@@ -206,7 +214,12 @@ impl<'a> Pass<'a> {
             rows: rows::RowsToCome::default(),
             on_site: Sides::default(),
             summary: Summary::default(),
-        })
+        };
+        pass.ask_at_the_start(scopes)?;
+        let urls = Sides::from_fn(|side| config.sides[side].url.clone());
+        let now = pass.now();
+        pass.state.check_pair(&urls, &pass.users, now)?;
+        Ok(pass)
     }
 
     /// Goes through the doctypes in their order, then through what had to wait.
@@ -315,8 +328,10 @@ impl<'a> Pass<'a> {
         loop {
             let before = candidates.len();
             let mut aside = Vec::new();
-            for wave in candidates.chunks(self.wave()) {
-                aside.extend(self.wave_of(doctype, wave, open)?);
+            let mut waves = candidates.chunks(self.wave()).peekable();
+            while let Some(wave) = waves.next() {
+                let next = waves.peek().copied().unwrap_or_default();
+                aside.extend(self.wave_of(doctype, wave, next, open)?);
             }
             last.extend(aside.extract_if(.., |aside| aside.reason == AsideReason::Last));
             // A new name may be what others wait for.
@@ -329,11 +344,12 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// fetch -> plan -> execute, for some candidates at once.
+    /// fetch -> plan -> execute, for some candidates at once. The next ones are read meanwhile.
     fn wave_of(
         &mut self,
         doctype: &Doctype,
         wave: &[Candidate],
+        next: &[Candidate],
         open: OpenLinks,
     ) -> anyhow::Result<Vec<Aside>> {
         self.check_interrupted()?;
@@ -351,8 +367,12 @@ impl<'a> Pass<'a> {
         if self.counts(&doctype.config.doctype).guard.is_some() {
             return Ok(Vec::new());
         }
-        let operations = self.plan(doctype, pairs, open)?;
-        let aside = self.execute(doctype, operations)?;
+        let next = if self.may_read_ahead() { next } else { &[] };
+        let aside = self.while_reading(doctype, next, |pass| {
+            let operations = pass.plan(doctype, pairs, open)?;
+            let moves_others = operations.iter().any(ahead::moves_others);
+            Ok((pass.execute(doctype, operations)?, moves_others))
+        })?;
         self.around.watcher.advance(wave.len());
         if !self.config.batch_pause.is_zero() {
             (self.around.pause)(self.config.batch_pause);

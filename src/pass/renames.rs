@@ -13,7 +13,7 @@ use crate::site::{ErrorKind, Site};
 use crate::state::{Closing, Intent, LogStatus, Record, RecordStatus, SideState};
 
 use super::close::hash_of;
-use super::fetch::is_same;
+use super::fetch::{is_same, read_names};
 use super::links::docs_of;
 use super::requests::sent_fields;
 use super::{
@@ -244,11 +244,8 @@ impl Pass<'_> {
                 continue;
             }
             record.names[one.side] = Some(one.new.clone());
-            let batches = record
-                .names
-                .iter()
-                .filter_map(|(side, name)| name.clone().map(|name| (side, vec![name])));
-            let found = self.read_names(doctype, batches.collect())?;
+            let names = Sides::from_fn(|side| record.names[side].iter().cloned().collect());
+            let found = read_names(&self.workers, self.sites, doctype, self.batches(&names))?;
             let now = Sides::from_fn(|side| {
                 let name = record.names[side].as_ref()?;
                 found[side].get(name).cloned()

@@ -14,6 +14,7 @@ use crate::state::{Closing, LogStatus, RecordStatus, Resolution, SideState};
 
 use super::anew::is_anew;
 use super::close::{hash_of, row_names, side_state};
+use super::fetch::read_names;
 use super::{ActionStatus, Aside, AsideReason, Doctype, Pass, Rule};
 
 /// A write that the site has answered, ready to be read again and closed.
@@ -92,17 +93,11 @@ impl Pass<'_> {
         doctype: &Doctype,
         done: &[Done],
     ) -> anyhow::Result<Sides<BTreeMap<String, Doc>>> {
-        let mut items = Vec::new();
-        for side in Side::BOTH {
-            let names: Vec<String> = done
-                .iter()
-                .filter(|done| done.side == side)
-                .map(|done| done.answer.name())
-                .collect();
-            let batches = names.chunks(self.config.batch_size.max(1));
-            items.extend(batches.map(|batch| (side, batch.to_vec())));
-        }
-        self.read_names(doctype, items)
+        let names = Sides::from_fn(|side| {
+            let here = done.iter().filter(|done| done.side == side);
+            here.map(|done| done.answer.name()).collect::<BTreeSet<String>>()
+        });
+        read_names(&self.workers, self.sites, doctype, self.batches(&names))
     }
 
     /// What is stored for a write, and what is said of it.

@@ -69,7 +69,7 @@ impl Pass<'_> {
 
     /// Whether it is time to fetch and hash everything again: some changes never move
     /// `modified`, as a new field's default does not (COPYING.md 4).
-    fn full_is_due(&self, config: &DoctypeConfig) -> anyhow::Result<bool> {
+    pub(super) fn full_is_due(&self, config: &DoctypeConfig) -> anyhow::Result<bool> {
         let Some(last) = self.state.last_listed(&config.doctype)?.full else { return Ok(true) };
         Ok(self.now().duration_since(last).unsigned_abs() >= self.config.full_every)
     }

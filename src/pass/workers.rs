@@ -132,14 +132,18 @@ impl Workers {
     ) -> anyhow::Result<()> {
         let lanes =
             items.into_iter().enumerate().map(|(i, (side, item))| Lane::of_one(side, i, item));
-        self.in_lanes(lanes.collect(), work, |i, turn| match turn {
-            Turn::Begins => Ok(()),
-            Turn::Done(result) => sink(i, result),
+        self.in_lanes(lanes.collect(), work, |turns| {
+            // What was done is handed on, whatever becomes of the rest.
+            turns.into_iter().fold(Ok(()), |outcome, (i, turn)| match turn {
+                Turn::Begins => outcome,
+                Turn::Done(result) => outcome.and(sink(i, result)),
+            })
         })
     }
 
     /// Does `work` for the items of every lane: those of one lane one after another, the
-    /// lanes beside each other.
+    /// lanes beside each other. What has arrived while `sink` was busy comes to it all at once,
+    /// so that one commit serves for all of it.
     ///
     /// # Errors
     /// As [`Workers::run`].
@@ -147,15 +151,15 @@ impl Workers {
         &self,
         lanes: Vec<Lane<T>>,
         work: impl Fn(Side, T) -> R + Sync,
-        mut sink: impl FnMut(usize, Turn<R>) -> anyhow::Result<()>,
+        mut sink: impl FnMut(Vec<(usize, Turn<R>)>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let Some(pools) = &self.pools else {
             return lanes.into_iter().try_for_each(|lane| {
                 lane.items.into_iter().try_for_each(|(i, item)| {
                     if lane.is_announced {
-                        sink(i, Turn::Begins)?;
+                        sink(vec![(i, Turn::Begins)])?;
                     }
-                    sink(i, Turn::Done(work(lane.side, item)))
+                    sink(vec![(i, Turn::Done(work(lane.side, item)))])
                 })
             });
         };
@@ -174,20 +178,29 @@ impl Workers {
                 }
                 drop(events);
                 let mut outcome = Ok(());
-                for (i, event) in arrived {
-                    let (turn, may_begin) = match event {
-                        Event::Asks(may_begin) => (Turn::Begins, Some(may_begin)),
-                        Event::Done(result) => (Turn::Done(result), None),
-                    };
-                    match (outcome.is_ok(), &turn) {
-                        // Nothing more is begun.
-                        (false, Turn::Begins) => continue,
-                        _ => outcome = outcome.and(sink(i, turn)),
+                while let Ok(first) = arrived.recv() {
+                    let (mut turns, mut waiting) = (Vec::new(), Vec::new());
+                    for (i, event) in std::iter::once(first).chain(arrived.try_iter()) {
+                        match event {
+                            Event::Done(result) => turns.push((i, Turn::Done(result))),
+                            Event::Asks(may_begin) if outcome.is_ok() => {
+                                turns.push((i, Turn::Begins));
+                                waiting.push(may_begin);
+                            }
+                            // Nothing more is begun.
+                            Event::Asks(_) => {}
+                        }
                     }
-                    match (&outcome, may_begin) {
-                        (Ok(()), Some(may_begin)) => drop(may_begin.send(())),
-                        (Ok(()), None) => {}
-                        (Err(_), _) => stop.store(true, Ordering::Relaxed),
+                    if !turns.is_empty() {
+                        outcome = outcome.and(sink(turns));
+                    }
+                    if outcome.is_err() {
+                        stop.store(true, Ordering::Relaxed);
+                        continue;
+                    }
+                    for may_begin in waiting {
+                        // A worker that waits is there.
+                        may_begin.send(()).ok();
                     }
                 }
                 outcome
@@ -234,6 +247,23 @@ impl Workers {
                 }
                 ends.cloud.and(ends.local)
             })
+        })
+    }
+
+    /// Does `background`, whose requests go beside those of `work`, which stays on the calling
+    /// thread. Where one thread does everything the background comes first.
+    pub fn beside<B: Send, R>(
+        &self,
+        background: impl FnOnce() -> B + Send,
+        work: impl FnOnce() -> R,
+    ) -> (Option<B>, R) {
+        if self.pools.is_none() {
+            return (Some(background()), work());
+        }
+        std::thread::scope(|scope| {
+            let background = scope.spawn(background);
+            let done = work();
+            (background.join().ok(), done)
         })
     }
 
@@ -337,8 +367,8 @@ mod tests {
                         in_lane[side].fetch_sub(1, Ordering::SeqCst);
                     }
                 },
-                |i, turn| {
-                    told.push((i, matches!(turn, Turn::Begins)));
+                |turns| {
+                    told.extend(turns.iter().map(|(i, turn)| (*i, matches!(turn, Turn::Begins))));
                     Ok(())
                 },
             )
@@ -418,9 +448,10 @@ mod tests {
             let result = workers.in_lanes(
                 vec![lane],
                 |_, ()| begun.fetch_add(1, Ordering::SeqCst),
-                |i, turn| match turn {
-                    Turn::Begins if i == 4 => anyhow::bail!("no"),
-                    _ => Ok(()),
+                |turns| {
+                    let begins =
+                        |(i, turn): &(usize, Turn<usize>)| *i == 4 && matches!(turn, Turn::Begins);
+                    if turns.iter().any(begins) { anyhow::bail!("no") } else { Ok(()) }
                 },
             );
             assert!(result.is_err());

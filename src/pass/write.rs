@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{Doc, Side, Sides};
 use crate::site::{ErrorKind, ServerClock, Site, SiteError, bulk};
-use crate::state::{NewIntent, State};
+use crate::state::NewIntent;
 
 use super::delete::{Deleted, delete_one};
 use super::renames::{Renamed, rename_one};
@@ -29,6 +29,7 @@ impl Pass<'_> {
             return Ok(Vec::new());
         }
         self.made = None;
+        self.sums = Sides::default();
         let (sent, outage) = self.send(doctype, &writes)?;
         let mut aside = Vec::new();
         let (mut done, mut deleted, mut renamed) = (Vec::new(), Vec::new(), Vec::new());
@@ -87,7 +88,8 @@ impl Pass<'_> {
     }
 
     /// Sends the requests, each under its intent, with both versions of what it overwrites
-    /// stored. An answer is committed as it arrives; once a site turns out to be down nothing
+    /// stored. An answer is committed as it arrives, with those that came meanwhile; once a site
+    /// turns out to be down nothing
     /// more is begun, and what was not begun has no outcome.
     ///
     /// Documents whose names a site counts are created one at a time on each side, in the
@@ -125,18 +127,25 @@ impl Pass<'_> {
                 health.heard(side, &outcome);
                 Some(outcome)
             },
-            |i, turn| match turn {
-                Turn::Begins => {
-                    let now = time();
-                    let site_time = site_time(sites[new[i].side], now);
-                    let intent = NewIntent { site_time, ..new[i].clone() };
-                    sent[i].intent = state.begin_intents(&[intent], now)?.pop();
-                    Ok(())
+            |turns| {
+                let now = time();
+                let begins = turns.iter().filter(|(_, turn)| matches!(turn, Turn::Begins));
+                let (places, intents): (Vec<usize>, Vec<NewIntent>) = begins
+                    .map(|(i, _)| {
+                        let site_time = site_time(sites[new[*i].side], now);
+                        (*i, NewIntent { site_time, ..new[*i].clone() })
+                    })
+                    .unzip();
+                let begun = state.advance(&answers(&turns, &sent), &intents, now)?;
+                for (i, intent) in places.into_iter().zip(begun) {
+                    sent[i].intent = Some(intent);
                 }
-                Turn::Done(None) => Ok(()),
-                Turn::Done(Some(outcome)) => {
-                    arrived(state, &mut sent[i], outcome, new[i].side, &health)
-                }
+                turns.into_iter().fold(Ok(()), |outcome, (i, turn)| match turn {
+                    Turn::Done(Some(done)) => {
+                        outcome.and(arrived(&mut sent[i], done, new[i].side, &health))
+                    }
+                    Turn::Begins | Turn::Done(None) => outcome,
+                })
             },
         );
         let outage = result.err().map(anyhow::Error::downcast::<Stop>).transpose()?;
@@ -215,17 +224,17 @@ struct Sent {
     outcome: Option<Outcome>,
 }
 
-/// Stores an answer as it arrives.
-fn arrived(
-    state: &mut State,
-    sent: &mut Sent,
-    outcome: Outcome,
-    side: Side,
-    health: &Health,
-) -> anyhow::Result<()> {
-    if let (Outcome::Written(answer), Some(intent)) = (&outcome, sent.intent) {
-        state.answer_intent(intent, answer)?;
-    }
+/// The answers among what has arrived, each with its intent.
+fn answers<'a>(turns: &'a [(usize, Turn<Option<Outcome>>)], sent: &[Sent]) -> Vec<(i64, &'a Doc)> {
+    let answer = |(i, turn): &'a (usize, Turn<Option<Outcome>>)| match turn {
+        Turn::Done(Some(Outcome::Written(answer))) => Some((sent[*i].intent?, answer)),
+        _ => None,
+    };
+    turns.iter().filter_map(answer).collect()
+}
+
+/// Notes what came back; an error where the site is down.
+fn arrived(sent: &mut Sent, outcome: Outcome, side: Side, health: &Health) -> anyhow::Result<()> {
     let stop = match &outcome {
         Outcome::Failed(error) if error.is_outage() && health.is_down(side) => Some(error.clone()),
         _ => None,

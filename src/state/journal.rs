@@ -31,17 +31,20 @@ impl State {
         })
     }
 
-    /// Stores a site's answer as it arrives.
-    pub fn answer_intent(&mut self, intent: i64, answer: &Doc) -> StateResult<()> {
-        let answer = to_json(answer)?;
+    /// Stores the answers that have arrived, each with its intent, and what is about to be
+    /// requested next, all in one commit; gives the new intents.
+    pub fn advance(
+        &mut self,
+        answers: &[(i64, &Doc)],
+        intents: &[NewIntent],
+        now: Timestamp,
+    ) -> StateResult<Vec<i64>> {
+        if answers.is_empty() && intents.is_empty() {
+            return Ok(Vec::new());
+        }
         self.write(|transaction| {
-            let changed = transaction
-                .prepare_cached(
-                    "UPDATE journal SET state = 'answered', answer = ?
-                     WHERE id = ? AND state = 'open'",
-                )?
-                .execute(params![answer, intent])?;
-            if changed == 1 { Ok(()) } else { Err(StateError::NoIntent(intent)) }
+            answers.iter().try_for_each(|(intent, doc)| answer(transaction, *intent, doc))?;
+            intents.iter().map(|intent| begin(transaction, intent, now)).collect()
         })
     }
 
@@ -140,6 +143,15 @@ impl State {
             closings.iter().try_for_each(|closing| close(transaction, closing, now))
         })
     }
+}
+
+fn answer(transaction: &Transaction<'_>, intent: i64, doc: &Doc) -> StateResult<()> {
+    let changed = transaction
+        .prepare_cached(
+            "UPDATE journal SET state = 'answered', answer = ? WHERE id = ? AND state = 'open'",
+        )?
+        .execute(params![to_json(doc)?, intent])?;
+    if changed == 1 { Ok(()) } else { Err(StateError::NoIntent(intent)) }
 }
 
 fn begin(transaction: &Transaction, intent: &NewIntent, now: Timestamp) -> StateResult<i64> {

@@ -79,6 +79,18 @@ impl State {
             .collect()
     }
 
+    /// What the documents of these numbers are called on both sides.
+    pub fn names_of(&self, ids: &[i64]) -> StateResult<Vec<Sides<Option<String>>>> {
+        let sql = "SELECT cloud_name, local_name FROM sync_records WHERE id = ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        ids.iter()
+            .map(|id| {
+                let names = |row: &Row<'_>| Ok(Sides::new(row.get(0)?, row.get(1)?));
+                Ok(statement.query_row([id], names)?)
+            })
+            .collect()
+    }
+
     /// Whether any document of the doctype is known.
     pub fn knows_any(&self, doctype: &str) -> StateResult<bool> {
         let sql = "SELECT 1 FROM sync_records WHERE doctype = ? AND sync_status <> 'gone' LIMIT 1";

@@ -128,7 +128,7 @@ impl World {
         } else {
             let doctypes = self.config.doctypes.iter().cloned();
             let scopes: Vec<Scope> = doctypes.map(Scope::whole).collect();
-            self.with_pass(&mut state, number, |pass| pass.run(&scopes))?;
+            self.with_pass(&mut state, number, &scopes, |pass| pass.run(&scopes))?;
         }
         state.finish_run(number, 0, Sides::default(), &json!(null), now())?;
         Ok(())
@@ -153,12 +153,12 @@ impl World {
         };
         let doctype = self.config.doctype(&conflict.doctype)?;
         let mut resolved = None;
-        self.with_pass(state, number, |pass| {
+        self.with_pass(state, number, &[], |pass| {
             resolved = Some(pass.resolve(&doctype, conflict, &choice)?);
             Ok(())
         })?;
         if resolved == Some(Resolved::Settled) && !state.waiters(conflict.record)?.is_empty() {
-            self.with_pass(state, number, |pass| pass.follow_up(&[conflict.record]))?;
+            self.with_pass(state, number, &[], |pass| pass.follow_up(&[conflict.record]))?;
         }
         Ok(())
     }
@@ -167,6 +167,7 @@ impl World {
         &self,
         state: &mut State,
         number: i64,
+        scopes: &[Scope],
         work: impl FnOnce(&mut Pass<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let sites = Sides::from_fn(|side| InProcess { side, wire: self.shared.clone() });
@@ -175,7 +176,8 @@ impl World {
         let around =
             Surroundings { now: &now, pause: &|_| {}, is_interrupted: &|| false, watcher: &Quiet };
         let options = Options::default();
-        let mut pass = Pass::new(sides, state, &self.config, &options, around, Some(number))?;
+        let config = &self.config;
+        let mut pass = Pass::new(sides, state, config, &options, around, Some(number), scopes)?;
         work(&mut pass)?;
         pass.summary()?;
         Ok(())

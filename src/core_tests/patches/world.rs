@@ -101,12 +101,13 @@ impl World {
         let around =
             Surroundings { now: &now, pause: &|_| {}, is_interrupted: &|| false, watcher: &Quiet };
         let options = Options::default();
-        let mut pass =
-            Pass::new(sides, &mut self.state, &self.config, &options, around, Some(run)).unwrap();
         let scopes: Vec<Scope> = doctypes
             .iter()
             .map(|doctype| Scope::whole(self.config.doctype(doctype).unwrap()))
             .collect();
+        let (state, config) = (&mut self.state, &self.config);
+        let mut pass =
+            Pass::new(sides, state, config, &options, around, Some(run), &scopes).unwrap();
         pass.run(&scopes).unwrap();
         let summary = pass.summary().unwrap();
         self.state.finish_run(run, 0, Sides::default(), &json!(null), now()).unwrap();

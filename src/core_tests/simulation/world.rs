@@ -210,12 +210,14 @@ impl World {
             ..Options::default()
         };
         let is_told = plan.told;
-        self.with_pass(&options, |pass, config| pass.run(&scopes(config, is_told, &told)))
+        let scopes = scopes(&self.config, is_told, &told);
+        self.with_pass(&options, &scopes, |pass, _| pass.run(&scopes))
     }
 
     fn with_pass(
         &mut self,
         options: &Options,
+        scopes: &[Scope],
         work: impl FnOnce(&mut Pass<'_>, &Config) -> anyhow::Result<()>,
     ) -> Ended {
         let path = self.state_path();
@@ -234,7 +236,8 @@ impl World {
                 is_interrupted: &|| false,
                 watcher: &Quiet,
             };
-            let mut pass = Pass::new(sides, &mut state, config, options, around, Some(run))?;
+            let mut pass =
+                Pass::new(sides, &mut state, config, options, around, Some(run), scopes)?;
             let result = work(&mut pass, config);
             let summary = pass.summary()?;
             let requests = Sides::from_fn(|side| sites[side].requests());
@@ -328,7 +331,7 @@ impl World {
         let shared = self.shared.clone();
         let options = Options { rules: self.keeps, ..Options::default() };
         let unseen = self.unseen(conflict);
-        self.with_pass(&options, |pass, config| {
+        self.with_pass(&options, &[], |pass, config| {
             let resolved = pass.resolve(&config.doctype(doctype)?, conflict, &choice)?;
             shared.lock().story.push(format!("  -> {resolved:?}"));
             Ok(())

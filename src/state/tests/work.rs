@@ -35,7 +35,7 @@ fn a_closing_stores_both_sides_and_everything_that_goes_with_it() {
     let run = state.start_run("sync-all", at(1)).unwrap();
     let ids = state.begin_intents(&[intent(records[0].id)], at(1)).unwrap();
     assert!(state.load_records(&[records[0].id]).unwrap()[0].is_syncing);
-    state.answer_intent(ids[0], &doc(json!({"name": "A", "rate": 2.50}))).unwrap();
+    state.advance(&[(ids[0], &doc(json!({"name": "A", "rate": 2.50})))], &[], at(3)).unwrap();
     let mut done = closing(&records[0]);
     done.intent = Some(ids[0]);
     done.log = Some(LogEntry { run: Some(run), ..entry(Action::Update, LogStatus::Success) });
@@ -125,10 +125,10 @@ fn an_intent_has_what_settling_needs_and_there_is_one_a_document() {
     assert_eq!(dump(&state), before);
 
     let answer = doc(json!({"name": "A", "modified": "m2"}));
-    state.answer_intent(id, &answer).unwrap();
+    state.advance(&[(id, &answer)], &[], at(3)).unwrap();
     assert_eq!(state.open_intents(None).unwrap()[0].answer, Some(answer.clone()));
     state.void_intent(id, "it did not happen", at(5)).unwrap();
-    assert!(state.answer_intent(id, &answer).is_err());
+    assert!(state.advance(&[(id, &answer)], &[], at(3)).is_err());
     assert!(state.void_intent(id, "again", at(5)).is_err());
     // Decided anew: the document is taken up although nothing else asks for it.
     let record = &state.load_records(&[records[0].id]).unwrap()[0];
