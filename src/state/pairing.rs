@@ -14,7 +14,7 @@ use super::error::StateResult;
 use super::gone::holds_one;
 use super::types::{Listed, NewConflict, Origin, United};
 use super::words::Resolution;
-use super::{State, conflicts, for_side, from_json, time, to_json};
+use super::{State, conflicts, for_side, from_json, packed, time};
 use crate::model::{Side, Sides};
 
 impl State {
@@ -41,14 +41,16 @@ impl State {
         self.write(|transaction| {
             let mut referrers = Vec::new();
             let mut select = transaction.prepare_cached(
-                "SELECT id, doctype, cloud_base, local_base FROM sync_records
+                "SELECT id, doctype, docname, cloud_base, local_base FROM sync_records
                  WHERE sync_status <> 'gone' AND cloud_base IS NOT NULL",
             )?;
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
-                let (cloud, local): (String, String) = (row.get(2)?, row.get(3)?);
-                if holds_one(&cloud, names) && holds_one(&local, names) {
-                    referrers.push((row.get(1)?, row.get(0)?, [cloud, local]));
+                let [cloud, local] = Side::BOTH.map(|side| packed::base_json(row, side));
+                let bases = cloud?.zip(local?).map(|(cloud, local)| [cloud, local]);
+                let refers = |bases: &[String; 2]| bases.iter().all(|one| holds_one(one, names));
+                if let Some(bases) = bases.filter(refers) {
+                    referrers.push((row.get(1)?, row.get(0)?, bases));
                 }
             }
             let mut part = transaction.prepare_cached(
@@ -59,7 +61,7 @@ impl State {
             let reason = "linked to one document that turned out to be two";
             let mut parted = Vec::with_capacity(referrers.len());
             for (doctype, record, bases) in referrers {
-                let [cloud, local] = bases.map(|base| without(&base, names));
+                let [cloud, local] = bases.map(|base| packed::pack(&without(&base, names)?));
                 part.execute(params![cloud?, local?, reason, time::stamp(now), record])?;
                 parted.push((doctype, record));
             }
@@ -112,8 +114,8 @@ impl State {
     }
 }
 
-/// A document's JSON without the fields that hold one of these names; its own name stays.
-fn without(json: &str, names: &BTreeSet<String>) -> StateResult<String> {
+/// A document without the fields that hold one of these names; its own name stays.
+fn without(json: &str, names: &BTreeSet<String>) -> StateResult<Value> {
     fn strip(value: &mut Value, names: &BTreeSet<String>) {
         match value {
             Value::Object(fields) => {
@@ -128,7 +130,7 @@ fn without(json: &str, names: &BTreeSet<String>) -> StateResult<String> {
     }
     let mut document: Value = from_json(json)?;
     strip(&mut document, names);
-    to_json(&document)
+    Ok(document)
 }
 
 /// What a record holds on one side.

@@ -62,7 +62,7 @@ fn of_a_newer_version() {
     assert_snapshot!(shown(&bench, &ran), @"
     exit code 1
     --- err
-    error: the state database DIR/sync_state.db has schema version 99; this erpsync knows versions up to 9
+    error: the state database DIR/sync_state.db has schema version 99; this erpsync knows versions up to 10
     hint: use the erpsync that wrote it, or a newer one
     ");
 }
