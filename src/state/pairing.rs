@@ -14,7 +14,7 @@ use super::error::StateResult;
 use super::gone::holds_one;
 use super::types::{Listed, NewConflict, Origin, United};
 use super::words::Resolution;
-use super::{State, conflicts, for_side, from_json, packed, time};
+use super::{State, conflicts, for_side, packed, time};
 use crate::model::{Side, Sides};
 
 impl State {
@@ -47,9 +47,13 @@ impl State {
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
                 let [cloud, local] = Side::BOTH.map(|side| packed::base_json(row, side));
-                let bases = cloud?.zip(local?).map(|(cloud, local)| [cloud, local]);
-                let refers = |bases: &[String; 2]| bases.iter().all(|one| holds_one(one, names));
-                if let Some(bases) = bases.filter(refers) {
+                let refers = |base: Option<String>| base.is_some_and(|it| holds_one(&it, names));
+                if !refers(cloud?) || !refers(local?) {
+                    continue;
+                }
+                let [cloud, local] = Side::BOTH.map(|side| packed::base(row, side));
+                if let Some((cloud, local)) = cloud?.zip(local?) {
+                    let bases = [cloud, local].map(|base| without(base, names));
                     referrers.push((row.get(1)?, row.get(0)?, bases));
                 }
             }
@@ -61,7 +65,7 @@ impl State {
             let reason = "linked to one document that turned out to be two";
             let mut parted = Vec::with_capacity(referrers.len());
             for (doctype, record, bases) in referrers {
-                let [cloud, local] = bases.map(|base| packed::pack(&without(&base, names)?));
+                let [cloud, local] = bases.map(|base| packed::pack(&base));
                 part.execute(params![cloud?, local?, reason, time::stamp(now), record])?;
                 parted.push((doctype, record));
             }
@@ -115,7 +119,7 @@ impl State {
 }
 
 /// A document without the fields that hold one of these names; its own name stays.
-fn without(json: &str, names: &BTreeSet<String>) -> StateResult<Value> {
+fn without(mut document: Value, names: &BTreeSet<String>) -> Value {
     fn strip(value: &mut Value, names: &BTreeSet<String>) {
         match value {
             Value::Object(fields) => {
@@ -128,9 +132,8 @@ fn without(json: &str, names: &BTreeSet<String>) -> StateResult<Value> {
             _ => {}
         }
     }
-    let mut document: Value = from_json(json)?;
     strip(&mut document, names);
-    Ok(document)
+    document
 }
 
 /// What a record holds on one side.

@@ -216,8 +216,8 @@ impl Bench {
 pub const SYNC_USER: &str = FULL_USER;
 
 /// A base out of the state database.
-pub fn unpacked(base: &[u8]) -> String {
-    std::io::read_to_string(flate2::bufread::ZlibDecoder::new(base)).unwrap()
+pub fn unpacked(base: &[u8]) -> std::io::Result<String> {
+    std::io::read_to_string(flate2::bufread::ZlibDecoder::new(base))
 }
 
 /// What the bytes of a state database do not show: the bases, which are packed. None where the
@@ -228,7 +228,7 @@ fn bases(path: &Path) -> Option<Vec<String>> {
          UNION ALL SELECT local_base FROM sync_records WHERE typeof(local_base) = 'blob'";
     let mut select = state.prepare(select).ok()?;
     let bases = select.query_map([], |row| row.get::<_, Vec<u8>>(0)).ok()?;
-    Some(bases.map_while(Result::ok).map(|base| unpacked(&base)).collect())
+    Some(bases.map_while(Result::ok).filter_map(|base| unpacked(&base).ok()).collect())
 }
 
 /// Every test ends with a look into whatever the program left behind.

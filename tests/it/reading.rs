@@ -70,7 +70,7 @@ fn record_deletion(bench: &Bench) {
     let state = rusqlite::Connection::open(bench.path("sync_state.db")).unwrap();
     let base = "SELECT cloud_base FROM sync_records WHERE docname = 'Gone'";
     let base: Vec<u8> = state.query_row(base, [], |row| row.get(0)).unwrap();
-    let base = unpacked(&base);
+    let base = unpacked(&base).unwrap();
     let changed = state.execute(
         "INSERT INTO conflict_records (doctype, docname, record, kind, fields, cloud_data,
             local_data, cloud_modified, local_modified, created_at)

@@ -59,11 +59,14 @@ fn a_damaged_base_is_refused_by_name_wherever_it_is_read() {
         }
     }
     // What is whole and yet no document.
-    for base in [packed::pack(&json!([1, 2])).unwrap(), Stored::Text("{".to_owned())] {
+    let own = BTreeSet::from(["A".to_owned()]);
+    for base in [packed::pack(&json!(["A"])).unwrap(), Stored::Text("{\"A\"".to_owned())] {
         store(&state, a, &base);
         let error = state.load_records(&[a]).unwrap_err();
         assert!(matches!(error, StateError::DamagedBase { record, .. } if record == a), "{error}");
     }
+    let error = state.part_links(&own, at(2)).unwrap_err();
+    assert!(matches!(error, StateError::DamagedBase { record, .. } if record == a), "{error}");
 }
 
 /// One of a model site has a quarter of the fields that a real one has, and gains the less.
