@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::types::Pair;
+use crate::model::Side;
 
 /// The answer of everything in this module.
 pub type StateResult<T> = Result<T, StateError>;
@@ -108,6 +109,18 @@ pub enum StateError {
     /// A value in the database that this program would not have written.
     #[error("the state database holds a value that cannot be read: {0}")]
     Unreadable(String),
+    /// What both sides last agreed on of a document is not what this program stored.
+    #[error("the base of {document} on {side} (record {record}) cannot be read: {detail}")]
+    DamagedBase {
+        /// The record's number.
+        record: i64,
+        /// The doctype, and the name where the document was first seen.
+        document: String,
+        /// Whose version it is.
+        side: Side,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// A record that does not exist.
     #[error("the state has no record {0}")]
     NoRecord(i64),
@@ -142,6 +155,7 @@ impl StateError {
                 "check `path` under [state] in the configuration"
             }
             Self::Corrupt { .. } => "restore the file from a backup; it was left as it is",
+            Self::DamagedBase { .. } => "restore the state database from a backup",
             Self::Newer { .. } => "use the erpsync that wrote it, or a newer one",
             Self::ReadOnly { .. } => {
                 "make the file and its directory writable for the user that runs erpsync"

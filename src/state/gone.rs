@@ -14,7 +14,7 @@ use super::records::{OWN_ID, expect_record, refresh_is_syncing};
 use super::seen::EXPECTED;
 use super::types::{CandidateQuery, LogEntry, NewConflict};
 use super::words::{RecordStatus, Resolution};
-use super::{State, StateError, collect, conflicts, count, for_side, journal, log, time};
+use super::{State, StateError, collect, conflicts, count, for_side, journal, log, packed, time};
 use crate::model::{Action, Direction, Side};
 
 /// A document that was in step and that the listing at hand does not show.
@@ -185,15 +185,15 @@ impl State {
         self.write(|transaction| {
             let sql = for_side(
                 side,
-                "SELECT id, doctype, {s}_name, {s}_base FROM sync_records
+                "SELECT id, doctype, docname, {s}_name, {s}_base FROM sync_records
                  WHERE sync_status NOT IN ('gone', 'pending')",
             );
             let mut referrers = Vec::new();
             let mut rows = transaction.prepare_cached(&sql)?;
             let mut rows = rows.query([])?;
             while let Some(row) = rows.next()? {
-                let name: Option<String> = row.get(2)?;
-                let base: Option<String> = row.get(3)?;
+                let name: Option<String> = row.get(3)?;
+                let base = packed::base_json(row, side)?;
                 let is_itself = name.is_some_and(|name| names.contains(&name));
                 if !is_itself && base.is_some_and(|base| holds_one(&base, names)) {
                     referrers.push((row.get(1)?, row.get(0)?));

@@ -14,7 +14,8 @@ use super::records::{expect_record, refresh_is_syncing};
 use super::types::{LogEntry, NewConflict};
 use super::words::{RecordStatus, Resolution, Word};
 use super::{
-    State, collect, conflicts, for_side, from_json, from_json_some, gone, log, time, to_json,
+    State, collect, conflicts, for_side, from_json, from_json_some, gone, log, packed, time,
+    to_json,
 };
 use crate::model::{Action, Doc, Side, Sides};
 
@@ -291,13 +292,13 @@ fn save_sides(connection: &Connection, closing: &Closing, now: Timestamp) -> Sta
             cloud.modified,
             cloud.seen,
             cloud.hash,
-            to_json(&cloud.content)?,
+            packed::pack(&cloud.content)?,
             local.name,
             local.creation,
             local.modified,
             local.seen,
             local.hash,
-            to_json(&local.content)?,
+            packed::pack(&local.content)?,
             closing.form_digest,
             closing.status.as_str(),
             closing.reason,

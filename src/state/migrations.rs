@@ -12,7 +12,7 @@ use super::error::{StateError, StateResult};
 pub(super) const APPLICATION_ID: u32 = 0x4552_5053;
 
 /// The files, in the order in which they are applied.
-pub(super) const MIGRATIONS: [&str; 9] = [
+pub(super) const MIGRATIONS: [&str; 10] = [
     include_str!("sql/0001_initial.sql"),
     include_str!("sql/0002_names.sql"),
     include_str!("sql/0003_metadata.sql"),
@@ -22,10 +22,11 @@ pub(super) const MIGRATIONS: [&str; 9] = [
     include_str!("sql/0007_seen_days.sql"),
     include_str!("sql/0008_seen_sums.sql"),
     include_str!("sql/0009_totals.sql"),
+    include_str!("sql/0010_packed_bases.sql"),
 ];
 
 /// The newest schema version.
-pub(super) const VERSION: u32 = 9;
+pub(super) const VERSION: u32 = 10;
 
 const _: () = assert!(VERSION as usize == MIGRATIONS.len(), "one version a file");
 

@@ -21,8 +21,8 @@
 //! sites list against what is known) with `searches`, `seen` (listings of some days), `sums` (what was seen, by
 //! day), `pairing` (which documents are one), `gone`, `restored` (a side that went back), `records`,
 //! `waiting` (what waits for an outcome or for a person), `journal` (intents and their closing),
-//! `conflicts`, `metadata` (a cache), `queue` (deliveries of webhooks), `log` (the audit trail, runs
-//! and totals).
+//! `packed` (how a base is stored), `conflicts`, `metadata` (a cache), `queue` (deliveries of
+//! webhooks), `log` (the audit trail, runs and totals).
 
 #[cfg(test)]
 pub(crate) mod commits;
@@ -38,6 +38,7 @@ mod metadata;
 mod migrations;
 mod names;
 mod open;
+mod packed;
 mod pair;
 mod pairing;
 mod queue;

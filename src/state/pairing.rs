@@ -14,7 +14,7 @@ use super::error::StateResult;
 use super::gone::holds_one;
 use super::types::{Listed, NewConflict, Origin, United};
 use super::words::Resolution;
-use super::{State, conflicts, for_side, from_json, time, to_json};
+use super::{State, conflicts, for_side, packed, time};
 use crate::model::{Side, Sides};
 
 impl State {
@@ -41,14 +41,20 @@ impl State {
         self.write(|transaction| {
             let mut referrers = Vec::new();
             let mut select = transaction.prepare_cached(
-                "SELECT id, doctype, cloud_base, local_base FROM sync_records
+                "SELECT id, doctype, docname, cloud_base, local_base FROM sync_records
                  WHERE sync_status <> 'gone' AND cloud_base IS NOT NULL",
             )?;
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
-                let (cloud, local): (String, String) = (row.get(2)?, row.get(3)?);
-                if holds_one(&cloud, names) && holds_one(&local, names) {
-                    referrers.push((row.get(1)?, row.get(0)?, [cloud, local]));
+                let [cloud, local] = Side::BOTH.map(|side| packed::base_json(row, side));
+                let refers = |base: Option<String>| base.is_some_and(|it| holds_one(&it, names));
+                if !refers(cloud?) || !refers(local?) {
+                    continue;
+                }
+                let [cloud, local] = Side::BOTH.map(|side| packed::base(row, side));
+                if let Some((cloud, local)) = cloud?.zip(local?) {
+                    let bases = [cloud, local].map(|base| without(base, names));
+                    referrers.push((row.get(1)?, row.get(0)?, bases));
                 }
             }
             let mut part = transaction.prepare_cached(
@@ -59,7 +65,7 @@ impl State {
             let reason = "linked to one document that turned out to be two";
             let mut parted = Vec::with_capacity(referrers.len());
             for (doctype, record, bases) in referrers {
-                let [cloud, local] = bases.map(|base| without(&base, names));
+                let [cloud, local] = bases.map(|base| packed::pack(&base));
                 part.execute(params![cloud?, local?, reason, time::stamp(now), record])?;
                 parted.push((doctype, record));
             }
@@ -112,8 +118,8 @@ impl State {
     }
 }
 
-/// A document's JSON without the fields that hold one of these names; its own name stays.
-fn without(json: &str, names: &BTreeSet<String>) -> StateResult<String> {
+/// A document without the fields that hold one of these names; its own name stays.
+fn without(mut document: Value, names: &BTreeSet<String>) -> Value {
     fn strip(value: &mut Value, names: &BTreeSet<String>) {
         match value {
             Value::Object(fields) => {
@@ -126,9 +132,8 @@ fn without(json: &str, names: &BTreeSet<String>) -> StateResult<String> {
             _ => {}
         }
     }
-    let mut document: Value = from_json(json)?;
     strip(&mut document, names);
-    to_json(&document)
+    document
 }
 
 /// What a record holds on one side.

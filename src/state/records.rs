@@ -12,7 +12,7 @@ use super::error::{StateError, StateResult};
 use super::intents::RowName;
 use super::types::{Base, CandidateQuery, Failure, KnownName, Record, StatusChange};
 use super::words::{RecordStatus, Word};
-use super::{State, collect, count, for_side, from_json_some, log, time, to_json};
+use super::{State, collect, count, for_side, log, packed, time, to_json};
 use crate::model::{ConflictKind, Side, Sides, is_counted_name};
 
 const COLUMNS: &str = "id, doctype, docname, cloud_name, local_name, cloud_creation,
@@ -308,14 +308,14 @@ pub(super) fn refresh_is_syncing(connection: &Connection, record: i64) -> StateR
 }
 
 pub(super) fn record_from(row: &Row) -> StateResult<Record> {
-    let base = |modified: &str, content: &str| -> StateResult<Option<Base>> {
+    let base = |side: Side, modified: &str| -> StateResult<Option<Base>> {
         let modified: Option<String> = row.get(modified)?;
-        let content = from_json_some(row.get(content)?)?;
+        let content = packed::base(row, side)?;
         Ok(modified.zip(content).map(|(modified, content)| Base { modified, content }))
     };
     let conflict: Option<String> = row.get("open_conflict")?;
-    let cloud = base("cloud_modified", "cloud_base")?;
-    let local = base("local_modified", "local_base")?;
+    let cloud = base(Side::Cloud, "cloud_modified")?;
+    let local = base(Side::Local, "local_modified")?;
     Ok(Record {
         id: row.get("id")?,
         doctype: row.get("doctype")?,

@@ -13,7 +13,7 @@ use super::gone::holds_one;
 use super::records::expect_record;
 use super::types::{LogEntry, Record};
 use super::words::Word;
-use super::{State, collect, for_side, log, time};
+use super::{State, collect, for_side, log, packed, time};
 use crate::model::{ConflictKind, Side};
 
 /// What is said of a document about which a request was sent that nobody has answered.
@@ -109,17 +109,20 @@ impl State {
     pub fn held_up_referrers(&self, side: Side, name: &str) -> StateResult<Vec<Record>> {
         let mut statement = self.connection.prepare_cached(&for_side(
             side,
-            "SELECT r.id, COALESCE(c.{s}_data, r.{s}_base, '') FROM sync_records r
+            "SELECT r.id, r.doctype, r.docname, COALESCE(c.{s}_data, r.{s}_base) AS {s}_base
+             FROM sync_records r
              LEFT JOIN conflict_records c ON c.record = r.id AND c.resolved = FALSE
              WHERE r.sync_status <> 'gone' AND r.{s}_name IS NOT NULL AND (c.id IS NOT NULL
                 OR r.is_syncing OR r.sync_status = 'pending' AND r.waits_for IS NOT NULL)
              ORDER BY r.id",
         ))?;
-        let held_up = collect(&mut statement, [], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-        })?;
         let names = BTreeSet::from([name.to_owned()]);
-        let referrers = held_up.into_iter().filter(|(_, known)| holds_one(known, &names));
+        let held_up = collect(&mut statement, [], |row| {
+            let known = packed::base_json(row, side)?;
+            let refers = known.is_some_and(|known| holds_one(&known, &names));
+            Ok((row.get::<_, i64>("id")?, refers))
+        })?;
+        let referrers = held_up.into_iter().filter(|(_, refers)| *refers);
         self.load_records(&referrers.map(|(id, _)| id).collect::<Vec<_>>())
     }
 

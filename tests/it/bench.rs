@@ -1,6 +1,6 @@
 //! Two sandbox sites behind HTTP, a configuration for them, and the program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::MutexGuard;
 use std::sync::mpsc::Receiver;
@@ -215,6 +215,22 @@ impl Bench {
 /// The user that erpsync works as.
 pub const SYNC_USER: &str = FULL_USER;
 
+/// A base out of the state database.
+pub fn unpacked(base: &[u8]) -> std::io::Result<String> {
+    std::io::read_to_string(flate2::bufread::ZlibDecoder::new(base))
+}
+
+/// What the bytes of a state database do not show: the bases, which are packed. None where the
+/// file is not a database.
+fn bases(path: &Path) -> Option<Vec<String>> {
+    let state = rusqlite::Connection::open(path).ok()?;
+    let select = "SELECT cloud_base FROM sync_records WHERE typeof(cloud_base) = 'blob'
+         UNION ALL SELECT local_base FROM sync_records WHERE typeof(local_base) = 'blob'";
+    let mut select = state.prepare(select).ok()?;
+    let bases = select.query_map([], |row| row.get::<_, Vec<u8>>(0)).ok()?;
+    Some(bases.map_while(Result::ok).filter_map(|base| unpacked(&base).ok()).collect())
+}
+
 /// Every test ends with a look into whatever the program left behind.
 impl Drop for Bench {
     fn drop(&mut self) {
@@ -228,6 +244,8 @@ impl Drop for Bench {
             if !is_ours && entry.path().is_file() {
                 let bytes = std::fs::read(entry.path()).unwrap_or_default();
                 assert!(!holds_secret(&bytes), "a secret is in {name}");
+                let bases = bases(&entry.path()).unwrap_or_default().concat();
+                assert!(!holds_secret(bases.as_bytes()), "a secret is in a base in {name}");
             }
         }
     }

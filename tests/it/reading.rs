@@ -10,7 +10,7 @@ use erpsync::model::Side;
 use frappe_sandbox::faults::{Action, Match, Refusal};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Ran};
+use crate::bench::{Bench, Ran, unpacked};
 
 const MANUAL: &str = "[sync]\ndoctypes = [\"Probe\", \"N Series\"]\nconflict_resolution = \"manual\"\n\
     [sync.retry]\nbackoff_seconds = 0.01\n";
@@ -68,16 +68,21 @@ fn bench() -> Bench {
 /// Records that the document `Gone` was edited on cloud and deleted on local.
 fn record_deletion(bench: &Bench) {
     let state = rusqlite::Connection::open(bench.path("sync_state.db")).unwrap();
-    let changed = state.execute_batch(
+    let base = "SELECT cloud_base FROM sync_records WHERE docname = 'Gone'";
+    let base: Vec<u8> = state.query_row(base, [], |row| row.get(0)).unwrap();
+    let base = unpacked(&base).unwrap();
+    let changed = state.execute(
         "INSERT INTO conflict_records (doctype, docname, record, kind, fields, cloud_data,
             local_data, cloud_modified, local_modified, created_at)
          SELECT doctype, docname, id, 'edit_delete', '[\"rows\",\"stxt\",\"tm\"]',
-            json_set(cloud_base, '$.stxt', 'edited', '$.rows[0].qty', 8), 'null',
+            json_set(?1, '$.stxt', 'edited', '$.rows[0].qty', 8), 'null',
             cloud_modified, '2026-11-22T12:00:00.000Z', '2026-11-22T12:00:00.000Z'
-         FROM sync_records WHERE docname = 'Gone';
-         UPDATE sync_records SET sync_status = 'conflict' WHERE docname = 'Gone';",
+         FROM sync_records WHERE docname = 'Gone'",
+        [base],
     );
     changed.unwrap();
+    let waits = "UPDATE sync_records SET sync_status = 'conflict' WHERE docname = 'Gone'";
+    state.execute(waits, []).unwrap();
 }
 
 fn column<'a>(rows: &'a Value, key: &str) -> Vec<&'a str> {

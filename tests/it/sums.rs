@@ -3,6 +3,7 @@
 
 mod budget;
 mod days;
+mod exact;
 mod filters;
 mod refused;
 

@@ -311,6 +311,11 @@ fn cell(value: rusqlite::types::Value) -> String {
             Ok(doc) if doc.is_object() => shown(&doc).to_string(),
             _ => text,
         },
+        // A base, which is stored packed.
+        rusqlite::types::Value::Blob(bytes) => {
+            let base = flate2::bufread::ZlibDecoder::new(&bytes[..]);
+            cell(rusqlite::types::Value::Text(std::io::read_to_string(base).unwrap()))
+        }
         rusqlite::types::Value::Integer(number) => number.to_string(),
         other => format!("{other:?}"),
     }

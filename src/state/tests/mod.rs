@@ -2,6 +2,7 @@
 //! itself is meant, through SQL.
 
 mod absorbing;
+mod bases;
 mod files;
 mod gone;
 mod pairing;

@@ -5,6 +5,7 @@ use erpsync::model::Side;
 use erpsync::state::{RunLock, State};
 use insta::assert_snapshot;
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::{bench, brand, reconfigure, shown, sync};
 use crate::bench::{Bench, Ran};
@@ -62,7 +63,7 @@ fn of_a_newer_version() {
     assert_snapshot!(shown(&bench, &ran), @"
     exit code 1
     --- err
-    error: the state database DIR/sync_state.db has schema version 99; this erpsync knows versions up to 9
+    error: the state database DIR/sync_state.db has schema version 99; this erpsync knows versions up to 10
     hint: use the erpsync that wrote it, or a newer one
     ");
 }
@@ -77,6 +78,26 @@ fn damaged() {
     let ran = refused(&bench, 1);
     assert!(ran.err.contains("is damaged: "), "{ran:?}");
     assert!(ran.err.ends_with("hint: restore the file from a backup; it was left as it is\n"));
+}
+
+/// What no check at the opening of the file can see.
+#[test]
+fn damaged_in_what_was_agreed_on() {
+    let bench = in_step();
+    let state = rusqlite::Connection::open(bench.path(STATE)).unwrap();
+    state.execute("UPDATE sync_records SET local_base = substr(local_base, 2)", []).unwrap();
+    state.close().unwrap();
+    bench.edit(Side::Cloud, "Brand", "Acme", &json!({"description": "edited"}));
+    let ran = bench.run(&["sync-all"]).expect(1);
+    assert_eq!(bench.writes(), 0);
+    assert_snapshot!(shown(&bench, &ran), @"
+    exit code 1
+    --- out
+    Brand: 1 on cloud, 1 on local; nothing to do
+    --- err
+    error: the base of Brand Acme on local (record 1) cannot be read: corrupt deflate stream
+    hint: restore the state database from a backup
+    ");
 }
 
 #[test]

@@ -83,6 +83,8 @@ impl Site {
             ended: None,
             in_flight: 0,
             is_write,
+            sent: request.path.len() + request.body.len(),
+            answered: 0,
         });
         let text = fault_text(&request);
         let actions = self.faults.take(&request.method, &text, is_write);
@@ -142,11 +144,11 @@ impl Site {
     /// The answer leaves.
     pub fn finish(&mut self, pending: Pending, now: Timestamp) -> Delivery {
         let outcome = pending.outcome.unwrap_or(Delivery::Cut);
-        let status = match &outcome {
-            Delivery::Answer(response) => response.status,
-            _ => 0,
+        let answer = match &outcome {
+            Delivery::Answer(response) => Some(response),
+            _ => None,
         };
-        self.log.close(pending.id, status, now);
+        self.log.close(pending.id, answer, now);
         outcome
     }
 

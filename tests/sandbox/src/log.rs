@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use crate::request::Request;
+use crate::request::{Request, Response};
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,10 @@ pub struct Entry {
     pub in_flight: usize,
     /// It was meant to change something.
     pub is_write: bool,
+    /// The bytes of its path and body.
+    pub sent: usize,
+    /// The bytes of the body of its answer.
+    pub answered: usize,
 }
 
 /// A request as it was sent, to be sent again.
@@ -68,10 +72,12 @@ impl RequestLog {
         self.entries.get_mut(id.checked_sub(self.first)?)
     }
 
-    pub(crate) fn close(&mut self, id: usize, status: u16, now: Timestamp) {
+    /// The answer leaves; `None` where there is none.
+    pub(crate) fn close(&mut self, id: usize, answer: Option<&Response>, now: Timestamp) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(entry) = self.entry_mut(id) {
-            entry.status = status;
+            entry.status = answer.map_or(0, |answer| answer.status);
+            entry.answered = answer.map_or(0, |answer| answer.body.len());
             entry.ended = Some(now);
         }
     }

@@ -1,0 +1,3 @@
+-- No table changes. From this version on cloud_base and local_base may also be a BLOB, the JSON as
+-- a zlib stream (`src/state/packed.rs`): the number alone keeps a program that would not
+-- understand it from opening the state.
