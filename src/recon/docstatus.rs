@@ -227,22 +227,29 @@ fn go_on(
         let reason = format!("edited on {ahead} before it was cancelled there");
         return Decision::new(Action::Update, Direction::to(behind), reason);
     }
-    if !is_edited {
-        let stays = if action == Action::Cancel { what_stays(changes) } else { String::new() };
-        let decision = Decision::new(action, Direction::to(behind), format!("{what}{stays}"));
-        // What the side behind alone held in a field that counts from now on is kept.
-        let is_overwritten = action == Action::Submit && differ_in_new_fields(situation);
-        return if is_overwritten { decision.of(ConflictKind::NewField) } else { decision };
+    let has_news = differ_in_new_fields(situation);
+    if !is_edited && action == Action::Cancel {
+        let apart = if has_news { "; each keeps its own in a field that counts now" } else { "" };
+        let reason = format!("{what}{}{apart}", what_stays(changes));
+        return Decision::new(action, Direction::to(behind), reason);
     }
-    let what = format!("{what}, edited on {behind}");
+    if !is_edited && !has_news {
+        return Decision::new(action, Direction::to(behind), what);
+    }
+    // What the side behind alone holds would be written over by the submission.
+    let (kind, what) = if is_edited {
+        (ConflictKind::EditEdit, format!("{what}, edited on {behind}"))
+    } else {
+        (ConflictKind::NewField, format!("{what}, and a field that counts now differs"))
+    };
     if word == "cancelled" {
-        return Decision::recorded(ConflictKind::EditEdit, format!("{what}; a person decides"));
+        return Decision::recorded(kind, format!("{what}; a person decides"));
     }
-    let settled = settle(situation, ConflictKind::EditEdit, &what, false);
+    let settled = settle(situation, kind, &what, false);
     match settled.direction.target() {
         Some(target) if target == behind => Decision { action, ..settled },
         Some(_) => Decision::recorded(
-            ConflictKind::EditEdit,
+            kind,
             format!("{what}; a draft cannot take the place of what is submitted; a person decides"),
         ),
         None => settled,
