@@ -34,18 +34,28 @@ pub(super) struct Foreseen {
     holders: BTreeMap<Candidate, Holder>,
     /// New documents whose names are taken, with what would be done with them.
     taken: Vec<(Record, Decision)>,
+    /// By doctype, how many of those that were looked at stood in each status before.
+    before: BTreeMap<(String, RecordStatus), usize>,
 }
 
 impl Foreseen {
     /// Takes note of what would be done. `true` where that depends on another document.
     pub fn note(&mut self, operation: &Operation) -> bool {
         let record = &operation.pair.record;
-        self.holders.insert(record.id, holder_by_step(&operation.step));
+        let is_first = self.holders.insert(record.id, holder_by_step(&operation.step)).is_none();
+        if is_first && !matches!(operation.step, Step::Keep) {
+            *self.before.entry((record.doctype.clone(), record.status)).or_default() += 1;
+        }
         let is_taken = matches!(operation.step, Step::NameTaken);
         if is_taken {
             self.taken.push((record.clone(), operation.decision.clone()));
         }
         is_taken
+    }
+
+    /// How many of a doctype were looked at that stood in a status before.
+    pub fn stood(&self, doctype: &str, status: RecordStatus) -> usize {
+        self.before.get(&(doctype.to_owned(), status)).copied().unwrap_or(0)
     }
 }
 
@@ -105,7 +115,8 @@ impl Pass<'_> {
 
     /// At the end of a dry run: what would become of the documents whose names are taken.
     pub(super) fn foretell_taken(&mut self) -> anyhow::Result<()> {
-        let Foreseen { holders, taken } = std::mem::take(&mut self.foreseen);
+        let taken = std::mem::take(&mut self.foreseen.taken);
+        let holders = std::mem::take(&mut self.foreseen.holders);
         for (record, decision) in taken {
             let target = decision.direction.target().context("a write without a target")?;
             let Some(holder) = self.holder_of_name(&record, target)? else { continue };

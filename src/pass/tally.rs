@@ -15,10 +15,30 @@ impl Pass<'_> {
     /// # Errors
     /// An unusable state.
     pub fn summary(mut self) -> anyhow::Result<Summary> {
-        if !self.options.dry_run {
+        if self.options.dry_run {
+            self.tally_unseen()?;
+        } else {
             self.tally()?;
         }
         Ok(self.summary)
+    }
+
+    /// What a run would end with besides what a dry run has looked at: what waits for a person, or
+    /// failed and is not due yet.
+    fn tally_unseen(&mut self) -> anyhow::Result<()> {
+        for entry in &mut self.summary.doctypes {
+            if self.named.contains_key(&entry.doctype) {
+                continue;
+            }
+            let statuses = self.state.totals_of(&entry.doctype)?;
+            let unseen = |status: RecordStatus| {
+                let all = statuses.get(&status).copied().unwrap_or(0);
+                all.saturating_sub(self.foreseen.stood(&entry.doctype, status))
+            };
+            entry.conflicts += unseen(RecordStatus::Conflict);
+            entry.failed += unseen(RecordStatus::Error) + unseen(RecordStatus::Failed);
+        }
+        Ok(())
     }
 
     /// Counts what waits, failed or was left alone, from this run or from earlier ones.

@@ -125,6 +125,21 @@ fn a_dry_run_that_finds_something_is_7() {
     bench.run(&telling).expect(0);
 }
 
+/// What waits for a person is no less there because a dry run does not look at it.
+#[test]
+fn a_dry_run_that_is_asked_ends_as_the_run_would() {
+    let bench = Bench::default();
+    bench.configure(&rules(&["Brand"], "conflict_resolution = \"manual\""));
+    for side in Side::BOTH {
+        brand(&bench, side, "Acme", side.as_str());
+    }
+    sync(&bench).expect(3);
+    let telling = ["sync-all", "--dry-run", "--exit-code"];
+    bench.run(&telling).expect(3);
+    bench.run(&[&telling[..], &["--full"]].concat()).expect(3);
+    sync(&bench).expect(3);
+}
+
 /// A program at work on a site that takes its time, once it has sent some requests.
 fn at_work(bench: &Bench, requests: usize) -> Child {
     let slow = || Action::Delay(Duration::from_millis(30));
