@@ -78,6 +78,16 @@ impl Pass<'_> {
         };
         let mut strangers = self.made_since(doctype, intent)?;
         strangers.retain(|doc| !is_anothers(doc));
+        // What is called like another document of the source's side meets that one by its name.
+        let (name, from) = (&doctype.config.doctype, intent.side.opposite());
+        let mut unmet = Vec::with_capacity(strangers.len());
+        for doc in strangers {
+            let namesake = self.state.record_by_name(name, from, &doc.name())?;
+            if namesake.is_none_or(|namesake| namesake.id == intent.record) {
+                unmet.push(doc);
+            }
+        }
+        let strangers = unmet;
         let has_rows = !row_creations(&doctype.shape, &intent.sent).is_empty();
         let may_be = |doc: &&Doc| !has_rows && row_creations(&doctype.shape, doc).is_empty();
         let ours: Vec<&Doc> =

@@ -218,12 +218,13 @@ fn create(situation: &Situation<'_>, target: Side) -> Decision {
         let what = "a second copy of a document that is known already";
         return Decision::recorded(ConflictKind::Duplicate, what);
     }
-    if !may_write(situation.rules.direction, target) {
-        return Decision::skip(format!("only on {source}, and {source} is never carried over"));
-    }
+    // Nor does it matter here: a run in one direction forgets nothing.
     if situation.meeting == Meeting::Unclear {
         let what = "nobody knows whether an earlier request has made it";
         return Decision::recorded(ConflictKind::UnknownOutcome, what);
+    }
+    if !may_write(situation.rules.direction, target) {
+        return Decision::skip(format!("only on {source}, and {source} is never carried over"));
     }
     Decision::new(Action::Create, Direction::to(target), format!("new on {source}"))
 }

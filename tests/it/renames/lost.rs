@@ -102,3 +102,21 @@ fn a_copy_whose_original_was_renamed_waits_for_a_person() {
     assert_eq!(bench.site(Side::Local).names("Brand"), ["Own"]);
     is_quiet(&bench, 3);
 }
+
+/// A run in one direction, which would not carry the document over anyway, forgets nothing of it.
+#[test]
+fn a_run_in_one_direction_leaves_it_to_the_person() {
+    let bench = in_step(&["Known"]);
+    bench.insert(Side::Cloud, "Brand", &json!({"brand": "Own"}));
+    bench.configure(&SYNC.replace("\"Customer\", ", "\"Brand\", "));
+    let create = Match::on("POST", "/resource/Brand");
+    bench.site(Side::Local).faults.once(create, Action::CutAfter);
+    bench.sync().expect(4);
+    rename(&bench, Side::Local, "Brand", "Own", "Renamed");
+    for more in ["--retry-failed", "--full"] {
+        bench.run(&["sync-all", "--direction", "local-to-cloud", more]).expect(3);
+    }
+    bench.run(&["sync-all", "--full", "--retry-failed"]).expect(3);
+    assert_eq!(bench.site(Side::Cloud).names("Brand"), ["Own"]);
+    assert_eq!(bench.site(Side::Local).names("Brand"), ["Renamed"]);
+}
