@@ -124,8 +124,13 @@ impl Matter<'_> {
                 true_texts
                     .push(format!("its name is still another document's on {there}, which stays"));
             }
-            if referrers(&both, here, &self.one.doctype, &name).next().is_some() {
+            let referrers: Vec<Value> = referrers(&both, here, &self.one.doctype, &name).collect();
+            if !referrers.is_empty() {
                 true_texts.push(format!("{here}: Cannot delete or cancel because"));
+            }
+            if referrers.iter().any(|doc| doc["docstatus"] != 0) {
+                let what = format!("do the same merge on {here}: submitted documents link to it");
+                true_texts.push(what);
             }
         }
         true_texts
