@@ -35,6 +35,7 @@ fn conflict(texts: &[String]) -> Conflict {
         modified: Sides::new(text(4), text(5)),
         created_at: Timestamp::UNIX_EPOCH,
         resolution: None,
+        given_up: None,
         resolved_at: None,
     }
 }

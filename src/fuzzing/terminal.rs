@@ -34,6 +34,7 @@ pub fn terminal(data: &[u8]) {
         modified: Sides::new(text(0), text(1)),
         created_at: Timestamp::UNIX_EPOCH,
         resolution: None,
+        given_up: None,
         resolved_at: None,
     };
     is_shown(&conflict, json_or_text(&text(4)).as_object());

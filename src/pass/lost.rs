@@ -237,6 +237,8 @@ impl Pass<'_> {
             log: Some(self.entry(&decision, LogStatus::Conflict, None)),
         };
         self.state.give_up_intent(intent.id, &conflict, now)?;
+        // A person is to see what has its name on the other side as well: it is looked at.
+        self.state.clear_seen(&[(intent.record, source)], now)?;
         for record in self.state.load_records(&[intent.record])? {
             self.report(&record, &decision, ActionStatus::Conflict, None);
         }

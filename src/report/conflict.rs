@@ -120,6 +120,9 @@ pub fn render_conflict(
         let _ = writeln!(text, "  {name:<9}{value}");
     };
     head("Kind:", &format!("{} ({})", conflict.kind, meaning(conflict.kind)));
+    if let Some(reason) = &conflict.given_up {
+        head("Why:", &escape(reason));
+    }
     for (side, word) in [(Side::Cloud, "Cloud:"), (Side::Local, "Local:")] {
         // Of two that were told apart, one has a record of its own.
         let shown = || conflict.data[side].get("name").and_then(Value::as_str);

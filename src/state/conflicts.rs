@@ -16,7 +16,9 @@ use super::words::{Resolution, Word};
 use super::{State, collect, count, for_side, from_json, log, time, to_json};
 use crate::model::{Action, ConflictKind, Side, Sides};
 
-const SELECT: &str = "SELECT c.*, r.cloud_name, r.local_name
+const SELECT: &str = "SELECT c.*, r.cloud_name, r.local_name,
+        (SELECT outcome FROM journal WHERE record = c.record AND c.kind = 'unknown_outcome'
+            AND state = 'void' ORDER BY id DESC LIMIT 1) AS given_up
     FROM conflict_records c JOIN sync_records r ON r.id = c.record";
 
 impl State {
@@ -242,6 +244,7 @@ fn conflict_from(row: &Row) -> StateResult<Conflict> {
         data: Sides::new(json("cloud_data")?, json("local_data")?),
         modified: Sides::new(row.get("cloud_modified")?, row.get("local_modified")?),
         created_at: time::parse(&row.get::<_, String>("created_at")?)?,
+        given_up: row.get("given_up")?,
         resolution: resolution.as_deref().map(Resolution::word).transpose()?,
         resolved_at: time::parse_some(row.get("resolved_at")?)?,
     })

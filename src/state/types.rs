@@ -320,6 +320,8 @@ pub struct Conflict {
     pub modified: Sides<String>,
     /// When it was first seen.
     pub created_at: Timestamp,
+    /// Why the request was given up of which nobody knows what came of it.
+    pub given_up: Option<String>,
     /// How it was settled, where it is.
     pub resolution: Option<Resolution>,
     /// When it was settled.

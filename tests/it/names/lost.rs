@@ -240,6 +240,27 @@ fn a_copy_of_the_same_name_is_no_collision() {
     }
 }
 
+/// Whoever is to decide sees both documents, also where the outcome was waited for first, and what
+/// may be the copy by its name.
+#[test]
+fn a_namesake_is_shown_to_whoever_decides() {
+    let bench = Bench::default();
+    bench.configure(&SERIES.replace("1s", "3s"));
+    bench.insert(Side::Cloud, "N Series", &plain("Order"));
+    bench.site(Side::Local).hooks.upper_case("N Series", "title");
+    lose(&bench, Action::CutAfter);
+    retry(&bench).expect(4);
+    std::thread::sleep(Duration::from_secs(3));
+    retry(&bench).expect(3);
+    let shown = bench.run(&["conflicts", "show", "1"]).expect(0).out;
+    let copy = named(&bench, Side::Local, "N Series", "ORDER")["name"].clone();
+    let copy = copy.as_str().unwrap();
+    assert!(shown.contains(&format!("Local:   {copy}, modified")), "{shown}");
+    let why = format!("local has documents that may be what it made: {copy}");
+    assert!(shown.split_whitespace().collect::<Vec<_>>().join(" ").contains(&why), "{shown}");
+    quiet(&bench);
+}
+
 #[test]
 fn a_person_says_whether_a_namesake_is_the_copy() {
     for (take, cloud, local) in [

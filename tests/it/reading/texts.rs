@@ -38,6 +38,7 @@ fn conflict(id: i64, kind: ConflictKind, fields: &[&str], cloud: Value, local: V
         ),
         created_at: at("10:35:00"),
         resolution: None,
+        given_up: None,
         resolved_at: None,
     }
 }
