@@ -9,6 +9,7 @@
     missing_docs
 )]
 
+mod ahead;
 mod bench;
 mod concurrency;
 mod contract;

@@ -1,0 +1,98 @@
+//! What is asked before its turn: the documents of the next wave, and the sums of all doctypes.
+
+use erpsync::model::Side;
+use frappe_sandbox::log::Recorded;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::bench::{Bench, USER};
+
+/// One document at a time, and one request.
+const ONE: &str = "concurrency = 1";
+
+/// Which documents of a doctype a request reads whole, or writes.
+fn step(doctype: &str, recorded: &Recorded) -> Option<String> {
+    let request = &recorded.request;
+    let path = request.decoded_path();
+    if recorded.is_write {
+        let name = path.strip_prefix(&format!("/api/resource/{doctype}/")).unwrap_or("by method");
+        return Some(format!("write {name}"));
+    }
+    let parameters = request.parameters().unwrap();
+    let filters = parameters.parsed("filters").unwrap_or_default();
+    let names = filters.as_array()?.iter().find(|filter| filter[1] == "in")?[2].clone();
+    let is_whole = parameters.parsed("fields")? == json!(["*"]);
+    let is_it = parameters.text("doctype").as_deref() == Some(doctype);
+    (is_whole && is_it).then(|| format!("read {}", names[0].as_str().unwrap()))
+}
+
+/// What the local side is asked of a doctype in a pass.
+fn steps(bench: &Bench, doctype: &str) -> Vec<String> {
+    bench.site(Side::Local).log.recorded = Some(Vec::new());
+    bench.sync().expect(0);
+    let recorded = bench.site(Side::Local).log.recorded.take().unwrap();
+    recorded.iter().filter_map(|one| step(doctype, one)).collect()
+}
+
+/// Documents that both sides have in step.
+fn in_step(doctype: &str, field: &str, names: &[&str]) -> Bench {
+    let bench = Bench::default();
+    bench.configure_sites(ONE, &format!("[sync]\ndoctypes = [\"{doctype}\"]\nbatch_size = 1\n"));
+    for name in names {
+        bench.insert(Side::Cloud, doctype, &json!({ field: name }));
+    }
+    bench.sync().expect(0);
+    bench
+}
+
+#[test]
+fn the_next_documents_are_read_before_these_are_written() {
+    let names = ["A", "B", "C"];
+    let bench = in_step("Brand", "brand", &names);
+    for name in names {
+        bench.edit(Side::Cloud, "Brand", name, &json!({"description": "edited"}));
+    }
+    let expected = [
+        "read A", "read B", "write A", "read A", "read C", "write B", "read B", "write C", "read C",
+    ];
+    assert_eq!(steps(&bench, "Brand"), expected);
+}
+
+/// A rename changes other documents, whose `modified` does not move.
+#[test]
+fn what_was_read_before_a_rename_is_read_again() {
+    let bench = in_step("Customer", "customer_name", &["A", "B"]);
+    bench.site(Side::Cloud).rename_as(USER, "Customer", "A", "New", Timestamp::now()).unwrap();
+    bench.edit(Side::Cloud, "Customer", "B", &json!({"website": "edited"}));
+    let asked = steps(&bench, "Customer");
+    let of_b: Vec<&str> =
+        asked.iter().map(String::as_str).filter(|step| step.ends_with('B')).collect();
+    assert_eq!(of_b, ["read B", "read B", "write B", "read B"], "{asked:?}");
+    assert_eq!(bench.site(Side::Local).names("Customer"), ["B", "New"]);
+}
+
+/// What a write brings about elsewhere on its site is not in sums that were asked for before it.
+#[test]
+fn sums_are_asked_for_again_after_a_write() {
+    let bench = Bench::default();
+    bench.configure("[sync]\ndoctypes = [\"Brand\", \"UOM\"]\n");
+    for side in Side::BOTH {
+        bench.insert(side, "Brand", &json!({"brand": "A"}));
+        bench.insert(side, "UOM", &json!({"uom_name": "Firkin"}));
+    }
+    bench.sync().expect(0);
+    let sums = |doctype: &str| {
+        bench.site(Side::Local).log.recorded = Some(Vec::new());
+        bench.sync().expect(0);
+        let recorded = bench.site(Side::Local).log.recorded.take().unwrap();
+        let is_sum = |one: &&Recorded| {
+            let parameters = one.request.parameters().unwrap();
+            let fields = parameters.parsed("fields").unwrap_or_default().to_string();
+            parameters.text("doctype").as_deref() == Some(doctype) && fields.contains("crc32")
+        };
+        recorded.iter().filter(is_sum).count()
+    };
+    assert_eq!(sums("UOM"), 1, "nothing was written");
+    bench.edit(Side::Cloud, "Brand", "A", &json!({"description": "edited"}));
+    assert_eq!(sums("UOM"), 2, "once at the start, once after the write");
+}
