@@ -77,7 +77,9 @@ impl Program {
             }
             let there = kept.map(|kept| kept.join(&name)).filter(|there| there.exists());
             if let Some(there) = there {
-                fs::copy(there, here)?;
+                fs::copy(there, &here)?;
+                // Else the program would wait for the disk to take the copy.
+                fs::File::open(here)?.sync_all()?;
             }
         }
         Ok(())

@@ -99,7 +99,7 @@ pub fn examine(
     state: StateResult<State>,
     around: Surroundings<'_>,
 ) -> anyhow::Result<Vec<Finding>> {
-    let workers = Workers::new(Sides::from_fn(|side| config.sides[side].concurrency))?;
+    let workers = Workers::new(Sides::from_fn(|side| config.sides[side].concurrency));
     let read = workers.both(|side| Ok(read::site(sites[side])))?;
     let mut findings = Vec::new();
     for (side, read) in read.iter() {

@@ -174,7 +174,7 @@ impl<'a> Pass<'a> {
         run: Option<i64>,
         scopes: &[Scope],
     ) -> anyhow::Result<Self> {
-        let workers = Workers::new(Sides::from_fn(|side| config.sides[side].concurrency))?;
+        let workers = Workers::new(Sides::from_fn(|side| config.sides[side].concurrency));
         let mut pass = Self {
             sites,
             state,

@@ -7,8 +7,9 @@
 //! With a concurrency of 1 on both sides nothing leaves the calling thread and everything
 //! happens in the order given, so that a run can be replayed.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 
 use anyhow::Context as _;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -17,9 +18,12 @@ use crate::model::{Side, Sides};
 
 /// The workers of both sides.
 pub struct Workers {
-    /// `None`: the calling thread does everything, one after another.
-    pools: Option<Sides<ThreadPool>>,
     limits: Sides<usize>,
+    /// Started when there is more to do than a few requests, which get threads of their own: in a
+    /// pass without news the pools would cost more than what they do.
+    pools: OnceLock<Sides<ThreadPool>>,
+    /// Whether two things are done beside each other: then only the pools keep to the limits.
+    is_shared: AtomicBool,
 }
 
 /// Items that go one after another on one side's workers.
@@ -91,25 +95,30 @@ impl<T> Lane<T> {
 
 impl Workers {
     /// Workers for so many requests in flight on each side.
-    ///
-    /// # Errors
-    /// When the system gives no threads.
-    pub fn new(concurrency: Sides<usize>) -> anyhow::Result<Self> {
-        if concurrency.iter().all(|(_, n)| *n <= 1) {
-            return Ok(Self { pools: None, limits: Sides::new(1, 1) });
+    #[must_use]
+    pub fn new(concurrency: Sides<usize>) -> Self {
+        let limits = concurrency.map(|_, n| n.max(1));
+        Self { limits, pools: OnceLock::new(), is_shared: AtomicBool::new(false) }
+    }
+
+    /// Whether the calling thread does everything, one after another.
+    fn is_serial(&self) -> bool {
+        self.limits.iter().all(|(_, n)| *n == 1)
+    }
+
+    fn pools(&self) -> anyhow::Result<&Sides<ThreadPool>> {
+        if let Some(pools) = self.pools.get() {
+            return Ok(pools);
         }
-        let pool = |side: Side, threads: usize| {
+        let pool = |side: Side| {
             ThreadPoolBuilder::new()
-                .num_threads(threads.max(1))
+                .num_threads(self.limits[side])
                 .thread_name(move |i| format!("{side}-{i}"))
                 .build()
                 .context("cannot start worker threads")
         };
-        let pools = Sides::new(
-            pool(Side::Cloud, concurrency.cloud)?,
-            pool(Side::Local, concurrency.local)?,
-        );
-        Ok(Self { pools: Some(pools), limits: concurrency })
+        let pools = Sides::new(pool(Side::Cloud)?, pool(Side::Local)?);
+        Ok(self.pools.get_or_init(|| pools))
     }
 
     /// How many requests may be in flight on the busier side.
@@ -133,11 +142,14 @@ impl Workers {
         let lanes =
             items.into_iter().enumerate().map(|(i, (side, item))| Lane::of_one(side, i, item));
         self.in_lanes(lanes.collect(), work, |turns| {
-            // What was done is handed on, whatever becomes of the rest.
-            turns.into_iter().fold(Ok(()), |outcome, (i, turn)| match turn {
-                Turn::Begins => outcome,
-                Turn::Done(result) => outcome.and(sink(i, result)),
-            })
+            let mut outcome = Ok(());
+            for (i, turn) in turns {
+                if let Turn::Done(result) = turn {
+                    // What was done is handed on, whatever becomes of the rest.
+                    outcome = outcome.and(sink(i, result));
+                }
+            }
+            outcome
         })
     }
 
@@ -153,7 +165,7 @@ impl Workers {
         work: impl Fn(Side, T) -> R + Sync,
         mut sink: impl FnMut(Vec<(usize, Turn<R>)>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let Some(pools) = &self.pools else {
+        if self.is_serial() {
             return lanes.into_iter().try_for_each(|lane| {
                 lane.items.into_iter().try_for_each(|(i, item)| {
                     if lane.is_announced {
@@ -162,10 +174,21 @@ impl Workers {
                     sink(vec![(i, Turn::Done(work(lane.side, item)))])
                 })
             });
-        };
+        }
         let stop = AtomicBool::new(false);
         let (events, arrived) = mpsc::channel();
         let (work, stop) = (&work, &stop);
+        if self.are_few(&lanes) {
+            return std::thread::scope(|scope| {
+                for lane in lanes {
+                    let events = events.clone();
+                    scope.spawn(move || lane.go(work, stop, &events));
+                }
+                drop(events);
+                hand_over(&arrived, stop, sink)
+            });
+        }
+        let pools = self.pools()?;
         pools.cloud.in_place_scope(|cloud| {
             pools.local.in_place_scope(|local| {
                 for lane in lanes {
@@ -177,35 +200,16 @@ impl Workers {
                     }
                 }
                 drop(events);
-                let mut outcome = Ok(());
-                while let Ok(first) = arrived.recv() {
-                    let (mut turns, mut waiting) = (Vec::new(), Vec::new());
-                    for (i, event) in std::iter::once(first).chain(arrived.try_iter()) {
-                        match event {
-                            Event::Done(result) => turns.push((i, Turn::Done(result))),
-                            Event::Asks(may_begin) if outcome.is_ok() => {
-                                turns.push((i, Turn::Begins));
-                                waiting.push(may_begin);
-                            }
-                            // Nothing more is begun.
-                            Event::Asks(_) => {}
-                        }
-                    }
-                    if !turns.is_empty() {
-                        outcome = outcome.and(sink(turns));
-                    }
-                    if outcome.is_err() {
-                        stop.store(true, Ordering::Relaxed);
-                        continue;
-                    }
-                    for may_begin in waiting {
-                        // A worker that waits is there.
-                        may_begin.send(()).ok();
-                    }
-                }
-                outcome
+                hand_over(&arrived, stop, sink)
             })
         })
+    }
+
+    /// Whether each lane may have a thread of its own.
+    fn are_few<T>(&self, lanes: &[Lane<T>]) -> bool {
+        let of = |side: Side| lanes.iter().filter(|lane| lane.side == side).count();
+        !self.is_shared.load(Ordering::Relaxed)
+            && Side::BOTH.into_iter().all(|side| of(side) <= self.limits[side])
     }
 
     /// Does `work` for both sides at the same time and hands what it brings to `sink` on the
@@ -218,35 +222,33 @@ impl Workers {
         work: impl Fn(Side, &mut HandOn<'_, R>) -> anyhow::Result<()> + Sync,
         mut sink: impl FnMut(Side, R) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let Some(pools) = &self.pools else {
+        if self.is_serial() {
             return Side::BOTH.into_iter().try_for_each(|side| work(side, &mut |r| sink(side, r)));
-        };
+        }
         let (parts, arrived) = mpsc::sync_channel(PARTS_WAITING);
         let work = &work;
-        pools.cloud.in_place_scope(|cloud| {
-            pools.local.in_place_scope(|local| {
-                for (side, scope) in [(Side::Cloud, cloud), (Side::Local, local)] {
-                    let parts = parts.clone();
-                    scope.spawn(move |_| {
-                        let send = |part| {
-                            let sent = parts.send((side, part)).ok();
-                            sent.context("nobody listens any more")
-                        };
-                        let result = work(side, &mut |part| send(Part::Some(part)));
-                        // Where `sink` has failed, that is the error.
-                        send(Part::End(result)).ok();
-                    });
+        std::thread::scope(|scope| {
+            for side in Side::BOTH {
+                let parts = parts.clone();
+                scope.spawn(move || {
+                    let send = |part| {
+                        let sent = parts.send((side, part)).ok();
+                        sent.context("nobody listens any more")
+                    };
+                    let result = work(side, &mut |part| send(Part::Some(part)));
+                    // Where `sink` has failed, that is the error.
+                    send(Part::End(result)).ok();
+                });
+            }
+            drop(parts);
+            let mut ends = Sides::new(Ok(()), Ok(()));
+            for (side, part) in arrived {
+                match part {
+                    Part::Some(part) => sink(side, part)?,
+                    Part::End(result) => ends[side] = result,
                 }
-                drop(parts);
-                let mut ends = Sides::new(Ok(()), Ok(()));
-                for (side, part) in arrived {
-                    match part {
-                        Part::Some(part) => sink(side, part)?,
-                        Part::End(result) => ends[side] = result,
-                    }
-                }
-                ends.cloud.and(ends.local)
-            })
+            }
+            ends.cloud.and(ends.local)
         })
     }
 
@@ -257,14 +259,17 @@ impl Workers {
         background: impl FnOnce() -> B + Send,
         work: impl FnOnce() -> R,
     ) -> (Option<B>, R) {
-        if self.pools.is_none() {
+        if self.is_serial() {
             return (Some(background()), work());
         }
-        std::thread::scope(|scope| {
+        self.is_shared.store(true, Ordering::Relaxed);
+        let both = std::thread::scope(|scope| {
             let background = scope.spawn(background);
             let done = work();
             (background.join().ok(), done)
-        })
+        });
+        self.is_shared.store(false, Ordering::Relaxed);
+        both
     }
 
     /// Does `work` for both sides at the same time.
@@ -291,192 +296,41 @@ impl Workers {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn one_each_keeps_the_order_and_the_thread() {
-        let workers = Workers::new(Sides::new(1, 1)).unwrap();
-        let here = std::thread::current().id();
-        let mut seen = Vec::new();
-        let items = (0..20).map(|n| (Side::BOTH[n % 2], n)).collect();
-        workers
-            .run(
-                items,
-                |_, n| (n, std::thread::current().id()),
-                |_, (n, thread)| {
-                    assert_eq!(thread, here);
-                    seen.push(n);
-                    Ok(())
-                },
-            )
-            .unwrap();
-        assert_eq!(seen, (0..20).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn never_more_at_once_than_allowed() {
-        let workers = Workers::new(Sides::new(3, 2)).unwrap();
-        let now = Sides::from_fn(|_| AtomicUsize::new(0));
-        let most = Sides::from_fn(|_| AtomicUsize::new(0));
-        let items = (0..40).map(|n| (Side::BOTH[n % 2], ())).collect();
-        let mut done = 0;
-        workers
-            .run(
-                items,
-                |side, ()| {
-                    let running = now[side].fetch_add(1, Ordering::SeqCst) + 1;
-                    most[side].fetch_max(running, Ordering::SeqCst);
-                    std::thread::sleep(Duration::from_millis(2));
-                    now[side].fetch_sub(1, Ordering::SeqCst);
-                },
-                |_, ()| {
-                    done += 1;
-                    Ok(())
-                },
-            )
-            .unwrap();
-        assert_eq!(done, 40);
-        assert!(most.cloud.load(Ordering::SeqCst) <= 3);
-        assert!(most.local.load(Ordering::SeqCst) <= 2);
-    }
-
-    #[test]
-    fn a_lane_goes_one_after_another_and_the_others_beside_it() {
-        let workers = Workers::new(Sides::new(4, 4)).unwrap();
-        let lane = |side: Side, places: std::ops::Range<usize>| Lane {
-            side,
-            items: places.map(|place| (place, true)).collect(),
-            is_announced: true,
-        };
-        let mut lanes = vec![lane(Side::Cloud, 0..20), lane(Side::Local, 20..40)];
-        lanes.extend((40..60).map(|place| Lane::of_one(Side::Cloud, place, false)));
-        let in_lane = Sides::from_fn(|_| AtomicUsize::new(0));
-        let mut told = Vec::new();
-        workers
-            .in_lanes(
-                lanes,
-                |side, counts| {
-                    if counts {
-                        assert_eq!(in_lane[side].fetch_add(1, Ordering::SeqCst), 0);
-                        std::thread::sleep(Duration::from_millis(1));
-                        in_lane[side].fetch_sub(1, Ordering::SeqCst);
-                    }
-                },
-                |turns| {
-                    told.extend(turns.iter().map(|(i, turn)| (*i, matches!(turn, Turn::Begins))));
-                    Ok(())
-                },
-            )
-            .unwrap();
-        let of = |places: std::ops::Range<usize>| -> Vec<(usize, bool)> {
-            told.iter().filter(|(i, _)| places.contains(i)).copied().collect()
-        };
-        let in_turn = |places: std::ops::Range<usize>| -> Vec<(usize, bool)> {
-            places.flat_map(|i| [(i, true), (i, false)]).collect()
-        };
-        assert_eq!(of(0..20), in_turn(0..20), "each is told before and after");
-        assert_eq!(of(20..40), in_turn(20..40));
-        assert_eq!(of(40..60).len(), 20, "others are not announced");
-    }
-
-    #[test]
-    fn parts_come_in_the_order_of_their_side_and_a_few_at_a_time() {
-        for concurrency in [1, 3] {
-            let workers = Workers::new(Sides::new(concurrency, concurrency)).unwrap();
-            let here = std::thread::current().id();
-            let ahead = Sides::from_fn(|_| AtomicUsize::new(0));
-            let mut seen = Sides::<Vec<usize>>::default();
-            workers
-                .streamed(
-                    |side, hand_on| {
-                        (0..50).try_for_each(|n| {
-                            ahead[side].fetch_add(1, Ordering::SeqCst);
-                            hand_on(n)
-                        })
-                    },
-                    |side, n| {
-                        assert_eq!(std::thread::current().id(), here);
-                        let begun = ahead[side].load(Ordering::SeqCst);
-                        assert!(begun <= n + PARTS_WAITING + 3, "{begun} at {n}");
-                        seen[side].push(n);
-                        Ok(())
-                    },
-                )
-                .unwrap();
-            assert_eq!(seen.cloud, (0..50).collect::<Vec<_>>());
-            assert_eq!(seen.local, seen.cloud);
+/// Hands on what arrives, all at once what has arrived meanwhile, until every lane is done.
+fn hand_over<R>(
+    arrived: &Receiver<(usize, Event<R>)>,
+    stop: &AtomicBool,
+    mut sink: impl FnMut(Vec<(usize, Turn<R>)>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut outcome = Ok(());
+    while let Ok(first) = arrived.recv() {
+        let (mut turns, mut waiting) = (Vec::new(), Vec::new());
+        for (i, event) in std::iter::once(first).chain(arrived.try_iter()) {
+            match event {
+                Event::Done(result) => turns.push((i, Turn::Done(result))),
+                Event::Asks(may_begin) if outcome.is_ok() => {
+                    turns.push((i, Turn::Begins));
+                    waiting.push(may_begin);
+                }
+                // Nothing more is begun.
+                Event::Asks(_) => {}
+            }
+        }
+        if !turns.is_empty() {
+            outcome = outcome.and(sink(turns));
+        }
+        if outcome.is_err() {
+            stop.store(true, Ordering::Relaxed);
+            continue;
+        }
+        for may_begin in waiting {
+            // A worker that waits is there.
+            may_begin.send(()).ok();
         }
     }
-
-    #[test]
-    fn an_error_ends_a_stream() {
-        for concurrency in [1, 3] {
-            let workers = Workers::new(Sides::new(concurrency, concurrency)).unwrap();
-            let handed_on = AtomicUsize::new(0);
-            let work = |_, hand_on: &mut HandOn<'_, usize>| {
-                (0..1000).try_for_each(|n| {
-                    handed_on.fetch_add(1, Ordering::SeqCst);
-                    hand_on(n)
-                })
-            };
-            let stopped = workers.streamed(work, |_, _| anyhow::bail!("full"));
-            assert_eq!(stopped.unwrap_err().to_string(), "full");
-            assert!(handed_on.load(Ordering::SeqCst) < 20);
-            let failed = workers.streamed(
-                |side, hand_on: &mut HandOn<'_, ()>| {
-                    hand_on(())?;
-                    anyhow::bail!("{side} is down")
-                },
-                |_, ()| Ok(()),
-            );
-            assert_eq!(failed.unwrap_err().to_string(), "cloud is down");
-        }
-    }
-
-    #[test]
-    fn what_the_sink_does_not_agree_to_never_begins() {
-        for concurrency in [1, 3] {
-            let workers = Workers::new(Sides::new(concurrency, 1)).unwrap();
-            let items = (0..10).map(|place| (place, ())).collect();
-            let lane = Lane { side: Side::Cloud, items, is_announced: true };
-            let begun = AtomicUsize::new(0);
-            let result = workers.in_lanes(
-                vec![lane],
-                |_, ()| begun.fetch_add(1, Ordering::SeqCst),
-                |turns| {
-                    let begins =
-                        |(i, turn): &(usize, Turn<usize>)| *i == 4 && matches!(turn, Turn::Begins);
-                    if turns.iter().any(begins) { anyhow::bail!("no") } else { Ok(()) }
-                },
-            );
-            assert!(result.is_err());
-            assert_eq!(begun.load(Ordering::SeqCst), 4);
-        }
-    }
-
-    #[test]
-    fn an_error_of_the_sink_stops_what_has_not_begun() {
-        let workers = Workers::new(Sides::new(2, 1)).unwrap();
-        let (begun, mut handed_on) = (AtomicUsize::new(0), 0);
-        let items = (0..1000).map(|_| (Side::Local, ())).collect();
-        let result = workers.run(
-            items,
-            |_, ()| {
-                begun.fetch_add(1, Ordering::SeqCst);
-                std::thread::sleep(Duration::from_millis(1));
-            },
-            |_, ()| {
-                handed_on += 1;
-                anyhow::bail!("stop")
-            },
-        );
-        assert!(result.is_err());
-        assert!(begun.load(Ordering::SeqCst) < 1000);
-        assert_eq!(begun.load(Ordering::SeqCst), handed_on);
-    }
+    outcome
 }
+
+#[cfg(test)]
+#[path = "workers_tests.rs"]
+mod tests;

@@ -89,8 +89,7 @@ impl Pass<'_> {
 
     /// Sends the requests, each under its intent, with both versions of what it overwrites
     /// stored. An answer is committed as it arrives, with those that came meanwhile; once a site
-    /// turns out to be down nothing
-    /// more is begun, and what was not begun has no outcome.
+    /// turns out to be down nothing more is begun, and what was not begun has no outcome.
     ///
     /// Documents whose names a site counts are created one at a time on each side, in the
     /// order in which they were created on the other, and the intent of each is committed
@@ -140,12 +139,13 @@ impl Pass<'_> {
                 for (i, intent) in places.into_iter().zip(begun) {
                     sent[i].intent = Some(intent);
                 }
-                turns.into_iter().fold(Ok(()), |outcome, (i, turn)| match turn {
-                    Turn::Done(Some(done)) => {
-                        outcome.and(arrived(&mut sent[i], done, new[i].side, &health))
+                let mut outcome = Ok(());
+                for (i, turn) in turns {
+                    if let Turn::Done(Some(done)) = turn {
+                        outcome = outcome.and(arrived(&mut sent[i], done, new[i].side, &health));
                     }
-                    Turn::Begins | Turn::Done(None) => outcome,
-                })
+                }
+                outcome
             },
         );
         let outage = result.err().map(anyhow::Error::downcast::<Stop>).transpose()?;

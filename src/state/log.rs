@@ -20,7 +20,7 @@ use crate::model::{Action, Direction, Sides};
 impl State {
     /// Begins a run.
     pub fn start_run(&mut self, command: &str, now: Timestamp) -> StateResult<i64> {
-        self.write(|transaction| {
+        self.write_at_leisure(|transaction| {
             transaction.execute(
                 "INSERT INTO runs (command, started_at) VALUES (?, ?)",
                 params![command, time::stamp(now)],
@@ -39,7 +39,8 @@ impl State {
         now: Timestamp,
     ) -> StateResult<()> {
         let number = |requests| i64::try_from(requests).unwrap_or(i64::MAX);
-        self.write(|transaction| {
+        // Closing the database waits for the disk.
+        self.write_at_leisure(|transaction| {
             let changed = transaction.execute(
                 "UPDATE runs SET finished_at = ?, exit_code = ?, cloud_requests = ?,
                     local_requests = ?, summary = ? WHERE id = ?",

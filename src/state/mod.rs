@@ -14,7 +14,7 @@
 //!   the conflict in the transaction that allows the write; at most one conflict a document
 //!   is open.
 //! - 7, *a run can be killed at any instant*: every public method is one transaction,
-//!   `synchronous = FULL`; what was requested from a site is in the journal before, and at
+//!   `synchronous = FULL` but for the beginning and the end of a run; what was requested from a site is in the journal before, and at
 //!   most one intent a document is open. `seen` moves only together with `pending`.
 //!
 //! Files: `open` and `pair` (whose database is it), `lock`, `migrations`, `listing` (what the
@@ -95,6 +95,18 @@ impl State {
         #[cfg(test)]
         commits::tell(commits::Moment::After);
         Ok(result)
+    }
+
+    /// The same for what no request depends on. It does not wait for the disk: a power cut may
+    /// take it back, but never without everything that was committed after it.
+    fn write_at_leisure<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction) -> StateResult<T>,
+    ) -> StateResult<T> {
+        self.connection.pragma_update(None, "synchronous", "normal")?;
+        let result = self.write(work);
+        self.connection.pragma_update(None, "synchronous", "full")?;
+        result
     }
 }
 

@@ -56,7 +56,9 @@ fn a_new_state_is_made_whole_and_never_over_another() {
     assert!(matches!(error, StateError::Exists { .. }), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
 
-    let state = State::open(&path).unwrap();
+    let mut state = State::open(&path).unwrap();
+    let run = state.start_run("sync-all", at(1)).unwrap();
+    state.finish_run(run, 0, Sides::default(), &Value::Null, at(2)).unwrap();
     let pragma = |name: &str| -> String {
         let read = |row: &Row| row.get_ref(0).map(|value| format!("{value:?}"));
         state.connection.pragma_query_value(None, name, read).unwrap()
