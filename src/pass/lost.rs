@@ -78,28 +78,33 @@ impl Pass<'_> {
         };
         let mut strangers = self.made_since(doctype, intent)?;
         strangers.retain(|doc| !is_anothers(doc));
-        // What is called like another document of the source's side meets that one by its name.
-        let (name, from) = (&doctype.config.doctype, intent.side.opposite());
-        let mut unmet = Vec::with_capacity(strangers.len());
-        for doc in strangers {
-            let namesake = self.state.record_by_name(name, from, &doc.name())?;
-            if namesake.is_none_or(|namesake| namesake.id == intent.record) {
-                unmet.push(doc);
+        let has_rows = !row_creations(&doctype.shape, &intent.sent).is_empty();
+        let mut alike = Vec::new();
+        for doc in &strangers {
+            let is_unmarked = !has_rows && row_creations(&doctype.shape, doc).is_empty();
+            if is_unmarked && !self.meets_another(doctype, intent, doc)? {
+                alike.push(doc.clone());
             }
         }
-        let strangers = unmet;
-        let has_rows = !row_creations(&doctype.shape, &intent.sent).is_empty();
-        let may_be = |doc: &&Doc| !has_rows && row_creations(&doctype.shape, doc).is_empty();
         let ours: Vec<&Doc> =
             strangers.iter().filter(|doc| self.is_our_copy(doctype, intent, doc)).collect();
         Ok(match ours.as_slice() {
             [one] => Some(Verdict::Happened((*one).clone())),
-            [] => {
-                let alike: Vec<Doc> = strangers.iter().filter(may_be).cloned().collect();
-                (!alike.is_empty()).then(|| unclear(intent, &alike))
-            }
+            [] => (!alike.is_empty()).then(|| unclear(intent, &alike)),
             _ => Some(unclear(intent, &strangers)),
         })
+    }
+
+    /// Whether a document of the side written to has the name of another one of the source's
+    /// side that is new there as well: the two meet by it.
+    fn meets_another(&self, doctype: &Doctype, intent: &Intent, doc: &Doc) -> anyhow::Result<bool> {
+        let (name, from) = (&doctype.config.doctype, intent.side.opposite());
+        let namesake = self.state.record_by_name(name, from, &doc.name())?;
+        Ok(namesake.is_some_and(|namesake| {
+            namesake.id != intent.record
+                && namesake.bases.is_none()
+                && namesake.names[intent.side].is_none()
+        }))
     }
 
     /// The documents that our user made on the side written to since the request, and that

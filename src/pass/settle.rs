@@ -285,6 +285,10 @@ impl Pass<'_> {
         if !is_ours || is_marked(&intent.sent) || is_marked(doc) {
             return Ok(false);
         }
+        let known = self.state.record_by_name(&doctype.config.doctype, intent.side, &doc.name())?;
+        if known.is_some_and(|known| known.bases.is_some()) {
+            return Ok(false);
+        }
         let (side, source) = (intent.side.opposite(), &intent.source);
         let found = read_one(self.sites[side], doctype, side, &source.name()).map_err(at(side))?;
         Ok(found.is_none_or(|found| found.creation() != source.creation()))

@@ -285,11 +285,13 @@ fn a_person_says_whether_a_namesake_is_the_copy() {
 #[test]
 fn what_one_became_is_not_anothers_that_is_entered_alike() {
     let bench = Bench::default();
-    bench.configure("[sync]\ndoctypes = [\"Customer\"]\nsettle_after = \"1s\"\n");
+    let rules = "[sync]\ndoctypes = [\"Customer\"]\nsettle_after = \"1s\"\n";
+    bench.configure_sites("concurrency = 1", rules);
     for _ in 0..2 {
         bench.insert(Side::Cloud, "Customer", &json!({"customer_name": "ACME"}));
     }
-    let create = Match::on("POST", "/resource/Customer");
+    // The later one comes first.
+    let create = Match::on("POST", "/resource/Customer").nth(2);
     bench.site(Side::Local).faults.once(create, Action::Cut);
     bench.sync().expect(4);
     settle_time();
