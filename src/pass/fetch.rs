@@ -87,7 +87,8 @@ impl Pass<'_> {
 
     /// Reads the records' documents, those that were not read ahead.
     fn read(&mut self, doctype: &Doctype, records: &[Record]) -> anyhow::Result<Sides<Found>> {
-        let (known, mut found) = std::mem::take(&mut self.read_ahead).take(records);
+        let ahead = std::mem::take(&mut self.read_ahead);
+        let (known, mut found) = ahead.take(&doctype.config.doctype, records);
         let wanted = Sides::from_fn(|side| {
             let here_or_there = |record: &Record| {
                 record.names[side].clone().or_else(|| record.names[side.opposite()].clone())

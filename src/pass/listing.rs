@@ -200,8 +200,8 @@ pub(super) fn scope_of(config: &DoctypeConfig) -> String {
 }
 
 /// One side's documents of the days on which what adds up `now` does not agree with what was
-/// `seen`; `None` where the site does not give its sums. Whether a day is complete is known by its sums: what comes in
-/// while it is listed makes the next sums differ.
+/// `seen`; `None` where the site does not give its sums. Whether a day is complete is known by
+/// its sums: what comes in while it is listed makes the next sums differ.
 fn days_of(
     site: &dyn Site,
     config: &DoctypeConfig,

@@ -45,6 +45,8 @@ impl Pass<'_> {
                 let side = sides[i];
                 match answer {
                     Answer::User(user) => users[side] = user.map_err(at(side))?,
+                    // A site that did not answer is asked again in its turn.
+                    Answer::Sums(_, Err(error)) if error.is_outage() => {}
                     Answer::Sums(doctype, answered) => {
                         sums[side].insert(doctype, answered);
                     }

@@ -7,6 +7,7 @@
 //! With a concurrency of 1 on both sides nothing leaves the calling thread and everything
 //! happens in the order given, so that a run can be replayed.
 
+use std::panic::resume_unwind;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
@@ -22,7 +23,8 @@ pub struct Workers {
     /// Started when there is more to do than a few requests, which get threads of their own: in a
     /// pass without news the pools would cost more than what they do.
     pools: OnceLock<Sides<ThreadPool>>,
-    /// Whether two things are done beside each other: then only the pools keep to the limits.
+    /// Whether two things are done beside each other: then both go through the pools, which keep
+    /// them together to the limits.
     is_shared: AtomicBool,
 }
 
@@ -258,15 +260,15 @@ impl Workers {
         &self,
         background: impl FnOnce() -> B + Send,
         work: impl FnOnce() -> R,
-    ) -> (Option<B>, R) {
+    ) -> (B, R) {
         if self.is_serial() {
-            return (Some(background()), work());
+            return (background(), work());
         }
         self.is_shared.store(true, Ordering::Relaxed);
         let both = std::thread::scope(|scope| {
             let background = scope.spawn(background);
             let done = work();
-            (background.join().ok(), done)
+            (background.join().unwrap_or_else(|panic| resume_unwind(panic)), done)
         });
         self.is_shared.store(false, Ordering::Relaxed);
         both

@@ -14,15 +14,16 @@
 //!   the conflict in the transaction that allows the write; at most one conflict a document
 //!   is open.
 //! - 7, *a run can be killed at any instant*: every public method is one transaction,
-//!   `synchronous = FULL` but for the beginning and the end of a run; what was requested from a site is in the journal before, and at
-//!   most one intent a document is open. `seen` moves only together with `pending`.
+//!   `synchronous = FULL` but for the beginning and the end of a run; what was requested from a
+//!   site is in the journal before, and at most one intent a document is open. `seen` moves only
+//!   together with `pending`.
 //!
 //! Files: `open` and `pair` (whose database is it), `lock`, `migrations`, `listing` (what the
-//! sites list against what is known) with `searches`, `seen` (listings of some days), `sums` (what was seen, by
-//! day), `pairing` (which documents are one), `gone`, `restored` (a side that went back), `records`,
-//! `waiting` (what waits for an outcome or for a person), `journal` (intents and their closing),
-//! `packed` (how a base is stored), `conflicts`, `metadata` (a cache), `queue` (deliveries of
-//! webhooks), `log` (the audit trail, runs and totals).
+//! sites list against what is known) with `searches`, `seen` (listings of some days), `sums`
+//! (what was seen, by day), `pairing` (which documents are one), `gone`, `restored` (a side
+//! that went back), `records`, `waiting` (what waits for an outcome or for a person), `journal`
+//! (intents and their closing), `packed` (how a base is stored), `conflicts`, `metadata` (a
+//! cache), `queue` (deliveries of webhooks), `log` (the audit trail, runs and totals).
 
 #[cfg(test)]
 pub(crate) mod commits;

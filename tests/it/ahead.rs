@@ -1,6 +1,7 @@
 //! What is asked before its turn: the documents of the next wave, and the sums of all doctypes.
 
 use erpsync::model::Side;
+use frappe_sandbox::faults::{Action, Match, Refusal};
 use frappe_sandbox::log::Recorded;
 use jiff::Timestamp;
 use serde_json::json;
@@ -95,4 +96,21 @@ fn sums_are_asked_for_again_after_a_write() {
     assert_eq!(sums("UOM"), 1, "nothing was written");
     bench.edit(Side::Cloud, "Brand", "A", &json!({"description": "edited"}));
     assert_eq!(sums("UOM"), 2, "once at the start, once after the write");
+}
+
+/// That a site was down for a moment at the start says nothing of when the doctype's turn comes.
+#[test]
+fn sums_that_were_not_answered_are_asked_for_again() {
+    let bench = Bench::default();
+    let retry = "[sync.retry]\nmax_attempts = 2\nbackoff_seconds = 0.01\n";
+    bench.configure_sites(ONE, &format!("[sync]\ndoctypes = [\"Brand\"]\n{retry}"));
+    bench.insert(Side::Cloud, "Brand", &json!({"brand": "A"}));
+    bench.sync().expect(0);
+    for _ in 0..2 {
+        let sums = Match::on("POST", "get_list");
+        bench.site(Side::Local).faults.once(sums, Action::Refuse(Refusal::Unavailable));
+    }
+    bench.edit(Side::Cloud, "Brand", "A", &json!({"description": "edited"}));
+    bench.sync().expect(0);
+    assert_eq!(bench.doc(Side::Local, "Brand", "A").unwrap()["description"], "edited");
 }

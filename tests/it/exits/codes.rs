@@ -127,7 +127,7 @@ fn a_dry_run_that_finds_something_is_7() {
 
 /// What waits for a person is no less there because a dry run does not look at it.
 #[test]
-fn a_dry_run_that_is_asked_ends_as_the_run_would() {
+fn a_dry_run_that_is_asked_counts_what_it_does_not_look_at() {
     let bench = Bench::default();
     bench.configure(&rules(&["Brand"], "conflict_resolution = \"manual\""));
     for side in Side::BOTH {
