@@ -53,6 +53,7 @@ fn decision(base: &Sides<Form>, now: &Sides<Form>) -> Decision {
         whole_base: None,
         now: Sides::new(version(&now.cloud), version(&now.local)),
         new_fields: Vec::new(),
+        undone: None,
         meeting: Meeting::SameDocument,
         rules: Rules {
             policy: Policy::Manual,

@@ -253,6 +253,7 @@ impl Given {
             now: self.now.clone(),
             meeting: self.meeting,
             new_fields: Vec::new(),
+            undone: None,
             rules: self.rules,
         })
     }

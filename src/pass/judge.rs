@@ -17,6 +17,7 @@ use crate::recon::{
 use crate::state::UNANSWERED;
 
 use super::merges::is_unsaved;
+use super::settle::EDITED;
 use super::wrong_side::standing_of;
 use super::{Doctype, Forms, Pair, Pass, Rule, WholeForms};
 
@@ -42,13 +43,12 @@ impl Pass<'_> {
             return Ok((forms, Self::owed_rename(pair, target)));
         }
         self.tell_of_names(&pair.record, &renaming)?;
-        let new_fields = self.new_fields(doctype, pair)?;
+        let told = Told { new_fields: self.new_fields(doctype, pair)?, undone: self.undone(pair)? };
         let meeting = self.meeting_of(doctype, pair, links)?;
         let is_barred =
             meeting == Meeting::TwoDocuments && self.are_amendments_of_one(doctype, pair)?;
         let collisions = if is_barred { Collisions::Manual } else { doctype.config.collisions };
-        let judged =
-            |clocks| judge_with(doctype, pair, &forms, meeting, collisions, &new_fields, clocks);
+        let judged = |clocks| judge_with(doctype, pair, &forms, meeting, collisions, &told, clocks);
         let mut decision = judged(None);
         if decision.conflict.is_some() && doctype.config.policy == Policy::LatestTimestamp {
             let clocks = self.clocks()?;
@@ -100,6 +100,16 @@ impl Pass<'_> {
         let earlier: Vec<Turn> =
             past.iter().map(|write| turn(write.side, write.run, &write.source)).collect();
         Ok(is_ping_pong(next, &earlier))
+    }
+
+    /// The side that was saved by somebody after an update was sent there whose answer was lost,
+    /// where nothing was sent since.
+    fn undone(&self, pair: &Pair) -> anyhow::Result<Option<Side>> {
+        if pair.record.bases.is_none() {
+            return Ok(None);
+        }
+        let last = self.state.last_void(pair.record.id)?;
+        Ok(last.filter(|last| last.outcome == EDITED).map(|last| last.side))
     }
 
     /// The fields that count today and did not when the bases were written.
@@ -195,13 +205,19 @@ fn whole_forms(doctype: &Doctype, pair: &Pair, links: &LinkTable) -> WholeForms 
     }
 }
 
+/// What the state alone tells of a document.
+struct Told {
+    new_fields: Vec<String>,
+    undone: Option<Side>,
+}
+
 fn judge_with(
     doctype: &Doctype,
     pair: &Pair,
     forms: &Forms,
     meeting: Meeting,
     collisions: Collisions,
-    new_fields: &[String],
+    told: &Told,
     clocks: Option<&Sides<Option<SiteClock>>>,
 ) -> Decision {
     let version = |side: Side, doc: &Doc| Version {
@@ -221,7 +237,8 @@ fn judge_with(
         whole_base: forms.whole.as_ref().and_then(|whole| Some(whole.base.as_ref()?.as_ref())),
         now,
         meeting,
-        new_fields: new_fields.to_vec(),
+        new_fields: told.new_fields.clone(),
+        undone: told.undone,
         rules: Rules {
             policy: doctype.config.policy,
             first_meeting: doctype.config.first_meeting,

@@ -22,7 +22,7 @@ use super::reread::{Done, changes};
 use super::{Doctype, Pass, Rule, at};
 
 /// Why an update did not happen, as far as anybody can tell.
-const EDITED: &str = "the target was edited by somebody else";
+pub(super) const EDITED: &str = "the target was edited by somebody else";
 
 /// What became of a request.
 #[derive(Debug)]

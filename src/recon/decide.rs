@@ -84,6 +84,9 @@ pub struct Situation<'a> {
     pub meeting: Meeting,
     /// Fields that count since the bases were written and did not before.
     pub new_fields: Vec<String>,
+    /// The side of which nobody knows whether an update reached it before it was saved by
+    /// somebody: what stands there may be what that person put back.
+    pub undone: Option<Side>,
     /// The configuration.
     pub rules: Rules,
 }
@@ -296,6 +299,10 @@ fn update(situation: &Situation<'_>, target: Side) -> Decision {
     }
     if !may_write(situation.rules.direction, target) {
         return Decision::skip(format!("{source} changed, and {source} is never carried over"));
+    }
+    if situation.undone == Some(target) {
+        let what = format!("{source} changed, and {target} may have been changed back since");
+        return settle(situation, ConflictKind::EditEdit, &what, false);
     }
     Decision::new(Action::Update, Direction::to(target), format!("{source} changed"))
 }

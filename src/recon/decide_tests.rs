@@ -136,6 +136,7 @@ fn check(row: &Row) {
         now: row.now.clone(),
         meeting: row.meeting,
         new_fields: row.new_fields.clone(),
+        undone: None,
         rules: row.rules,
     };
     let decision = decide(&situation);
@@ -182,6 +183,7 @@ fn documents_that_are_not_what_they_look_like() {
                     now: row.now,
                     meeting,
                     new_fields: Vec::new(),
+                    undone: None,
                     rules: row.rules,
                 })
             })
@@ -229,6 +231,7 @@ fn what_a_site_made_by_itself_is_no_way_around_one_direction() {
                 now: Sides::new(version(form("Pune")), version(form("Agra"))),
                 meeting: Meeting::BornOn(side),
                 new_fields: Vec::new(),
+                undone: None,
                 rules: Rules {
                     policy: Policy::LatestTimestamp,
                     first_meeting: FirstMeeting::Policy,
@@ -261,6 +264,7 @@ fn two_documents_are_told_apart_by_rule() {
                 now: row.now,
                 meeting: Meeting::TwoDocuments,
                 new_fields: Vec::new(),
+                undone: None,
                 rules: Rules { collisions: Collisions::Both, ..row.rules },
             })
         })
@@ -289,6 +293,7 @@ fn of_two_documents_told_apart_by_rule_the_reason_names_what_is_created() {
             now: row.now.clone(),
             meeting: Meeting::TwoDocuments,
             new_fields: Vec::new(),
+            undone: None,
             rules: Rules { collisions: Collisions::Both, direction, ..row.rules },
         });
         assert_eq!(decision.reason, format!("two documents have this name; {what}"));

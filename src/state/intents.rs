@@ -6,6 +6,15 @@ use super::types::{LogEntry, NewConflict};
 use super::words::{RecordStatus, Resolution};
 use crate::model::{Action, Direction, Doc, Side, Sides};
 
+/// A request that was ended without effect, or whose effect is to be decided anew.
+#[derive(Debug, Clone)]
+pub struct VoidRequest {
+    /// The side that was written to.
+    pub side: Side,
+    /// Why it was ended.
+    pub outcome: String,
+}
+
 /// A write to a site that was closed.
 #[derive(Debug, Clone)]
 pub struct PastWrite {

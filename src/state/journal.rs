@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::error::{StateError, StateResult};
-use super::intents::{Closing, Intent, Made, NewIntent, PastWrite, RowName, SideState};
+use super::intents::{
+    Closing, Intent, Made, NewIntent, PastWrite, RowName, SideState, VoidRequest,
+};
 use super::records::{expect_record, refresh_is_syncing};
 use super::types::{LogEntry, NewConflict};
 use super::words::{RecordStatus, Resolution, Word};
@@ -93,6 +95,18 @@ impl State {
                 AND (?1 IS NULL OR doctype = ?1) ORDER BY id",
         )?;
         collect(&mut statement, [doctype], intent_from)
+    }
+
+    /// A document's last request, where it is void.
+    pub fn last_void(&self, record: i64) -> StateResult<Option<VoidRequest>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT side, outcome FROM (SELECT side, state, outcome FROM journal
+                WHERE record = ? ORDER BY id DESC LIMIT 1) WHERE state = 'void'",
+        )?;
+        let void = collect(&mut statement, [record], |row| {
+            Ok(VoidRequest { side: Side::word(&row.get::<_, String>(0)?)?, outcome: row.get(1)? })
+        })?;
+        Ok(void.into_iter().next())
     }
 
     /// The last writes of a document's content that were closed, newest first.

@@ -63,7 +63,7 @@ use crate::model::Side;
 
 pub use error::{StateError, StateResult};
 pub use gone::{Anew, Forgetting, Unlisted};
-pub use intents::{Closing, Intent, Made, NewIntent, PastWrite, RowName, SideState};
+pub use intents::{Closing, Intent, Made, NewIntent, PastWrite, RowName, SideState, VoidRequest};
 pub use lock::RunLock;
 pub use metadata::Metadata;
 pub use queue::{DeliveryEnd, QueueLine, QueuedDocument, Stored, Verdict};

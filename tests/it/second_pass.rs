@@ -159,6 +159,37 @@ fn an_edit_under_our_login_after_a_lost_answer_reaches_the_other_side() {
 }
 
 /// Invariant 3: an edit between our read and our write is not overwritten.
+/// The update arrives, its answer does not, and a user puts back what was there before: that is an
+/// edit, although it looks as if the update had never arrived.
+#[test]
+fn what_is_put_back_after_a_lost_answer_is_not_written_over_in_silence() {
+    for (policy, code, local) in [("manual", 3, "base"), ("cloud_wins", 0, "edited")] {
+        let bench = bench();
+        bench.configure(
+            &PROBES.replace("[sync]\n", &format!("[sync]\nconflict_resolution = \"{policy}\"\n")),
+        );
+        bench.insert(Side::Cloud, "Probe", &probe("P", "base"));
+        bench.sync().expect(0);
+        bench.edit(Side::Cloud, "Probe", "P", &json!({"stxt": "edited"}));
+        let update = Match::on("PUT", "/resource/Probe/P");
+        bench.site(Side::Local).faults.once(update, Action::CutAfter);
+        bench.sync().expect(4);
+        assert_eq!(text(&bench, Side::Local, "P"), "edited");
+        bench.edit(Side::Local, "Probe", "P", &json!({"stxt": "base"}));
+        bench.run(&["sync-all", "--retry-failed"]).expect(code);
+        assert_eq!(text(&bench, Side::Local, "P"), local, "{policy}");
+        assert_eq!(text(&bench, Side::Cloud, "P"), "edited", "{policy}");
+        let kept = "SELECT count(*) FROM conflict_records WHERE kind = 'edit_edit'
+            AND json_extract(local_data, '$.stxt') = 'base'";
+        assert_eq!(bench.query(kept), "1", "{policy}");
+        // Once it is settled, an edit is an edit again.
+        bench.run(&["resolve", "--all", "--take", "cloud"]);
+        bench.edit(Side::Cloud, "Probe", "P", &json!({"stxt": "again"}));
+        bench.sync().expect(0);
+        assert_eq!(text(&bench, Side::Local, "P"), "again", "{policy}");
+    }
+}
+
 #[test]
 fn an_edit_between_read_and_write_is_kept() {
     let bench = bench();
