@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::model::{Side, Sides};
 use crate::state::Record;
 
-use super::fetch::{Found, read_names};
+use super::fetch::{Found, asked_for, read_names};
 use super::{Candidate, Doctype, Operation, Pass, Phase, Request, Step};
 
 /// What was read ahead.
@@ -60,7 +60,9 @@ impl Pass<'_> {
         next: &[Candidate],
         work: impl FnOnce(&mut Self) -> anyhow::Result<(R, bool)>,
     ) -> anyhow::Result<R> {
-        let asked = self.names_of(next)?;
+        let living: Vec<Candidate> =
+            next.iter().filter(|id| !self.joined.contains(id)).copied().collect();
+        let asked = asked_for(self.state.names_of(&living)?.iter());
         if asked.iter().all(|(_, names)| names.is_empty()) {
             return work(self).map(|(done, _)| done);
         }
@@ -82,21 +84,6 @@ impl Pass<'_> {
     /// to be acted on, or where a pause between them is asked for.
     pub(super) fn may_read_ahead(&self) -> bool {
         self.phase == Phase::Main && self.left.is_none() && self.config.batch_pause.is_zero()
-    }
-
-    /// What some documents are called on both sides. One that a side is not known to have is
-    /// asked for under its name on the other.
-    fn names_of(&self, candidates: &[Candidate]) -> anyhow::Result<Sides<BTreeSet<String>>> {
-        let living: Vec<Candidate> =
-            candidates.iter().filter(|id| !self.joined.contains(id)).copied().collect();
-        let mut asked = Sides::<BTreeSet<String>>::default();
-        for names in self.state.names_of(&living)? {
-            for side in Side::BOTH {
-                let here_or_there = names[side].as_ref().or(names[side.opposite()].as_ref());
-                asked[side].extend(here_or_there.cloned());
-            }
-        }
-        Ok(asked)
     }
 }
 

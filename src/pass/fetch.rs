@@ -89,13 +89,10 @@ impl Pass<'_> {
     fn read(&mut self, doctype: &Doctype, records: &[Record]) -> anyhow::Result<Sides<Found>> {
         let ahead = std::mem::take(&mut self.read_ahead);
         let (known, mut found) = ahead.take(&doctype.config.doctype, records);
-        let wanted = Sides::from_fn(|side| {
-            let here_or_there = |record: &Record| {
-                record.names[side].clone().or_else(|| record.names[side.opposite()].clone())
-            };
-            let names = records.iter().filter_map(here_or_there);
-            names.filter(|name| !known[side].contains(name)).collect()
-        });
+        let mut wanted = asked_for(records.iter().map(|record| &record.names));
+        for (side, known) in known.iter() {
+            wanted[side].retain(|name| !known.contains(name));
+        }
         let batches = self.batches(&wanted);
         let read = read_names(&self.workers, self.sites, doctype, batches)?;
         for (side, docs) in [(Side::Cloud, read.cloud), (Side::Local, read.local)] {
@@ -213,6 +210,21 @@ impl Pass<'_> {
             Some(_) => Ok(Observed::Absent),
         }
     }
+}
+
+/// The names under which documents are asked for, each on both sides: one that a side is not
+/// known to have by its name on the other.
+pub(super) fn asked_for<'n>(
+    names: impl Iterator<Item = &'n Sides<Option<String>>>,
+) -> Sides<BTreeSet<String>> {
+    let mut asked = Sides::<BTreeSet<String>>::default();
+    for names in names {
+        for side in Side::BOTH {
+            let here_or_there = names[side].as_ref().or(names[side.opposite()].as_ref());
+            asked[side].extend(here_or_there.cloned());
+        }
+    }
+    asked
 }
 
 /// Reads documents by name, a batch at a time, on all workers.
