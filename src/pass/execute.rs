@@ -123,7 +123,7 @@ impl Pass<'_> {
         Some(NewConflict {
             record: pair.record.id,
             kind,
-            fields: forms.colliding(),
+            fields: forms.named_for(kind),
             data: Sides::from_fn(|side| {
                 pair.doc(side).map_or(Value::Null, |doc| Value::Object(doc.0.clone()))
             }),

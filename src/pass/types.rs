@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::model::{Action, DOCSTATUS, Doc, Form, OpenLink, Side, Sides};
+use crate::model::{Action, ConflictKind, DOCSTATUS, Doc, Form, OpenLink, Side, Sides};
 use crate::recon::{Body, Decision, Observed, field_of, unshared};
 use crate::site::SiteError;
 use crate::state::{Record, Resolution};
@@ -64,6 +64,18 @@ impl Forms {
     pub fn differing(&self) -> Vec<String> {
         let now = self.whole.as_ref().map_or(&self.now, |whole| &whole.now);
         now.cloud.differing(&now.local)
+    }
+
+    /// The fields to name with a conflict. A field that counts from now on nobody need have
+    /// changed.
+    #[must_use]
+    pub fn named_for(&self, kind: ConflictKind) -> Vec<String> {
+        let Some(whole) = self.whole.as_ref().filter(|_| kind == ConflictKind::NewField) else {
+            return self.colliding();
+        };
+        let mut named: BTreeSet<String> = self.colliding().into_iter().collect();
+        named.extend(whole.now.cloud.differing(&whole.now.local));
+        named.into_iter().collect()
     }
 
     /// The fields that a conflict is about: those of [`Forms::differing`], but of a submitted

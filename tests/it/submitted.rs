@@ -103,6 +103,28 @@ fn a_submission_goes_over_with_the_edits_and_the_posting_time_in_one() {
     quiet(&bench);
 }
 
+/// A field that counts again differs when one side is submitted: a person decides, and is told
+/// which field it is about.
+#[test]
+fn a_submission_does_not_write_over_a_field_that_counts_again() {
+    let bench = in_step(0);
+    let manual = RULES.replace("[sync]\n", "[sync]\nconflict_resolution = \"manual\"\n");
+    bench.configure(&manual.replace("[sync]\n", "[sync]\nexclude_fields = [\"total\"]\n"));
+    bench.run(&["sync-all", "--full"]).expect(0);
+    bench.edit(Side::Local, "Voucher", "V1", &json!({"total": 7}));
+    bench.sync().expect(0);
+    bench.configure(&manual);
+    bench.edit(Side::Cloud, "Voucher", "V1", &json!({"docstatus": 1}));
+    bench.sync().expect(3);
+    assert_eq!(field(&bench, Side::Local, "V1", "total"), json!(7));
+    assert_eq!(docstatus(&bench, Side::Local, "V1"), 0);
+    // The posting time differs too: each side has stamped its own.
+    let named = "SELECT kind || ' ' || fields FROM conflict_records WHERE resolved = FALSE";
+    assert_eq!(bench.query(named), "new_field [\"docstatus\",\"posting_time\",\"total\"]");
+    let shown = bench.run(&["conflicts", "show", "1"]).expect(0).out;
+    assert!(!shown.contains("not compared: total"), "{shown}");
+}
+
 #[test]
 fn of_a_submitted_document_only_what_may_still_be_edited_is_sent() {
     let bench = in_step(1);
