@@ -24,6 +24,9 @@ pub(super) struct Listing {
     pub taken_up: Sides<usize>,
     /// Whether every document was listed, not only those of some days.
     pub is_whole: bool,
+    /// Whether the state has something to take over: not where no day was listed, and no
+    /// document is known that any listing should show.
+    pub has_news: bool,
     /// Whether a site was asked for its sums and did not give them.
     pub are_sums_refused: bool,
 }
@@ -39,16 +42,17 @@ struct Days {
 impl Pass<'_> {
     /// Lists both sides into the state, for it to be taken over or dropped.
     pub(super) fn list(&mut self, config: &DoctypeConfig, full: bool) -> anyhow::Result<Listing> {
-        self.state.begin_listing(&config.doctype)?;
         let asks_for_sums = !full && self.may_list_days(config)?;
         if asks_for_sums && let Some(days) = self.list_days(config)? {
             return self.take_days(config, &days);
         }
+        self.state.begin_listing(&config.doctype)?;
         let taken_up = self.list_everything(config)?;
         for side in Side::BOTH {
             self.state.cover_everything(side)?;
         }
-        Ok(Listing { taken_up, is_whole: true, are_sums_refused: asks_for_sums })
+        let are_sums_refused = asks_for_sums;
+        Ok(Listing { taken_up, is_whole: true, has_news: true, are_sums_refused })
     }
 
     /// Whether sums may say which days to list. Not where a person says something about a side
@@ -92,6 +96,14 @@ impl Pass<'_> {
     /// Hands the days to the state, with the known documents that the filters leave out: those
     /// are asked for by name.
     fn take_days(&mut self, config: &DoctypeConfig, days: &Sides<Days>) -> anyhow::Result<Listing> {
+        let taken_up = Sides::from_fn(|side| days[side].count);
+        let has_days = days.iter().any(|(_, days)| !days.stretches.is_empty());
+        let has_news = has_days || self.state.expects_unseen(&config.doctype)?;
+        let listing = Listing { taken_up, is_whole: false, has_news, are_sums_refused: false };
+        if !has_news {
+            return Ok(listing);
+        }
+        self.state.begin_listing(&config.doctype)?;
         for (side, days) in days.iter() {
             self.state.add_listed(side, &days.listed)?;
             self.state.cover_days(side, &days.stretches)?;
@@ -109,8 +121,7 @@ impl Pass<'_> {
                 self.state.add_listed(side, found)?;
             }
         }
-        let taken_up = Sides::from_fn(|side| days[side].count);
-        Ok(Listing { taken_up, is_whole: false, are_sums_refused: false })
+        Ok(listing)
     }
 
     /// Lists everything of both sides at the same time, each page into the state as it comes; gives

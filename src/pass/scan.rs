@@ -11,7 +11,7 @@ use crate::state::{CandidateQuery, Listed, LogEntry, LogStatus, Record, Renamed,
 
 use super::doctype::scope_digest;
 use super::listing::{Listing, scope_of};
-use super::{Candidate, Pass, at};
+use super::{Candidate, Guard, Pass, at};
 
 impl Pass<'_> {
     /// The candidates of a doctype, in the order of their records.
@@ -19,11 +19,6 @@ impl Pass<'_> {
         self.around.watcher.listing(&config.doctype);
         let full = self.options.full || self.full_is_due(config)?;
         let listing = self.list(config, full)?;
-        self.strike_former_names(&config.doctype)?;
-        if let Some(guard) = self.looks_wrong()? {
-            self.counts(&config.doctype).guard = Some(guard);
-            return Ok(Vec::new());
-        }
         let now = self.now();
         let query = CandidateQuery {
             now,
@@ -31,16 +26,34 @@ impl Pass<'_> {
             retry_failed: self.options.retry_failed,
             scope_digest: &scope_digest(config),
         };
-        if let Some(guard) = self.look_for_gone(config, &query)? {
+        if listing.has_news
+            && let Some(guard) = self.take_over(config, &query)?
+        {
             self.counts(&config.doctype).guard = Some(guard);
             return Ok(Vec::new());
         }
-        self.take_the_persons_word(config)?;
-        let absorbed = self.state.absorb_listing(&self.certainly_gone(), now)?;
-        self.log_renames(&absorbed.renamed)?;
         let candidates = self.state.candidates(&config.doctype, &query)?;
         self.note_listing(config, &listing, full)?;
         Ok(candidates)
+    }
+
+    /// Takes the collected listing over into the records, unless a side looks wrong by it.
+    fn take_over(
+        &mut self,
+        config: &DoctypeConfig,
+        query: &CandidateQuery<'_>,
+    ) -> anyhow::Result<Option<Guard>> {
+        self.strike_former_names(&config.doctype)?;
+        if let Some(guard) = self.looks_wrong()? {
+            return Ok(Some(guard));
+        }
+        if let Some(guard) = self.look_for_gone(config, query)? {
+            return Ok(Some(guard));
+        }
+        self.take_the_persons_word(config)?;
+        let absorbed = self.state.absorb_listing(&self.certainly_gone(), query.now)?;
+        self.log_renames(&absorbed.renamed)?;
+        Ok(None)
     }
 
     /// Remembers a whole listing, and counts the documents that there are: those that the rules

@@ -23,7 +23,7 @@ use crate::model::{Side, Sides};
 /// `record` is the living record of that name and `creation`, `moved` whether the document
 /// was saved since it was last seen.
 const TABLES: &str = "
-    CREATE TEMP TABLE listed (
+    CREATE TEMP TABLE IF NOT EXISTS listed (
         side TEXT NOT NULL,
         name TEXT NOT NULL,
         creation TEXT NOT NULL,
@@ -33,20 +33,23 @@ const TABLES: &str = "
         moved BOOLEAN NOT NULL DEFAULT FALSE,
         PRIMARY KEY (side, name)
     ) WITHOUT ROWID;
-    CREATE INDEX temp.listed_creation ON listed (side, creation);";
+    CREATE INDEX IF NOT EXISTS temp.listed_creation ON listed (side, creation);";
 
 const CLEAR: &str = "DELETE FROM temp.listed; DELETE FROM temp.covered";
 
 impl State {
-    pub(super) fn create_listing_tables(&self) -> StateResult<()> {
+    /// Empties the tables of a listing. They are made when the first one is collected: a run in
+    /// which nothing is new does without.
+    fn clear_listing(&self) -> StateResult<()> {
         self.connection.execute_batch(TABLES)?;
-        Ok(self.connection.execute_batch(seen::TABLE)?)
+        self.connection.execute_batch(seen::TABLE)?;
+        Ok(self.connection.execute_batch(CLEAR)?)
     }
 
     /// Begins to collect a listing of a doctype; one that was not absorbed is dropped. Which
     /// days it has is said with [`State::cover_everything`] or [`State::cover_days`].
     pub fn begin_listing(&mut self, doctype: &str) -> StateResult<()> {
-        self.connection.execute_batch(CLEAR)?;
+        self.clear_listing()?;
         self.listing = Some(doctype.to_owned());
         Ok(())
     }
@@ -130,7 +133,7 @@ impl State {
         now: Timestamp,
     ) -> StateResult<Vec<i64>> {
         self.listing = None;
-        self.connection.execute_batch(CLEAR)?;
+        self.clear_listing()?;
         self.write(|transaction| {
             let work = Absorption { transaction, doctype, now: time::stamp(now) };
             for (side, listed) in found.iter() {

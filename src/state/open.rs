@@ -82,7 +82,7 @@ impl State {
         }
         configure(&connection).map_err(at)?;
         migrations::migrate(&mut connection)?;
-        Self::new(connection)
+        Ok(Self::new(connection))
     }
 
     /// Opens a private copy of an existing state database, so that a dry run can work as a
@@ -102,7 +102,7 @@ impl State {
             }
             configure(&copy).map_err(at)?;
             migrations::migrate(&mut copy)?;
-            return Self::new(copy);
+            return Ok(Self::new(copy));
         }
         Err(StateError::Busy)
     }
@@ -112,14 +112,12 @@ impl State {
         let mut connection = Connection::open_in_memory()?;
         configure(&connection)?;
         migrations::migrate(&mut connection)?;
-        Self::new(connection)
+        Ok(Self::new(connection))
     }
 
-    fn new(connection: Connection) -> StateResult<Self> {
+    fn new(connection: Connection) -> Self {
         connection.set_prepared_statement_cache_capacity(128);
-        let state = Self { connection, listing: None };
-        state.create_listing_tables()?;
-        Ok(state)
+        Self { connection, listing: None }
     }
 }
 

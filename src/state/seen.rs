@@ -10,7 +10,7 @@ use crate::model::{Side, Sides, Stretch};
 
 /// The days that the listing at hand has, as spans of `seen`.
 pub(super) const TABLE: &str = "
-    CREATE TEMP TABLE covered (
+    CREATE TEMP TABLE IF NOT EXISTS covered (
         side TEXT NOT NULL,
         first TEXT NOT NULL,
         last TEXT NOT NULL,
@@ -52,6 +52,26 @@ impl State {
              WHERE doctype = ? AND {s}_outside AND {s}_seen IS NOT NULL AND sync_status <> 'gone'",
         );
         Ok(self.connection.prepare_cached(&sql)?.query_row([doctype], |row| count(row, 0))?)
+    }
+
+    /// Whether documents are known that every listing should show, whatever days it has: those
+    /// that are not seen any more, and those that are asked for by name because the filters leave
+    /// them out. Where there are none, a listing of no day at all says nothing.
+    pub fn expects_unseen(&self, doctype: &str) -> StateResult<bool> {
+        for side in Side::BOTH {
+            let sql = for_side(
+                side,
+                "SELECT EXISTS (SELECT 1 FROM sync_records INDEXED BY idx_{s}_seen
+                    WHERE doctype = ?1 AND {s}_seen IS NULL AND {s}_name IS NOT NULL
+                        AND sync_status <> 'gone')
+                 OR EXISTS (SELECT 1 FROM sync_records INDEXED BY idx_{s}_outside
+                    WHERE doctype = ?1 AND {s}_outside)",
+            );
+            if self.connection.prepare_cached(&sql)?.query_row([doctype], |row| row.get(0))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Says that the listing at hand has every document of a side.

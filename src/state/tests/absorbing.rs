@@ -354,7 +354,8 @@ fn names_translate_and_a_living_document_comes_before_a_gone_one() {
 
 #[test]
 fn what_is_new_in_a_listing_is_not_looked_for_among_all_records() {
-    let state = State::in_memory().unwrap();
+    let mut state = State::in_memory().unwrap();
+    state.begin_listing("Item").unwrap();
     for side in Side::BOTH {
         for sql in [replaced_sql(side), join_sql(side), join_cloned_sql(side)] {
             let explained = format!("EXPLAIN QUERY PLAN {sql}");

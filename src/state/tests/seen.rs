@@ -70,6 +70,19 @@ fn a_listing_of_no_days_misses_only_what_was_missed_before() {
 }
 
 #[test]
+fn a_listing_of_no_days_is_about_what_no_day_would_show() {
+    let mut state = known();
+    assert!(!state.expects_unseen("Item").unwrap(), "all was seen within the filters");
+    absorb(&mut state, &page()[1..], &page());
+    assert!(state.expects_unseen("Item").unwrap(), "one is not seen any more");
+    assert!(!state.expects_unseen("Customer").unwrap());
+    let mut state = known();
+    let outside = Listed { taken_up: false, ..page()[0].clone() };
+    absorb(&mut state, &page(), &[&[outside], &page()[1..]].concat());
+    assert!(state.expects_unseen("Item").unwrap(), "one is left out by the filters");
+}
+
+#[test]
 fn a_document_is_renamed_only_where_its_old_day_was_listed() {
     let mut state = known();
     let renamed = [listed("B", "c2", MONDAY), listed("Z", "c1", MONDAY)];
