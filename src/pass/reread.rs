@@ -3,7 +3,8 @@
 //! The rule kept here: what a re-read shows becomes the base only where it is what the site
 //! answered (invariant 1).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
@@ -14,8 +15,11 @@ use crate::state::{Closing, LogStatus, RecordStatus, Resolution, SideState};
 
 use super::anew::is_anew;
 use super::close::{hash_of, row_names, side_state};
-use super::fetch::read_names;
-use super::{ActionStatus, Aside, AsideReason, Doctype, Pass, Rule};
+use super::fetch::{Found, read_names};
+use super::named::is_second_copy;
+use super::{
+    ActionStatus, Aside, AsideReason, Doctype, Operation, Outcome, Pass, Request, Rule, Write,
+};
 
 /// A write that the site has answered, ready to be read again and closed.
 #[derive(Debug, Clone)]
@@ -47,12 +51,52 @@ pub(super) struct Done {
     pub was_named: Option<String>,
 }
 
+/// What has been written and not been read again yet: the last one of a batch has it read.
+pub(super) struct Unread {
+    batch_size: usize,
+    names: Sides<Mutex<Vec<String>>>,
+}
+
+impl Unread {
+    pub(super) fn new(batch_size: usize) -> Self {
+        Self { batch_size, names: Sides::default() }
+    }
+
+    /// Notes a document that was written; gives the batch that it completes.
+    pub(super) fn note(
+        &self,
+        doctype: &Doctype,
+        operation: &Operation,
+        write: &Write,
+        outcome: &Outcome,
+    ) -> Option<Vec<String>> {
+        let Outcome::Written(answer) = outcome else { return None };
+        let is_kept = match &write.request {
+            Request::Update { .. } => true,
+            Request::Insert { name } => {
+                let wanted = name.as_ref();
+                !is_anew(operation.decision.action, write.side, write.resolution)
+                    && !wanted.is_some_and(|name| is_second_copy(doctype, name, &answer.name()))
+            }
+            Request::Delete { .. } | Request::Rename { .. } => false,
+        };
+        if !is_kept {
+            return None;
+        }
+        let mut names = self.names[write.side].lock().unwrap_or_else(PoisonError::into_inner);
+        names.push(answer.name());
+        (names.len() >= self.batch_size).then(|| std::mem::take(&mut *names))
+    }
+}
+
 impl Pass<'_> {
-    /// Reads what was written again, in bulk, and closes it.
+    /// Reads what was written again, in bulk, and closes it. `read` is what of it was read
+    /// already since.
     pub(super) fn finish_writes(
         &mut self,
         doctype: &Doctype,
         done: Vec<Done>,
+        read: Sides<Found>,
     ) -> anyhow::Result<Vec<Aside>> {
         for one in &done {
             // It is there now, whatever was found before.
@@ -67,7 +111,7 @@ impl Pass<'_> {
         if done.is_empty() {
             return Ok(aside);
         }
-        let read = self.read_again(doctype, &done)?;
+        let read = self.read_again(doctype, &done, read)?;
         let docs: Vec<(Side, &Doc)> = done
             .iter()
             .flat_map(|done| [(done.side, &done.answer), (done.side.opposite(), &done.source)])
@@ -92,12 +136,18 @@ impl Pass<'_> {
         &self,
         doctype: &Doctype,
         done: &[Done],
-    ) -> anyhow::Result<Sides<BTreeMap<String, Doc>>> {
+        mut read: Sides<Found>,
+    ) -> anyhow::Result<Sides<Found>> {
         let names = Sides::from_fn(|side| {
             let here = done.iter().filter(|done| done.side == side);
-            here.map(|done| done.answer.name()).collect::<BTreeSet<String>>()
+            let names = here.map(|done| done.answer.name());
+            names.filter(|name| !read[side].contains_key(name)).collect::<BTreeSet<String>>()
         });
-        read_names(&self.workers, self.sites, doctype, self.batches(&names))
+        let rest = read_names(&self.workers, self.sites, doctype, self.batches(&names))?;
+        for (side, docs) in [(Side::Cloud, rest.cloud), (Side::Local, rest.local)] {
+            read[side].extend(docs);
+        }
+        Ok(read)
     }
 
     /// What is stored for a write, and what is said of it.

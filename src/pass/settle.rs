@@ -73,7 +73,7 @@ impl Pass<'_> {
                 }
             }
         }
-        self.finish_writes(&doctype, done)?;
+        self.finish_writes(&doctype, done, Sides::default())?;
         self.finish_deletes(&doctype, deleted)?;
         self.finish_renames(&doctype, renamed)?;
         Ok(())

@@ -38,6 +38,10 @@ pub struct Lane<T> {
     pub is_announced: bool,
 }
 
+/// What came of an item, and what the same worker is to do next, once that is handed on. The
+/// calling thread is told of both under the place of the item.
+pub type Next<R, T> = (R, Option<T>);
+
 /// What the calling thread is told of an item.
 pub enum Turn<R> {
     /// It begins as soon as the calling thread has agreed.
@@ -73,7 +77,7 @@ impl<T> Lane<T> {
     /// Runs on a worker.
     fn go<R>(
         self,
-        work: &impl Fn(Side, T) -> R,
+        work: &impl Fn(Side, T) -> Next<R, T>,
         stop: &AtomicBool,
         events: &Sender<(usize, Event<R>)>,
     ) {
@@ -88,8 +92,13 @@ impl<T> Lane<T> {
                     return;
                 }
             }
-            if events.send((i, Event::Done(work(self.side, item)))).is_err() {
-                return;
+            let mut next = Some(item);
+            while let Some(item) = next {
+                let (result, then) = work(self.side, item);
+                if events.send((i, Event::Done(result))).is_err() {
+                    return;
+                }
+                next = then.filter(|_| !stop.load(Ordering::Relaxed));
             }
         }
     }
@@ -143,6 +152,7 @@ impl Workers {
     ) -> anyhow::Result<()> {
         let lanes =
             items.into_iter().enumerate().map(|(i, (side, item))| Lane::of_one(side, i, item));
+        let work = |side, item| (work(side, item), None);
         self.in_lanes(lanes.collect(), work, |turns| {
             let mut outcome = Ok(());
             for (i, turn) in turns {
@@ -164,18 +174,11 @@ impl Workers {
     pub fn in_lanes<T: Send, R: Send>(
         &self,
         lanes: Vec<Lane<T>>,
-        work: impl Fn(Side, T) -> R + Sync,
+        work: impl Fn(Side, T) -> Next<R, T> + Sync,
         mut sink: impl FnMut(Vec<(usize, Turn<R>)>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         if self.is_serial() {
-            return lanes.into_iter().try_for_each(|lane| {
-                lane.items.into_iter().try_for_each(|(i, item)| {
-                    if lane.is_announced {
-                        sink(vec![(i, Turn::Begins)])?;
-                    }
-                    sink(vec![(i, Turn::Done(work(lane.side, item)))])
-                })
-            });
+            return lanes.into_iter().try_for_each(|lane| one_by_one(lane, &work, &mut sink));
         }
         let stop = AtomicBool::new(false);
         let (events, arrived) = mpsc::channel();
@@ -296,6 +299,26 @@ impl Workers {
         let local = results.local.context("no result for local")??;
         Ok(Sides::new(cloud, local))
     }
+}
+
+/// Does what is in a lane on the calling thread.
+fn one_by_one<T, R>(
+    lane: Lane<T>,
+    work: &impl Fn(Side, T) -> Next<R, T>,
+    sink: &mut impl FnMut(Vec<(usize, Turn<R>)>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    for (i, item) in lane.items {
+        if lane.is_announced {
+            sink(vec![(i, Turn::Begins)])?;
+        }
+        let mut next = Some(item);
+        while let Some(item) = next {
+            let (result, then) = work(lane.side, item);
+            sink(vec![(i, Turn::Done(result))])?;
+            next = then;
+        }
+    }
+    Ok(())
 }
 
 /// Hands on what arrives, all at once what has arrived meanwhile, until every lane is done.

@@ -113,6 +113,7 @@ fn a_lane_goes_one_after_another_and_the_others_beside_it() {
                     std::thread::sleep(Duration::from_millis(1));
                     in_lane[side].fetch_sub(1, Ordering::SeqCst);
                 }
+                ((), None)
             },
             |turns| {
                 told.extend(turns.iter().map(|(i, turn)| (*i, matches!(turn, Turn::Begins))));
@@ -194,7 +195,7 @@ fn what_the_sink_does_not_agree_to_never_begins() {
         let begun = AtomicUsize::new(0);
         let result = workers.in_lanes(
             vec![lane],
-            |_, ()| begun.fetch_add(1, Ordering::SeqCst),
+            |_, ()| (begun.fetch_add(1, Ordering::SeqCst), None),
             |turns| {
                 let begins =
                     |(i, turn): &(usize, Turn<usize>)| *i == 4 && matches!(turn, Turn::Begins);
@@ -226,4 +227,28 @@ fn an_error_of_the_sink_stops_what_has_not_begun() {
     assert!(result.is_err());
     assert!(begun.load(Ordering::SeqCst) < 1000);
     assert_eq!(begun.load(Ordering::SeqCst), handed_on);
+}
+
+#[test]
+fn what_an_item_leads_to_is_done_next_by_the_same_worker() {
+    for concurrency in [1, 2] {
+        let workers = Workers::new(Sides::new(concurrency, concurrency));
+        let lanes = (0..8).map(|i| Lane::of_one(Side::Local, i, i)).collect();
+        let mut told = vec![Vec::new(); 8];
+        let leads_on = |item: usize| item < 100 && item.is_multiple_of(2);
+        let work = |_, item: usize| (item, leads_on(item).then_some(item + 100));
+        workers
+            .in_lanes(lanes, work, |turns| {
+                for (place, turn) in turns {
+                    if let Turn::Done(item) = turn {
+                        told[place].push(item);
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+        let expected: Vec<Vec<usize>> =
+            (0..8).map(|i| if leads_on(i) { vec![i, i + 100] } else { vec![i] }).collect();
+        assert_eq!(told, expected);
+    }
 }

@@ -13,8 +13,10 @@ use crate::site::{ErrorKind, ServerClock, Site, SiteError, bulk};
 use crate::state::NewIntent;
 
 use super::delete::{Deleted, delete_one};
+use super::fetch::Found;
 use super::renames::{Renamed, rename_one};
 use super::requests::sent_fields;
+use super::reread::Unread;
 use super::workers::{Lane, Turn};
 use super::{Aside, AsideReason, Doctype, Operation, Outcome, Pass, Request, Rule, Stop, Write};
 
@@ -30,13 +32,13 @@ impl Pass<'_> {
         }
         self.made = None;
         self.sums = Sides::default();
-        let (sent, outage) = self.send(doctype, &writes)?;
+        let Sent { requests, read_again, outage } = self.send(doctype, &writes)?;
         let mut aside = Vec::new();
         let (mut done, mut deleted, mut renamed) = (Vec::new(), Vec::new(), Vec::new());
-        for ((operation, write), sent) in writes.into_iter().zip(sent) {
+        for ((operation, write), request) in writes.into_iter().zip(requests) {
             // Without an intent its turn never came.
-            let Some(intent) = sent.intent else { continue };
-            match sent.outcome {
+            let Some(intent) = request.intent else { continue };
+            match request.outcome {
                 Some(Outcome::Written(_)) if matches!(write.request, Request::Delete { .. }) => {
                     deleted.push(Deleted::of(&operation, &write, intent));
                 }
@@ -54,7 +56,7 @@ impl Pass<'_> {
                 }
             }
         }
-        aside.extend(self.finish_writes(doctype, done)?);
+        aside.extend(self.finish_writes(doctype, done, read_again)?);
         self.finish_deletes(doctype, deleted)?;
         aside.extend(self.finish_renames(doctype, renamed)?);
         outage.map_or(Ok(aside), |stop| Err(stop.into()))
@@ -94,37 +96,43 @@ impl Pass<'_> {
     /// Documents whose names a site counts are created one at a time on each side, in the
     /// order in which they were created on the other, and the intent of each is committed
     /// when its turn comes: at most one of them is ever in flight.
-    fn send(
-        &mut self,
-        doctype: &Doctype,
-        writes: &[(Operation, Write)],
-    ) -> anyhow::Result<(Vec<Sent>, Option<Stop>)> {
+    ///
+    /// What has been written is read again a batch at a time, while the rest is still being sent.
+    fn send(&mut self, doctype: &Doctype, writes: &[(Operation, Write)]) -> anyhow::Result<Sent> {
         let new: Vec<NewIntent> = writes
             .iter()
             .map(|(operation, write)| self.intent(doctype, operation, write))
             .collect();
-        let mut sent: Vec<Sent> = writes.iter().map(|_| Sent::default()).collect();
+        let mut requests: Vec<Sending> = writes.iter().map(|_| Sending::default()).collect();
+        let mut read_again = Sides::<Found>::default();
         let (counted, beside): (Vec<usize>, Vec<usize>) =
             (0..writes.len()).partition(|i| is_counted(&writes[*i].1));
         let at_once: Vec<NewIntent> = beside.iter().map(|i| new[*i].clone()).collect();
         let begun = self.state.begin_intents(&at_once, self.now())?;
         for (i, intent) in beside.iter().zip(begun) {
-            sent[*i].intent = Some(intent);
+            requests[*i].intent = Some(intent);
         }
         let lanes = lanes(writes, &beside, counted);
         let (sites, state, time) = (self.sites, &mut *self.state, self.around.now);
         let max_attempts = self.config.retry.max_attempts;
         let most = |side: Side| self.config.sides[side].concurrency + max_attempts as usize;
         let health = Health::new(Sides::from_fn(most));
+        let unread = Unread::new(self.config.batch_size);
         let result = self.workers.in_lanes(
             lanes,
-            |side, (operation, write)| {
-                if health.is_down(side) {
-                    return None;
+            |side, job| match job {
+                _ if health.is_down(side) => (Came::Nothing, None),
+                Job::Write((operation, write)) => {
+                    let outcome = send_one(sites, doctype, operation, write, max_attempts);
+                    health.heard(side, &outcome);
+                    let batch = unread.note(doctype, operation, write, &outcome);
+                    (Came::Outcome(outcome), batch.map(Job::ReadAgain))
                 }
-                let outcome = send_one(sites, doctype, operation, write, max_attempts);
-                health.heard(side, &outcome);
-                Some(outcome)
+                // What cannot be read now is read in its turn.
+                Job::ReadAgain(names) => {
+                    let docs = bulk::fetch_docs(sites[side], &doctype.schemas[side], &names);
+                    (Came::Docs(side, docs.unwrap_or_default()), None)
+                }
             },
             |turns| {
                 let now = time();
@@ -135,21 +143,28 @@ impl Pass<'_> {
                         (*i, NewIntent { site_time, ..new[*i].clone() })
                     })
                     .unzip();
-                let begun = state.advance(&answers(&turns, &sent), &intents, now)?;
+                let begun = state.advance(&answers(&turns, &requests), &intents, now)?;
                 for (i, intent) in places.into_iter().zip(begun) {
-                    sent[i].intent = Some(intent);
+                    requests[i].intent = Some(intent);
                 }
                 let mut outcome = Ok(());
                 for (i, turn) in turns {
-                    if let Turn::Done(Some(done)) = turn {
-                        outcome = outcome.and(arrived(&mut sent[i], done, new[i].side, &health));
+                    match turn {
+                        Turn::Done(Came::Outcome(done)) => {
+                            let side = new[i].side;
+                            outcome = outcome.and(arrived(&mut requests[i], done, side, &health));
+                        }
+                        Turn::Done(Came::Docs(side, docs)) => {
+                            read_again[side].extend(docs.into_iter().map(|doc| (doc.name(), doc)));
+                        }
+                        Turn::Done(Came::Nothing) | Turn::Begins => {}
                     }
                 }
                 outcome
             },
         );
         let outage = result.err().map(anyhow::Error::downcast::<Stop>).transpose()?;
-        Ok((sent, outage))
+        Ok(Sent { requests, read_again, outage })
     }
 
     /// A write that did not happen, or of which nobody knows whether it did.
@@ -215,9 +230,35 @@ impl Pass<'_> {
     }
 }
 
+/// What became of a wave of writes.
+struct Sent {
+    /// What became of each, in their order.
+    requests: Vec<Sending>,
+    /// What has been read again of it already.
+    read_again: Sides<Found>,
+    /// That a site is down, where that ended it.
+    outage: Option<Stop>,
+}
+
+/// What a worker does for a write.
+enum Job<'w> {
+    /// The request.
+    Write((&'w Operation, &'w Write)),
+    /// These have been written, this one among them.
+    ReadAgain(Vec<String>),
+}
+
+/// What a worker brings.
+enum Came {
+    /// Nothing was sent: the site is down.
+    Nothing,
+    Outcome(Outcome),
+    Docs(Side, Vec<Doc>),
+}
+
 /// What became of a write.
 #[derive(Default)]
-struct Sent {
+struct Sending {
     /// Its intent; `None` where its turn never came.
     intent: Option<i64>,
     /// What came back; `None` where nothing was sent.
@@ -225,21 +266,26 @@ struct Sent {
 }
 
 /// The answers among what has arrived, each with its intent.
-fn answers<'a>(turns: &'a [(usize, Turn<Option<Outcome>>)], sent: &[Sent]) -> Vec<(i64, &'a Doc)> {
-    let answer = |(i, turn): &'a (usize, Turn<Option<Outcome>>)| match turn {
-        Turn::Done(Some(Outcome::Written(answer))) => Some((sent[*i].intent?, answer)),
+fn answers<'a>(turns: &'a [(usize, Turn<Came>)], requests: &[Sending]) -> Vec<(i64, &'a Doc)> {
+    let answer = |(i, turn): &'a (usize, Turn<Came>)| match turn {
+        Turn::Done(Came::Outcome(Outcome::Written(answer))) => Some((requests[*i].intent?, answer)),
         _ => None,
     };
     turns.iter().filter_map(answer).collect()
 }
 
 /// Notes what came back; an error where the site is down.
-fn arrived(sent: &mut Sent, outcome: Outcome, side: Side, health: &Health) -> anyhow::Result<()> {
+fn arrived(
+    sending: &mut Sending,
+    outcome: Outcome,
+    side: Side,
+    health: &Health,
+) -> anyhow::Result<()> {
     let stop = match &outcome {
         Outcome::Failed(error) if error.is_outage() && health.is_down(side) => Some(error.clone()),
         _ => None,
     };
-    sent.outcome = Some(outcome);
+    sending.outcome = Some(outcome);
     stop.map_or(Ok(()), |error| Err(Stop::Site { side, error }.into()))
 }
 
@@ -253,8 +299,8 @@ fn lanes<'w>(
     writes: &'w [(Operation, Write)],
     beside: &[usize],
     mut counted: Vec<usize>,
-) -> Vec<Lane<(&'w Operation, &'w Write)>> {
-    let item = |i: usize| (&writes[i].0, &writes[i].1);
+) -> Vec<Lane<Job<'w>>> {
+    let item = |i: usize| Job::Write((&writes[i].0, &writes[i].1));
     counted.sort_by_cached_key(|i| {
         let source = &writes[*i].1.carried;
         (source.creation().to_owned(), source.name())

@@ -1,4 +1,5 @@
-//! What is asked before its turn: the documents of the next wave, and the sums of all doctypes.
+//! What is asked before its turn: the documents of the next wave, what was just written, and the
+//! sums of all doctypes.
 
 use erpsync::model::Side;
 use frappe_sandbox::faults::{Action, Match, Refusal};
@@ -56,6 +57,22 @@ fn the_next_documents_are_read_before_these_are_written() {
     let expected = [
         "read A", "read B", "write A", "read A", "read C", "write B", "read B", "write C", "read C",
     ];
+    assert_eq!(steps(&bench, "Brand"), expected);
+}
+
+/// A batch that has been written is read again beside what is still being written.
+#[test]
+fn what_was_written_is_read_again_before_the_rest_is_written() {
+    let names = ["A", "B", "C", "D"];
+    let bench = in_step("Brand", "brand", &names);
+    // The cloud's four workers make all of it one wave; local goes through it one by one.
+    let one_on_local = "concurrency = 1\n[sync]\ndoctypes = [\"Brand\"]\nbatch_size = 2\n";
+    bench.configure_sites("", one_on_local);
+    for name in names {
+        bench.edit(Side::Cloud, "Brand", name, &json!({"description": "edited"}));
+    }
+    let expected =
+        ["read A", "read C", "write A", "write B", "read A", "write C", "write D", "read C"];
     assert_eq!(steps(&bench, "Brand"), expected);
 }
 
