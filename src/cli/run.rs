@@ -80,6 +80,11 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// Keeps no line of what went well, where nobody is told of it.
+    pub(super) fn count_what_went_well(&mut self) {
+        self.options.counts_only = !self.options.dry_run && !self.report.tells_actions();
+    }
+
     /// Whether somebody asked the run to stop.
     pub(super) fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)

@@ -150,6 +150,7 @@ fn sync(
 ) -> anyhow::Result<Exit> {
     args.check(scopes.iter().all(Scope::is_whole))?;
     let mut run = Run::begin(config, args, command, report)?;
+    run.count_what_went_well();
     let (summary, result) = run.pass(scopes);
     let exit = match &result {
         Ok(()) if args.dry_run && !args.exit_code => Exit::Done,

@@ -9,6 +9,7 @@ use crate::identity::has_natural_name;
 use crate::model::{ConflictKind, Doc, Side, Sides, name_text};
 use crate::state::{Conflict, Listed, LogStatus, NewConflict, Record, Resolution};
 
+use super::execute::conflict_of;
 use super::requests::winner;
 use super::scan::listed_as;
 use super::{
@@ -102,7 +103,7 @@ impl Pass<'_> {
         operation: &Operation,
     ) -> anyhow::Result<Vec<Aside>> {
         let Operation { pair, decision, .. } = operation;
-        let Some(mut conflict) = self.conflict_of(operation) else { return Ok(Vec::new()) };
+        let Some(mut conflict) = conflict_of(operation, self.now()) else { return Ok(Vec::new()) };
         conflict.log = Some(self.entry(decision, LogStatus::Success, None));
         let now = self.now();
         let leaves = leaves(doctype, pair);

@@ -15,7 +15,7 @@ pub(super) fn agreed(doctype: &Doctype, pair: &Pair, forms: &Forms) -> Option<Cl
     let side = |side: Side| {
         let doc = pair.doc(side)?;
         let hash = forms.now[side].hash();
-        Some(side_state(doc, hash, Some(doc.modified().to_owned())))
+        Some(side_state(doc.clone(), hash, Some(doc.modified().to_owned())))
     };
     let sides = Sides::new(side(Side::Cloud)?, side(Side::Local)?);
     Some(Closing {
@@ -33,14 +33,14 @@ pub(super) fn agreed(doctype: &Doctype, pair: &Pair, forms: &Forms) -> Option<Cl
 }
 
 /// One side of a closing.
-pub(super) fn side_state(doc: &Doc, hash: String, seen: Option<String>) -> SideState {
+pub(super) fn side_state(doc: Doc, hash: String, seen: Option<String>) -> SideState {
     SideState {
         name: doc.name(),
         creation: doc.creation().to_owned(),
         modified: doc.modified().to_owned(),
         seen,
         hash,
-        content: doc.clone(),
+        content: doc,
     }
 }
 

@@ -106,33 +106,13 @@ impl Pass<'_> {
     }
 
     pub(super) fn record_conflict(&mut self, operation: &Operation) -> anyhow::Result<()> {
-        let Some(mut conflict) = self.conflict_of(operation) else { return Ok(()) };
+        let Some(mut conflict) = conflict_of(operation, self.now()) else { return Ok(()) };
         conflict.log = Some(self.entry(&operation.decision, LogStatus::Conflict, None));
         let now = self.now();
         self.state.save_conflicts(&[conflict], now)?;
         let record = &operation.pair.record;
         self.report(record, &operation.decision, ActionStatus::Conflict, None);
         Ok(())
-    }
-
-    /// Both versions of a conflict, to be stored.
-    pub(super) fn conflict_of(&self, operation: &Operation) -> Option<NewConflict> {
-        let Operation { pair, forms, decision, .. } = operation;
-        let kind: ConflictKind = decision.conflict?;
-        let detected = stamp(self.now());
-        Some(NewConflict {
-            record: pair.record.id,
-            kind,
-            fields: forms.named_for(kind),
-            data: Sides::from_fn(|side| {
-                pair.doc(side).map_or(Value::Null, |doc| Value::Object(doc.0.clone()))
-            }),
-            modified: Sides::from_fn(|side| {
-                pair.doc(side).map_or_else(|| detected.clone(), |doc| doc.modified().to_owned())
-            }),
-            reason: decision.reason.clone(),
-            log: None,
-        })
     }
 
     /// Leaves a document alone. The log tells it once, not at every pass.
@@ -236,6 +216,9 @@ impl Pass<'_> {
         if matches!(status, ActionStatus::Success | ActionStatus::Planned) {
             self.counts(&record.doctype).count(decision);
         }
+        if self.options.counts_only && status == ActionStatus::Success {
+            return;
+        }
         self.summary.actions.push(ActionLine {
             doctype: record.doctype.clone(),
             name: record.docname.clone(),
@@ -297,6 +280,26 @@ impl Pass<'_> {
         }
         self.report(&pair.record, decision, status, message.as_deref());
     }
+}
+
+/// Both versions of a conflict, to be stored.
+pub(super) fn conflict_of(operation: &Operation, now: Timestamp) -> Option<NewConflict> {
+    let Operation { pair, forms, decision, .. } = operation;
+    let kind: ConflictKind = decision.conflict?;
+    let detected = stamp(now);
+    Some(NewConflict {
+        record: pair.record.id,
+        kind,
+        fields: forms.named_for(kind),
+        data: Sides::from_fn(|side| {
+            pair.doc(side).map_or(Value::Null, |doc| Value::Object(doc.0.clone()))
+        }),
+        modified: Sides::from_fn(|side| {
+            pair.doc(side).map_or_else(|| detected.clone(), |doc| doc.modified().to_owned())
+        }),
+        reason: decision.reason.clone(),
+        log: None,
+    })
 }
 
 fn next_retry(failed_before: u32, give_up: bool, now: Timestamp) -> Timestamp {

@@ -18,8 +18,8 @@ impl Pass<'_> {
     pub(super) fn named_right(
         &mut self,
         doctype: &Doctype,
-        operation: &Operation,
-        write: &Write,
+        operation: Operation,
+        write: Write,
         intent: i64,
         answer: Doc,
     ) -> anyhow::Result<Option<Done>> {
@@ -30,15 +30,15 @@ impl Pass<'_> {
             return Ok(None);
         }
         let Operation { pair, decision, .. } = operation;
-        let sent = sent_fields(write);
+        let sent = sent_fields(&write);
         let target = pair.doc(write.side);
         Ok(Some(Done {
             record: pair.record.id,
             intent,
             side: write.side,
             action: decision.action,
-            reason: decision.reason.clone(),
-            source: write.carried.clone(),
+            reason: decision.reason,
+            source: write.carried,
             answer,
             removed: target.map(|target| removed_rows(&sent, target)).unwrap_or_default(),
             sent,
@@ -46,7 +46,7 @@ impl Pass<'_> {
             has_more: decision.action != Action::Resolve && !write.body.omitted.is_empty(),
             resolution: write.resolution,
             log_as: write.log_as,
-            owed: write.owed.clone(),
+            owed: write.owed,
             was_named: None,
         }))
     }

@@ -12,6 +12,7 @@ use super::{Rules, doctype};
 
 /// What the command line asked for.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent options of the command line")]
 pub struct Options {
     /// A direction for this run in place of the doctypes' rules.
     pub direction: Option<Direction>,
@@ -29,6 +30,8 @@ pub struct Options {
     pub restore_side: Option<Side>,
     /// A side that looks wrong and is right as it is.
     pub accept_side: Option<Side>,
+    /// Count what went well, and keep no line of it: nobody is told.
+    pub counts_only: bool,
     /// The rules that the pass keeps to.
     pub rules: Rules,
 }

@@ -111,24 +111,24 @@ impl Pass<'_> {
         if done.is_empty() {
             return Ok(aside);
         }
-        let read = self.read_again(doctype, &done, read)?;
+        let mut read = self.read_again(doctype, &done, read)?;
         let docs: Vec<(Side, &Doc)> = done
             .iter()
             .flat_map(|done| [(done.side, &done.answer), (done.side.opposite(), &done.source)])
             .chain(read.iter().flat_map(|(side, docs)| docs.values().map(move |doc| (side, doc))))
             .collect();
         let links = self.known_links(doctype, docs.into_iter())?;
-        let mut closings = Vec::new();
-        for done in &done {
-            let reread = read[done.side].get(&done.answer.name());
-            let (mut closing, message) = Self::closing(doctype, &links, done, reread);
-            self.keep_owing(&mut closing);
-            closings.push((closing, message));
+        let mut closed = Vec::with_capacity(done.len());
+        for done in done {
+            let reread = read[done.side].remove(&done.answer.name());
             if done.has_more {
                 aside.push(Aside { candidate: done.record, reason: AsideReason::Rest });
             }
+            let mut one = closed_by(doctype, &links, done, reread);
+            self.keep_owing(&mut one.closing);
+            closed.push(one);
         }
-        self.close_writes(done, closings)?;
+        self.close_writes(closed)?;
         Ok(aside)
     }
 
@@ -150,92 +150,13 @@ impl Pass<'_> {
         Ok(read)
     }
 
-    /// What is stored for a write, and what is said of it.
-    fn closing(
-        doctype: &Doctype,
-        links: &LinkTable,
-        done: &Done,
-        reread: Option<&Doc>,
-    ) -> (Closing, Option<String>) {
-        let from = done.side.opposite();
-        let hash = |side, doc| hash_of(doctype, links, side, doc);
-        // Somebody who wrote since our write shows in the re-read, by another `modified` and
-        // another content, also where no update reaches it any more. Then the answer is the
-        // base, and what came later is an edit.
-        let content = |doc: &Doc| doctype.shape.whole_form(doc, &|_, _| None);
-        let ours = reread.filter(|doc| {
-            doc.modified() == done.answer.modified()
-                || content(doc) == content(&done.answer)
-                || !doctype.rules.keeps(Rule::Reread)
-        });
-        let target = match ours {
-            Some(doc) => side_state(doc, hash(done.side, doc), Some(doc.modified().to_owned())),
-            None => side_state(&done.answer, hash(done.side, &done.answer), None),
-        };
-        let mut target = target;
-        if let Some(name) = &done.was_named {
-            target.content.0.insert("name".to_owned(), name.clone().into());
-        }
-        let rewritten = rewritten(doctype, &done.sent, &target.content);
-        let is_half = done.action == Action::Resolve;
-        let target = if is_half { less_owed(doctype, links, done, target) } else { target };
-        let seen = Some(done.source.modified().to_owned());
-        let source = side_state(&done.source, hash(from, &done.source), seen);
-        let message = (!rewritten.is_empty())
-            .then(|| format!("{} stored other values for: {}", done.side, rewritten.join(", ")));
-        let mut sides = match done.side {
-            Side::Cloud => Sides::new(target, source),
-            Side::Local => Sides::new(source, target),
-        };
-        if done.form_digest != doctype.shape.digest() {
-            // Hashes of today's form are none under that of the request: the bases are put
-            // through the form again at the next look.
-            sides = sides.map(|_, side| SideState { hash: String::new(), ..side });
-        }
-        let status = if is_half {
-            RecordStatus::Conflict
-        } else if done.has_more || ours.is_none() {
-            RecordStatus::Pending
-        } else {
-            RecordStatus::Synced
-        };
-        let closing = Closing {
-            record: done.record,
-            form_digest: done.form_digest.clone(),
-            status,
-            direction: Direction::to(done.side),
-            reason: done.has_more.then(|| "some fields are still to follow".to_owned()),
-            log: None,
-            // After one half of a settlement the rows still owed stand in both bases: what is
-            // known of them stays.
-            rows: done.owed.is_empty().then(|| {
-                row_names(&doctype.shape.columns, &sides.cloud.content, &sides.local.content)
-            }),
-            sides,
-            intent: Some(done.intent),
-            resolution: done.resolution,
-        };
-        (closing, message)
-    }
-
-    fn close_writes(
-        &mut self,
-        done: Vec<Done>,
-        closings: Vec<(Closing, Option<String>)>,
-    ) -> anyhow::Result<()> {
-        let mut stored = Vec::with_capacity(closings.len());
-        let mut lines = Vec::with_capacity(closings.len());
-        for (done, (mut closing, message)) in done.into_iter().zip(closings) {
-            let decision = Decision {
-                action: done.action,
-                direction: closing.direction,
-                conflict: None,
-                skipped: false,
-                reason: done.reason,
-            };
-            let named = Decision { action: done.log_as, ..decision.clone() };
+    fn close_writes(&mut self, closed: Vec<Closed>) -> anyhow::Result<()> {
+        let mut stored = Vec::with_capacity(closed.len());
+        let mut lines = Vec::with_capacity(closed.len());
+        for Closed { mut closing, decision, log_as, message, changes } in closed {
+            let named = Decision { action: log_as, ..decision.clone() };
             let mut entry = self.entry(&named, LogStatus::Success, message.as_deref());
-            entry.changes = Some(changes(&done.sent, done.removed));
+            entry.changes = Some(changes);
             closing.log = Some(entry);
             lines.push((closing.record, decision, message));
             stored.push(closing);
@@ -250,17 +171,107 @@ impl Pass<'_> {
     }
 }
 
+/// A write that is ready to be closed.
+struct Closed {
+    closing: Closing,
+    /// As what it is reported.
+    decision: Decision,
+    /// What the log calls it.
+    log_as: Action,
+    /// What the site made of it that was not sent.
+    message: Option<String>,
+    changes: Value,
+}
+
+/// What is stored for a write, and what is said of it.
+fn closed_by(doctype: &Doctype, links: &LinkTable, done: Done, reread: Option<Doc>) -> Closed {
+    let side = done.side;
+    let hash = |side, doc: &Doc| hash_of(doctype, links, side, doc);
+    let ours = reread.filter(|doc| is_as_answered(doctype, doc, &done.answer));
+    let is_ours = ours.is_some();
+    let stored = ours.unwrap_or(done.answer);
+    let seen = is_ours.then(|| stored.modified().to_owned());
+    let mut target = side_state(stored, String::new(), seen);
+    target.hash = hash(side, &target.content);
+    if let Some(name) = done.was_named {
+        target.content.0.insert("name".to_owned(), name.into());
+    }
+    let rewritten = rewritten(doctype, &done.sent, &target.content);
+    let is_half = done.action == Action::Resolve;
+    if is_half {
+        target = less_owed(doctype, links, side, &done.owed, target);
+    }
+    let seen = Some(done.source.modified().to_owned());
+    let source_hash = hash(side.opposite(), &done.source);
+    let source = side_state(done.source, source_hash, seen);
+    let mut sides = match side {
+        Side::Cloud => Sides::new(target, source),
+        Side::Local => Sides::new(source, target),
+    };
+    if done.form_digest != doctype.shape.digest() {
+        // Hashes of today's form are none under that of the request: the bases are put
+        // through the form again at the next look.
+        sides = sides.map(|_, side| SideState { hash: String::new(), ..side });
+    }
+    let status = if is_half {
+        RecordStatus::Conflict
+    } else if done.has_more || !is_ours {
+        RecordStatus::Pending
+    } else {
+        RecordStatus::Synced
+    };
+    let direction = Direction::to(side);
+    let closing = Closing {
+        record: done.record,
+        form_digest: done.form_digest,
+        status,
+        direction,
+        reason: done.has_more.then(|| "some fields are still to follow".to_owned()),
+        log: None,
+        // After one half of a settlement the rows still owed stand in both bases: what is
+        // known of them stays.
+        rows: done
+            .owed
+            .is_empty()
+            .then(|| row_names(&doctype.shape.columns, &sides.cloud.content, &sides.local.content)),
+        sides,
+        intent: Some(done.intent),
+        resolution: done.resolution,
+    };
+    let message = (!rewritten.is_empty())
+        .then(|| format!("{side} stored other values for: {}", rewritten.join(", ")));
+    let (action, reason) = (done.action, done.reason);
+    Closed {
+        closing,
+        decision: Decision { action, direction, conflict: None, skipped: false, reason },
+        log_as: done.log_as,
+        message,
+        changes: changes(&done.sent, done.removed),
+    }
+}
+
+/// Whether a re-read shows what the site answered. Somebody who wrote since our write shows in it,
+/// by another `modified` and another content, also where no update reaches it any more. Then the
+/// answer is the base, and what came later is an edit.
+fn is_as_answered(doctype: &Doctype, reread: &Doc, answer: &Doc) -> bool {
+    let content = |doc: &Doc| doctype.shape.whole_form(doc, &|_, _| None);
+    reread.modified() == answer.modified()
+        || content(reread) == content(answer)
+        || !doctype.rules.keeps(Rule::Reread)
+}
+
 /// The target's side of a closing, less what is still to be carried back to the source: of
 /// those fields its base holds other values, so that they count as changed (invariant 1), and
 /// the next run looks at it whatever becomes of this one.
 fn less_owed(
     doctype: &Doctype,
     links: &LinkTable,
-    done: &Done,
+    side: Side,
+    owed: &Map<String, Value>,
     mut target: SideState,
 ) -> SideState {
-    target.content.0.extend(done.owed.clone());
-    target.hash = hash_of(doctype, links, done.side, &target.content);
+    target.content.0.extend(owed.clone());
+    target.hash = hash_of(doctype, links, side, &target.content);
     target.seen = None;
     target
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::model::{Doc, Side, Sides};
@@ -13,6 +14,7 @@ use crate::site::{ErrorKind, ServerClock, Site, SiteError, bulk};
 use crate::state::NewIntent;
 
 use super::delete::{Deleted, delete_one};
+use super::execute::conflict_of;
 use super::fetch::Found;
 use super::renames::{Renamed, rename_one};
 use super::requests::sent_fields;
@@ -48,7 +50,7 @@ impl Pass<'_> {
                     renamed.push(Renamed::of(&operation, &write, intent, &answer));
                 }
                 Some(Outcome::Written(answer)) => {
-                    done.extend(self.named_right(doctype, &operation, &write, intent, answer)?);
+                    done.extend(self.named_right(doctype, operation, write, intent, answer)?);
                 }
                 other => {
                     self.note_rows(doctype, &operation.pair);
@@ -62,33 +64,6 @@ impl Pass<'_> {
         outage.map_or(Ok(aside), |stop| Err(stop.into()))
     }
 
-    fn intent(&self, doctype: &Doctype, operation: &Operation, write: &Write) -> NewIntent {
-        let Operation { pair, decision, .. } = operation;
-        let (target_name, target_modified) = match &write.request {
-            Request::Insert { name } => (name.clone(), None),
-            Request::Update { name, modified } => (Some(name.clone()), Some(modified.clone())),
-            Request::Delete { doc } => (Some(doc.name()), Some(doc.modified().to_owned())),
-            Request::Rename { doc, .. } => (Some(doc.name()), None),
-        };
-        NewIntent {
-            record: pair.record.id,
-            run: self.run,
-            side: write.side,
-            action: decision.action,
-            target_name,
-            target_modified,
-            target: pair.doc(write.side).cloned(),
-            source: write.carried.clone(),
-            sent: sent_fields(write),
-            form_digest: doctype.shape.digest().to_owned(),
-            omitted: write.body.omitted.iter().chain(write.owed.keys()).cloned().collect(),
-            resolution: write.resolution,
-            reason: decision.reason.clone(),
-            site_time: site_time(self.sites[write.side], self.now()),
-            conflict: self.conflict_of(operation),
-        }
-    }
-
     /// Sends the requests, each under its intent, with both versions of what it overwrites
     /// stored. An answer is committed as it arrives, with those that came meanwhile; once a site
     /// turns out to be down nothing more is begun, and what was not begun has no outcome.
@@ -99,21 +74,21 @@ impl Pass<'_> {
     ///
     /// What has been written is read again a batch at a time, while the rest is still being sent.
     fn send(&mut self, doctype: &Doctype, writes: &[(Operation, Write)]) -> anyhow::Result<Sent> {
-        let new: Vec<NewIntent> = writes
-            .iter()
-            .map(|(operation, write)| self.intent(doctype, operation, write))
-            .collect();
+        let (run, sites, time) = (self.run, self.sites, self.around.now);
+        let intent = |i: usize| {
+            let (operation, write) = &writes[i];
+            new_intent(run, sites, doctype, operation, write, time())
+        };
         let mut requests: Vec<Sending> = writes.iter().map(|_| Sending::default()).collect();
         let mut read_again = Sides::<Found>::default();
         let (counted, beside): (Vec<usize>, Vec<usize>) =
             (0..writes.len()).partition(|i| is_counted(&writes[*i].1));
-        let at_once: Vec<NewIntent> = beside.iter().map(|i| new[*i].clone()).collect();
-        let begun = self.state.begin_intents(&at_once, self.now())?;
+        let begun = self.state.begin_intents(beside.iter().map(|i| intent(*i)), time())?;
         for (i, intent) in beside.iter().zip(begun) {
             requests[*i].intent = Some(intent);
         }
         let lanes = lanes(writes, &beside, counted);
-        let (sites, state, time) = (self.sites, &mut *self.state, self.around.now);
+        let state = &mut *self.state;
         let max_attempts = self.config.retry.max_attempts;
         let most = |side: Side| self.config.sides[side].concurrency + max_attempts as usize;
         let health = Health::new(Sides::from_fn(most));
@@ -137,12 +112,8 @@ impl Pass<'_> {
             |turns| {
                 let now = time();
                 let begins = turns.iter().filter(|(_, turn)| matches!(turn, Turn::Begins));
-                let (places, intents): (Vec<usize>, Vec<NewIntent>) = begins
-                    .map(|(i, _)| {
-                        let site_time = site_time(sites[new[*i].side], now);
-                        (*i, NewIntent { site_time, ..new[*i].clone() })
-                    })
-                    .unzip();
+                let places: Vec<usize> = begins.map(|(i, _)| *i).collect();
+                let intents: Vec<NewIntent> = places.iter().map(|i| intent(*i)).collect();
                 let begun = state.advance(&answers(&turns, &requests), &intents, now)?;
                 for (i, intent) in places.into_iter().zip(begun) {
                     requests[i].intent = Some(intent);
@@ -151,7 +122,7 @@ impl Pass<'_> {
                 for (i, turn) in turns {
                     match turn {
                         Turn::Done(Came::Outcome(done)) => {
-                            let side = new[i].side;
+                            let side = writes[i].1.side;
                             outcome = outcome.and(arrived(&mut requests[i], done, side, &health));
                         }
                         Turn::Done(Came::Docs(side, docs)) => {
@@ -227,6 +198,41 @@ impl Pass<'_> {
             }
             Some(Outcome::Written(_)) => Ok(None),
         }
+    }
+}
+
+/// What the journal is told of a write that is about to be requested.
+fn new_intent(
+    run: Option<i64>,
+    sites: Sides<&dyn Site>,
+    doctype: &Doctype,
+    operation: &Operation,
+    write: &Write,
+    now: Timestamp,
+) -> NewIntent {
+    let Operation { pair, decision, .. } = operation;
+    let (target_name, target_modified) = match &write.request {
+        Request::Insert { name } => (name.clone(), None),
+        Request::Update { name, modified } => (Some(name.clone()), Some(modified.clone())),
+        Request::Delete { doc } => (Some(doc.name()), Some(doc.modified().to_owned())),
+        Request::Rename { doc, .. } => (Some(doc.name()), None),
+    };
+    NewIntent {
+        record: pair.record.id,
+        run,
+        side: write.side,
+        action: decision.action,
+        target_name,
+        target_modified,
+        target: pair.doc(write.side).cloned(),
+        source: write.carried.clone(),
+        sent: sent_fields(write),
+        form_digest: doctype.shape.digest().to_owned(),
+        omitted: write.body.omitted.iter().chain(write.owed.keys()).cloned().collect(),
+        resolution: write.resolution,
+        reason: decision.reason.clone(),
+        site_time: site_time(sites[write.side], now),
+        conflict: conflict_of(operation, now),
     }
 }
 
@@ -314,7 +320,7 @@ fn lanes<'w>(
 }
 
 /// A site's own time now, by its last answer.
-fn site_time(site: &dyn Site, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+fn site_time(site: &dyn Site, now: Timestamp) -> Option<jiff::Timestamp> {
     let ServerClock { date, received } = site.clock()?;
     date.checked_add(now.duration_since(received)).ok()
 }

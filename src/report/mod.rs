@@ -107,6 +107,12 @@ impl Report {
         Ok(self)
     }
 
+    /// Whether anybody is told of each single action.
+    #[must_use]
+    pub fn tells_actions(&self) -> bool {
+        self.json || self.verbosity > 0 || self.log.is_some()
+    }
+
     /// Data, as text.
     pub fn data(&self, text: &str) {
         if !self.json && !self.quiet {

@@ -5,6 +5,8 @@
 //! only by a closing, both sides at once, together with the end of the intent, the log row
 //! and the end of the conflict.
 
+use std::borrow::Borrow;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
@@ -26,11 +28,11 @@ impl State {
     /// are `pending` until they are closed, so that an intent found void is decided anew.
     pub fn begin_intents(
         &mut self,
-        intents: &[NewIntent],
+        intents: impl IntoIterator<Item: Borrow<NewIntent>>,
         now: Timestamp,
     ) -> StateResult<Vec<i64>> {
         self.write(|transaction| {
-            intents.iter().map(|intent| begin(transaction, intent, now)).collect()
+            intents.into_iter().map(|intent| begin(transaction, intent.borrow(), now)).collect()
         })
     }
 
