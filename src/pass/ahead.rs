@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::model::{Side, Sides};
 use crate::state::Record;
 
-use super::fetch::{Found, asked_for, read_names};
+use super::fetch::{Found, read_names};
 use super::{Candidate, Doctype, Operation, Pass, Phase, Request, Step};
 
 /// What was read ahead.
@@ -62,7 +62,9 @@ impl Pass<'_> {
     ) -> anyhow::Result<R> {
         let living: Vec<Candidate> =
             next.iter().filter(|id| !self.joined.contains(id)).copied().collect();
-        let asked = asked_for(self.state.names_of(&living)?.iter());
+        let known = self.state.last_seen(&living)?;
+        let named = known.iter().map(|one| (&one.names, &one.seen));
+        let asked = self.asked_for(&doctype.config.doctype, named);
         if asked.iter().all(|(_, names)| names.is_empty()) {
             return work(self).map(|(done, _)| done);
         }
@@ -75,6 +77,7 @@ impl Pass<'_> {
             && !may_have_changed
         {
             let doctype = doctype.config.doctype.clone();
+            let asked = asked.map(|_, names| names.into_keys().collect());
             self.read_ahead = Ahead { doctype, asked, found };
         }
         Ok(done)

@@ -4,12 +4,13 @@
 //! ignore case and accents), and a document counts as absent only on a side where it was
 //! never seen; one that was known and does not come is asked for (`gone`, invariant 2).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::identity::fold_name;
 use crate::model::{ConflictKind, Doc, Side, Sides};
 use crate::recon::{Fate, Observed, went_back};
-use crate::site::{Site, bulk};
+use crate::site::Site;
+use crate::site::bulk::{self, Asked};
 use crate::state::{Record, SteppedBack, Unlisted};
 
 use super::wrong_side::looks_restored;
@@ -89,9 +90,10 @@ impl Pass<'_> {
     fn read(&mut self, doctype: &Doctype, records: &[Record]) -> anyhow::Result<Sides<Found>> {
         let ahead = std::mem::take(&mut self.read_ahead);
         let (known, mut found) = ahead.take(&doctype.config.doctype, records);
-        let mut wanted = asked_for(records.iter().map(|record| &record.names));
+        let named = records.iter().map(|record| (&record.names, &record.seen));
+        let mut wanted = self.asked_for(&doctype.config.doctype, named);
         for (side, known) in known.iter() {
-            wanted[side].retain(|name| !known.contains(name));
+            wanted[side].retain(|name, _| !known.contains(name));
         }
         let batches = self.batches(&wanted);
         let read = read_names(&self.workers, self.sites, doctype, batches)?;
@@ -101,15 +103,37 @@ impl Pass<'_> {
         Ok(found)
     }
 
-    /// Names in portions that are read at once.
-    pub(super) fn batches(&self, names: &Sides<BTreeSet<String>>) -> Vec<(Side, Vec<String>)> {
-        let mut batches = Vec::new();
-        for (side, names) in names.iter() {
-            let names: Vec<String> = names.iter().cloned().collect();
-            let portions = names.chunks(self.config.batch_size.max(1));
-            batches.extend(portions.map(|portion| (side, portion.to_vec())));
+    /// The names under which documents are asked for, each on both sides: one that a side is not
+    /// known to have by its name on the other. What was last seen of the others stands where this
+    /// run has listed or summed the doctype; one that somebody named was most likely saved since.
+    pub(super) fn asked_for<'n>(
+        &self,
+        doctype: &str,
+        known: impl Iterator<Item = (&'n Sides<Option<String>>, &'n Sides<Option<String>>)>,
+    ) -> Sides<Asked> {
+        let is_listed = !self.named.contains_key(doctype);
+        let mut asked = Sides::<Asked>::default();
+        for (names, seen) in known {
+            for side in Side::BOTH {
+                let (name, modified) = match &names[side] {
+                    Some(name) => (Some(name), seen[side].clone().filter(|_| is_listed)),
+                    None => (names[side.opposite()].as_ref(), None),
+                };
+                let Some(name) = name else { continue };
+                let so_far = asked[side].entry(name.clone()).or_default();
+                *so_far = so_far.take().or(modified);
+            }
         }
-        batches
+        asked
+    }
+
+    /// Names in portions that are read at once.
+    pub(super) fn batches(&self, asked: &Sides<Asked>) -> Vec<(Side, Asked)> {
+        let size = self.config.batch_size.max(1);
+        let of_side = |(side, asked)| {
+            portions(asked, size).into_iter().map(move |portion: Asked| (side, portion))
+        };
+        asked.iter().flat_map(of_side).collect()
     }
 
     fn pair(
@@ -212,19 +236,16 @@ impl Pass<'_> {
     }
 }
 
-/// The names under which documents are asked for, each on both sides: one that a side is not
-/// known to have by its name on the other.
-pub(super) fn asked_for<'n>(
-    names: impl Iterator<Item = &'n Sides<Option<String>>>,
-) -> Sides<BTreeSet<String>> {
-    let mut asked = Sides::<BTreeSet<String>>::default();
-    for names in names {
-        for side in Side::BOTH {
-            let here_or_there = names[side].as_ref().or(names[side.opposite()].as_ref());
-            asked[side].extend(here_or_there.cloned());
-        }
-    }
-    asked
+/// Names in portions, first those of which a `modified` is known. A portion with any other takes
+/// one request more to read, one portion more takes at least two. So the two kinds share the
+/// portion where they meet: that costs one request at most, and spares a whole portion as long as
+/// there are few of them.
+fn portions(asked: &Asked, size: usize) -> Vec<Asked> {
+    let mut asked: Vec<_> = asked.iter().collect();
+    asked.sort_by_key(|(_, modified)| modified.is_none());
+    let owned =
+        |(name, modified): &(&String, &Option<String>)| ((*name).clone(), (*modified).clone());
+    asked.chunks(size).map(|portion| portion.iter().map(owned).collect()).collect()
 }
 
 /// Reads documents by name, a batch at a time, on all workers.
@@ -232,13 +253,13 @@ pub(super) fn read_names(
     workers: &Workers,
     sites: Sides<&dyn Site>,
     doctype: &Doctype,
-    batches: Vec<(Side, Vec<String>)>,
+    batches: Vec<(Side, Asked)>,
 ) -> anyhow::Result<Sides<Found>> {
     let mut found = Sides::<Found>::default();
     workers.run(
         batches,
-        |side, names| {
-            let docs = bulk::fetch_docs(sites[side], &doctype.schemas[side], &names);
+        |side, asked| {
+            let docs = bulk::fetch_asked(sites[side], &doctype.schemas[side], asked);
             (side, docs.map_err(at(side)))
         },
         |_, (side, docs)| {
@@ -252,4 +273,23 @@ pub(super) fn read_names(
 /// Whether this is the document that the record knows, not another one of its name.
 pub(super) fn is_same(record: &Record, side: Side, doc: &Doc) -> bool {
     record.creations[side].as_deref().is_none_or(|creation| creation == doc.creation())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn portions_are_filled_first_with_what_is_known() {
+        let known = |name: &str| (name.to_owned(), Some("1".to_owned()));
+        let unknown = |name: &str| (name.to_owned(), None);
+        let asked = [unknown("a"), known("b"), unknown("c"), known("d"), known("e")].into();
+        let expected: [Asked; 3] = [
+            [known("b"), known("d")].into(),
+            [known("e"), unknown("a")].into(),
+            [unknown("c")].into(),
+        ];
+        assert_eq!(portions(&asked, 2), expected);
+        assert!(portions(&Asked::new(), 2).is_empty());
+    }
 }

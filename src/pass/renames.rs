@@ -244,8 +244,10 @@ impl Pass<'_> {
                 continue;
             }
             record.names[one.side] = Some(one.new.clone());
-            let names = Sides::from_fn(|side| record.names[side].iter().cloned().collect());
-            let found = read_names(&self.workers, self.sites, doctype, self.batches(&names))?;
+            let asked = Sides::from_fn(|side| {
+                record.names[side].iter().map(|name| (name.clone(), None)).collect()
+            });
+            let found = read_names(&self.workers, self.sites, doctype, self.batches(&asked))?;
             let now = Sides::from_fn(|side| {
                 let name = record.names[side].as_ref()?;
                 found[side].get(name).cloned()

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::identity::LinkTable;
 use crate::model::{Action, Direction, Doc, FieldKind, Role, Side, Sides, canonical_scalar};
 use crate::recon::Decision;
+use crate::site::bulk::Asked;
 use crate::state::{Closing, LogStatus, RecordStatus, Resolution, SideState};
 
 use super::anew::is_anew;
@@ -54,12 +55,12 @@ pub(super) struct Done {
 /// What has been written and not been read again yet: the last one of a batch has it read.
 pub(super) struct Unread {
     batch_size: usize,
-    names: Sides<Mutex<Vec<String>>>,
+    asked: Sides<Mutex<Asked>>,
 }
 
 impl Unread {
     pub(super) fn new(batch_size: usize) -> Self {
-        Self { batch_size, names: Sides::default() }
+        Self { batch_size, asked: Sides::default() }
     }
 
     /// Notes a document that was written; gives the batch that it completes.
@@ -69,7 +70,7 @@ impl Unread {
         operation: &Operation,
         write: &Write,
         outcome: &Outcome,
-    ) -> Option<Vec<String>> {
+    ) -> Option<Asked> {
         let Outcome::Written(answer) = outcome else { return None };
         let is_kept = match &write.request {
             Request::Update { .. } => true,
@@ -83,9 +84,9 @@ impl Unread {
         if !is_kept {
             return None;
         }
-        let mut names = self.names[write.side].lock().unwrap_or_else(PoisonError::into_inner);
-        names.push(answer.name());
-        (names.len() >= self.batch_size).then(|| std::mem::take(&mut *names))
+        let mut asked = self.asked[write.side].lock().unwrap_or_else(PoisonError::into_inner);
+        asked.extend([of_answer(write.log_as, answer)]);
+        (asked.len() >= self.batch_size).then(|| std::mem::take(&mut *asked))
     }
 }
 
@@ -138,12 +139,12 @@ impl Pass<'_> {
         done: &[Done],
         mut read: Sides<Found>,
     ) -> anyhow::Result<Sides<Found>> {
-        let names = Sides::from_fn(|side| {
+        let asked = Sides::from_fn(|side| {
             let here = done.iter().filter(|done| done.side == side);
-            let names = here.map(|done| done.answer.name());
-            names.filter(|name| !read[side].contains_key(name)).collect::<BTreeSet<String>>()
+            let asked = here.map(|done| of_answer(done.log_as, &done.answer));
+            asked.filter(|(name, _)| !read[side].contains_key(name)).collect()
         });
-        let rest = read_names(&self.workers, self.sites, doctype, self.batches(&names))?;
+        let rest = read_names(&self.workers, self.sites, doctype, self.batches(&asked))?;
         for (side, docs) in [(Side::Cloud, rest.cloud), (Side::Local, rest.local)] {
             read[side].extend(docs);
         }
@@ -258,6 +259,14 @@ fn is_as_answered(doctype: &Doctype, reread: &Doc, answer: &Doc) -> bool {
     reread.modified() == answer.modified()
         || content(reread) == content(answer)
         || !doctype.rules.keeps(Rule::Reread)
+}
+
+/// The name of what was written and the `modified` that the write has left behind, by its answer.
+/// That of an insert that submits can be an earlier one (BEHAVIOUR.md 4), and to find that out
+/// takes reading everything twice.
+fn of_answer(what: Action, answer: &Doc) -> (String, Option<String>) {
+    let is_final = what != Action::Create || answer.docstatus() == 0;
+    (answer.name(), is_final.then(|| answer.modified().to_owned()))
 }
 
 /// The target's side of a closing, less what is still to be carried back to the source: of

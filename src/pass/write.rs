@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::model::{Doc, Side, Sides};
-use crate::site::{ErrorKind, ServerClock, Site, SiteError, bulk};
+use crate::site::bulk::{self, Asked};
+use crate::site::{ErrorKind, ServerClock, Site, SiteError};
 use crate::state::NewIntent;
 
 use super::delete::{Deleted, delete_one};
@@ -104,8 +105,8 @@ impl Pass<'_> {
                     (Came::Outcome(outcome), batch.map(Job::ReadAgain))
                 }
                 // What cannot be read now is read in its turn.
-                Job::ReadAgain(names) => {
-                    let docs = bulk::fetch_docs(sites[side], &doctype.schemas[side], &names);
+                Job::ReadAgain(asked) => {
+                    let docs = bulk::fetch_asked(sites[side], &doctype.schemas[side], asked);
                     (Came::Docs(side, docs.unwrap_or_default()), None)
                 }
             },
@@ -251,7 +252,7 @@ enum Job<'w> {
     /// The request.
     Write((&'w Operation, &'w Write)),
     /// These have been written, this one among them.
-    ReadAgain(Vec<String>),
+    ReadAgain(Asked),
 }
 
 /// What a worker brings.

@@ -4,6 +4,11 @@
 //! (`metadata` has the rest of what describes a doctype). The rules kept here: what is read in bulk has the content
 //! of a single read of the same document at one moment, and a listing ends only when the
 //! site says so.
+//!
+//! The answers of a site are separate snapshots. So rows are read between two sights of their
+//! document, and count as its own where both show the same `modified`. The later sight brings
+//! the document itself; the earlier one costs no request where the caller has had it already,
+//! in a listing or in the answer to a write.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -17,10 +22,25 @@ use crate::model::{Doc, Field, Schema, name_text};
 /// read alone.
 const MAX_ROUNDS: usize = 3;
 
-/// Reads whole documents: one request for the parents, one for each child doctype, and one
-/// more for the parents' `modified`, because the answers are separate snapshots
-/// (BEHAVIOUR.md 6; COPYING.md 9: every torn reading was seen this way). Documents that moved
-/// in between are read again, at last one by one. Without child tables one request does.
+/// The names of documents to be read, each with the `modified` that the document has had at
+/// some moment before, as far as that is known.
+pub type Asked = BTreeMap<String, Option<String>>;
+
+/// The names of documents that are there, each with a `modified` that it has had.
+type Sighted = BTreeMap<String, String>;
+
+/// [`fetch_asked`] where nothing is known but the names.
+///
+/// # Errors
+/// The same.
+pub fn fetch_docs(site: &dyn Site, schema: &Schema, names: &[String]) -> SiteResult<Vec<Doc>> {
+    fetch_asked(site, schema, names.iter().map(|name| (name.clone(), None)).collect())
+}
+
+/// Reads whole documents: one request for the `modified` of those of which none is known, one for
+/// each child doctype, and the last for the documents (BEHAVIOUR.md 6; COPYING.md 9: every torn
+/// reading was seen by a `modified` that had moved). Documents that moved in between are read
+/// again, at last one by one. Without child tables one request does.
 ///
 /// A document that is not there (any more) or not visible is left out: what that means is the
 /// caller's to find out. The site compares names its own way (`ABC` brings `abc`,
@@ -31,16 +51,24 @@ const MAX_ROUNDS: usize = 3;
 ///
 /// # Errors
 /// Those of [`Site::list`] and [`Site::get`]; the first one ends the reading.
-pub fn fetch_docs(site: &dyn Site, schema: &Schema, names: &[String]) -> SiteResult<Vec<Doc>> {
+pub fn fetch_asked(site: &dyn Site, schema: &Schema, asked: Asked) -> SiteResult<Vec<Doc>> {
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
+    if Tables::of(schema).doctypes.is_empty() {
+        let names: Vec<&String> = asked.keys().collect();
+        let docs = site.list(&by_names(&schema.doctype, &["*"], &json!(names)))?;
+        return Ok(docs.into_iter().map(|doc| shaped(doc, schema)).collect());
+    }
     let mut docs = Vec::new();
-    let mut open = names.to_vec();
+    let mut open = sight(site, schema, asked)?;
     for _ in 0..MAX_ROUNDS {
         if open.is_empty() {
             return Ok(docs);
         }
         open = fetch_round(site, schema, &open, &mut docs)?;
     }
-    for name in open {
+    for name in open.into_keys() {
         match site.get(&schema.doctype, &name) {
             Ok(doc) => docs.push(shaped(doc, schema)),
             Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Forbidden) => {}
@@ -50,35 +78,52 @@ pub fn fetch_docs(site: &dyn Site, schema: &Schema, names: &[String]) -> SiteRes
     Ok(docs)
 }
 
-/// Reads documents once; adds those that did not move meanwhile and returns the names of
-/// the others.
+/// The first sight of documents: those of which no `modified` is known are asked for theirs, and
+/// those of them that are not there are left out, rows and all.
+fn sight(site: &dyn Site, schema: &Schema, asked: Asked) -> SiteResult<Sighted> {
+    let mut sighted = Sighted::new();
+    let mut unknown = Vec::new();
+    for (name, modified) in asked {
+        match modified {
+            Some(modified) => drop(sighted.insert(name, modified)),
+            None => unknown.push(name),
+        }
+    }
+    if !unknown.is_empty() {
+        let fields = ["name", "modified"];
+        let listed = site.list(&by_names(&schema.doctype, &fields, &json!(unknown)))?;
+        sighted.extend(listed.iter().map(name_and_modified));
+    }
+    Ok(sighted)
+}
+
+fn name_and_modified(doc: &Doc) -> (String, String) {
+    (doc.name(), doc.modified().to_owned())
+}
+
+/// Reads documents once, rows first; adds those that have not moved since they were sighted and
+/// returns the others, as they are sighted now.
 fn fetch_round(
     site: &dyn Site,
     schema: &Schema,
-    names: &[String],
+    sighted: &Sighted,
     docs: &mut Vec<Doc>,
-) -> SiteResult<Vec<String>> {
-    let parents = site.list(&by_names(&schema.doctype, &["*"], &json!(names)))?;
+) -> SiteResult<Sighted> {
     let tables = Tables::of(schema);
-    if parents.is_empty() || tables.doctypes.is_empty() {
-        docs.extend(parents.into_iter().map(|doc| shaped(doc, schema)));
-        return Ok(Vec::new());
-    }
-    let found: Vec<Value> = parents.iter().filter_map(|doc| doc.get("name").cloned()).collect();
-    let found = Value::Array(found);
+    let names = json!(sighted.keys().collect::<Vec<_>>());
     let mut rows = Rows::default();
     for child in &tables.doctypes {
-        rows.add(site.list(&child_rows(&schema.doctype, child, &found))?, child, &tables);
+        rows.add(site.list(&child_rows(&schema.doctype, child, &names))?, child, &tables);
     }
-    let now = site.list(&by_names(&schema.doctype, &["name", "modified"], &found))?;
-    let now: HashMap<String, Doc> = now.into_iter().map(|doc| (doc.name(), doc)).collect();
+    let parents = site.list(&by_names(&schema.doctype, &["*"], &names))?;
 
-    let mut moved = Vec::new();
+    let mut moved = Sighted::new();
     let mut rows = rows.by_parent(&parents);
     for mut parent in parents {
-        let name = parent.name();
-        if now.get(&name).is_none_or(|now| now.modified() != parent.modified()) {
-            moved.push(name);
+        let (name, modified) = name_and_modified(&parent);
+        // Nor was one sighted that comes under a name in other letters than those asked.
+        if sighted.get(&name) != Some(&modified) {
+            moved.insert(name, modified);
             continue;
         }
         for (field, rows) in rows.remove(&name).unwrap_or_default() {

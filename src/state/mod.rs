@@ -70,8 +70,9 @@ pub use queue::{DeliveryEnd, QueueLine, QueuedDocument, Stored, Verdict};
 pub use time::stamp;
 pub use types::{
     Absorbed, Base, CandidateQuery, Conflict, ConflictFilter, FailedDocument, Failure, KnownName,
-    Listed, ListingTimes, LogEntry, LogFilter, LogRow, NamedDocument, NewConflict, Origin, Pair,
-    Record, Renamed, Run, StatusChange, StatusTotal, SteppedBack, Strangers, United, WholeListing,
+    LastSeen, Listed, ListingTimes, LogEntry, LogFilter, LogRow, NamedDocument, NewConflict,
+    Origin, Pair, Record, Renamed, Run, StatusChange, StatusTotal, SteppedBack, Strangers, United,
+    WholeListing,
 };
 pub use waiting::{UNANSWERED, WaitingDocument, Waits};
 pub use words::{LogStatus, RecordStatus, Resolution};

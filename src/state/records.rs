@@ -10,7 +10,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
 use super::error::{StateError, StateResult};
 use super::intents::RowName;
-use super::types::{Base, CandidateQuery, Failure, KnownName, Record, StatusChange};
+use super::types::{Base, CandidateQuery, Failure, KnownName, LastSeen, Record, StatusChange};
 use super::words::{RecordStatus, Word};
 use super::{State, collect, count, for_side, log, packed, time, to_json};
 use crate::model::{ConflictKind, Side, Sides, is_counted_name};
@@ -79,14 +79,20 @@ impl State {
             .collect()
     }
 
-    /// What the documents of these numbers are called on both sides.
-    pub fn names_of(&self, ids: &[i64]) -> StateResult<Vec<Sides<Option<String>>>> {
-        let sql = "SELECT cloud_name, local_name FROM sync_records WHERE id = ?";
+    /// What the documents of these numbers are called on both sides, and their `modified` when
+    /// they were last seen there.
+    pub fn last_seen(&self, ids: &[i64]) -> StateResult<Vec<LastSeen>> {
+        let sql = "SELECT cloud_name, local_name, cloud_seen, local_seen
+            FROM sync_records WHERE id = ?";
         let mut statement = self.connection.prepare_cached(sql)?;
         ids.iter()
             .map(|id| {
-                let names = |row: &Row<'_>| Ok(Sides::new(row.get(0)?, row.get(1)?));
-                Ok(statement.query_row([id], names)?)
+                Ok(statement.query_row([id], |row| {
+                    Ok(LastSeen {
+                        names: Sides::new(row.get(0)?, row.get(1)?),
+                        seen: Sides::new(row.get(2)?, row.get(3)?),
+                    })
+                })?)
             })
             .collect()
     }

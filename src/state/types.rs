@@ -36,6 +36,15 @@ pub struct Base {
     pub content: Doc,
 }
 
+/// What a document is called and when it was last saved, as far as that was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastSeen {
+    /// Its name on each side, where it has one there.
+    pub names: Sides<Option<String>>,
+    /// The `modified` that each side had when last looked at.
+    pub seen: Sides<Option<String>>,
+}
+
 /// What the state knows about one document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {

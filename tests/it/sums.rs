@@ -5,6 +5,7 @@ mod budget;
 mod days;
 mod exact;
 mod filters;
+mod reads;
 mod refused;
 
 use erpsync::model::Side;

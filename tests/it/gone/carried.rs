@@ -47,7 +47,7 @@ fn a_deletion_costs_so_many_requests() {
     // a document that is not there, and one of them at B, which names an A in its row (3). The
     // local site: metadata, two looks with their rows, the last look, DELETE, and what the site
     // kept of it.
-    assert_eq!(more, [12, 14], "{:?}", bench.site(Side::Cloud).log.entries());
+    assert_eq!(more, [12, 12], "{:?}", bench.site(Side::Cloud).log.entries());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::bench::Bench;
 
 const PAGE: &str = include_str!("../../../docs/performance.md");
 
-/// Named by hand, and with one child table: what is read takes three requests a batch.
+/// Named by hand, and with one child table: what is read takes two requests a batch.
 const DOCTYPE: &str = "N Prompt";
 const ROWS: &str = "Probe Child";
 
