@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::texts;
-use crate::site::http::{MAX_MESSAGE, read_plain, single_line};
+use crate::site::http::{MAX_MESSAGE, agrees, read_plain, single_line};
 use crate::site::{ErrorKind, SiteError};
 
 const STATUS: [u16; 16] =
@@ -38,8 +38,10 @@ fn body(place: u8, words: &str, exception: &str) -> Vec<u8> {
 }
 
 /// Whatever a site answers: no panic, and a message that is one line of bounded length in which
-/// nothing drives a terminal. A document is missing only where the answer says so of it.
+/// nothing drives a terminal. A document is missing only where the answer says so of it. Where the
+/// answer is a listing of names and stamps, both readers read the same.
 pub(crate) fn is_tame(status: u16, body: &[u8], name: &str, header: &str) {
+    agrees(body);
     let header: String = header.chars().filter(|c| matches!(c, ' '..='~')).take(2000).collect();
     let headers =
         ["content-type", "location", "retry-after"].map(|key| (key.to_owned(), header.clone()));

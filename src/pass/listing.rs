@@ -12,10 +12,9 @@ use serde_json::{Value, json};
 use crate::config::DoctypeConfig;
 use crate::model::{Doc, Fingerprint, Side, Sides, Stretch, md5_hex};
 use crate::site::bulk::{self, Pages};
-use crate::site::{ListQuery, Site, SiteError, sums};
+use crate::site::{ListQuery, Site, SiteError, Stamps, sums};
 use crate::state::{Listed, ListingTimes};
 
-use super::scan::listed_as;
 use super::{Pass, at};
 
 /// What was listed.
@@ -136,7 +135,7 @@ impl Pass<'_> {
             |side, hand_on| {
                 let mut all = |filters: &[Value], taken_up: bool| {
                     bulk::list_all(sites[side], &config.doctype, filters, pages, |page| {
-                        let listed = page.iter().map(|doc| listed_as(doc, taken_up)).collect();
+                        let listed = page.into_iter().map(|one| listed(one, taken_up)).collect();
                         Ok::<(), Ended>(hand_on(listed)?)
                     })
                     .map_err(|ended| ended.at(side))
@@ -245,12 +244,12 @@ fn list_side(
     pages: Pages,
     taken_up: bool,
 ) -> Result<Vec<Listed>, SiteError> {
-    let mut listed = Vec::new();
+    let mut all = Vec::new();
     bulk::list_all(site, doctype, filters, pages, |page| {
-        listed.extend(page.iter().map(|doc| listed_as(doc, taken_up)));
+        all.extend(page.into_iter().map(|one| listed(one, taken_up)));
         Ok::<(), SiteError>(())
     })?;
-    Ok(listed)
+    Ok(all)
 }
 
 /// What a site lists under these names, whatever the filters.
@@ -260,18 +259,24 @@ fn list_named(
     names: &[String],
     page_size: usize,
 ) -> Result<Vec<Listed>, SiteError> {
-    let mut listed = Vec::new();
+    let mut all = Vec::new();
     for page in names.chunks(page_size.max(1)) {
-        let found = site.list(&ListQuery {
+        let found = site.list_stamps(&ListQuery {
             doctype: doctype.to_owned(),
-            fields: ["name", "modified", "creation"].map(str::to_owned).to_vec(),
+            fields: Stamps::FIELDS.map(str::to_owned).to_vec(),
             filters: vec![json!(["name", "in", page])],
             order_by: "name asc".to_owned(),
             ..ListQuery::default()
         })?;
-        listed.extend(found.iter().map(|doc| listed_as(doc, false)));
+        all.extend(found.into_iter().map(|one| listed(one, false)));
     }
-    Ok(listed)
+    Ok(all)
+}
+
+fn listed(one: Stamps, taken_up: bool) -> Listed {
+    let name = one.name().into_owned();
+    let Stamps { creation, modified, .. } = one;
+    Listed { name, creation, modified, taken_up }
 }
 
 /// Those of some names that a site has.

@@ -15,7 +15,7 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use serde_json::{Value, json};
 
-use super::{ErrorKind, ListQuery, Site, SiteError, SiteResult};
+use super::{ErrorKind, ListQuery, Site, SiteError, SiteResult, Stamps};
 use crate::model::{Doc, Field, Schema, name_text};
 
 /// How often documents that move while they are read are read again in bulk, before each is
@@ -266,12 +266,12 @@ pub fn list_page(
     filters: &[Value],
     after: Option<&Value>,
     page_size: usize,
-) -> SiteResult<Vec<Doc>> {
+) -> SiteResult<Vec<Stamps>> {
     let mut all = filters.to_vec();
     all.extend(after.map(|name| json!(["name", ">", name])));
-    site.list(&ListQuery {
+    site.list_stamps(&ListQuery {
         doctype: doctype.to_owned(),
-        fields: ["name", "modified", "creation"].map(str::to_owned).to_vec(),
+        fields: Stamps::FIELDS.map(str::to_owned).to_vec(),
         filters: all,
         order_by: "name asc".to_owned(),
         group_by: joins_rows(doctype, filters).then(|| "name".to_owned()),
@@ -323,7 +323,7 @@ pub fn list_all<E: From<SiteError>>(
     doctype: &str,
     filters: &[Value],
     pages: Pages,
-    mut sink: impl FnMut(Vec<Doc>) -> Result<(), E>,
+    mut sink: impl FnMut(Vec<Stamps>) -> Result<(), E>,
 ) -> Result<usize, E> {
     let malformed = |what: &str| {
         SiteError::new(ErrorKind::Malformed, format!("listing {doctype}: {what}; not finished"))
@@ -334,9 +334,11 @@ pub fn list_all<E: From<SiteError>>(
     loop {
         let mut page = list_page(site, doctype, filters, after.as_ref(), pages.size)?;
         let Some(last) = page.last() else { return Ok(seen.len()) };
-        let last = last.get("name").cloned();
-        after = Some(last.ok_or_else(|| malformed("a document without a name"))?);
-        page.retain(|doc| seen.insert(hasher.hash_one(doc.name())));
+        if last.name.is_null() {
+            return Err(malformed("a document without a name").into());
+        }
+        after = Some(last.name.clone());
+        page.retain(|one| seen.insert(hasher.hash_one(one.name())));
         if page.is_empty() {
             return Err(malformed("a page brought no new name").into());
         }

@@ -395,7 +395,7 @@ fn a_document_that_never_rests_is_read_alone() {
 fn list_names(fake: &Fake, filters: &[Value], page_size: usize) -> SiteResult<Vec<String>> {
     let mut found = Vec::new();
     let count = list_all(fake, "Order", filters, Pages::of(page_size), |page| {
-        found.extend(page.iter().map(Doc::name));
+        found.extend(page.iter().map(|one| one.name().into_owned()));
         Ok::<(), SiteError>(())
     })?;
     assert_eq!(count, found.len());

@@ -10,9 +10,11 @@ pub mod http;
 pub mod metadata;
 #[cfg(test)]
 mod reads;
+mod stamps;
 pub mod sums;
 
 pub use error::{ErrorKind, SiteError};
+pub use stamps::Stamps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -50,6 +52,11 @@ pub struct ListQuery {
 pub trait Site: Send + Sync {
     /// Rows of a listing.
     fn list(&self, query: &ListQuery) -> SiteResult<Vec<Doc>>;
+
+    /// The same of a listing of [`Stamps::FIELDS`].
+    fn list_stamps(&self, query: &ListQuery) -> SiteResult<Vec<Stamps>> {
+        Ok(self.list(query)?.into_iter().map(Stamps::from).collect())
+    }
 
     /// One document with its child rows (`frappe.client.get`, which reaches every name). The
     /// site compares names its own way: `ABC` may bring `abc` (BEHAVIOUR.md 2).

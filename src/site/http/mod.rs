@@ -8,11 +8,13 @@
 //! cannot carry is refused or asked for in another way, never guessed.
 
 mod answer;
+mod call;
 mod client;
 mod examined;
 mod gate;
 pub(crate) mod path;
 mod retry;
+mod stamps;
 mod text;
 
 #[cfg(test)]
@@ -28,14 +30,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use self::answer::{Answer, Asked};
+use self::call::Call;
 use self::client::{Connection, Method, Received, redirect_target};
 use self::gate::Gate;
 use self::retry::Repeat;
-use super::{ErrorKind, ListQuery, RateLimit, ServerClock, Site, SiteError, SiteResult};
+use self::stamps::Listing;
+use super::{ErrorKind, ListQuery, RateLimit, ServerClock, Site, SiteError, SiteResult, Stamps};
 use crate::model::{Doc, Side, side_effects};
 use crate::secret::Secret;
 
@@ -45,6 +48,8 @@ pub use self::retry::RetryPolicy;
 pub(crate) use self::answer::{is_storable, read_plain};
 #[cfg(test)]
 pub(crate) use self::retry::Repeat as Repetition;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::stamps::agrees;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::text::{MAX_MESSAGE, single_line};
 
@@ -116,6 +121,9 @@ impl fmt::Debug for HttpConfig {
     }
 }
 
+/// Makes a value of an answer.
+type Reader<T> = fn(&Answer<'_>, Asked<'_>) -> SiteResult<T>;
+
 /// A site behind an address.
 pub struct HttpSite {
     side: Side,
@@ -136,60 +144,6 @@ impl fmt::Debug for HttpSite {
             .field("side", &self.side)
             .field("url", &self.connection.base())
             .finish_non_exhaustive()
-    }
-}
-
-/// One request as the trait's methods describe it.
-struct Call<'a> {
-    method: Method,
-    path: String,
-    query: String,
-    body: Option<Vec<u8>>,
-    asked: Asked<'a>,
-    doctype: &'a str,
-    repeat: Repeat,
-    /// Whether the site stores it for good before it is through.
-    is_committed_midway: bool,
-}
-
-impl<'a> Call<'a> {
-    /// A request that reads the value under `key`.
-    fn read(method: Method, path: String, doctype: &'a str, key: &'a str) -> Self {
-        let asked = Asked { key: Some(key), document: None };
-        Self {
-            method,
-            path,
-            query: String::new(),
-            body: None,
-            asked,
-            doctype,
-            repeat: Repeat::Read,
-            is_committed_midway: false,
-        }
-    }
-
-    /// A request that changes something and answers with the value under `key`.
-    fn write(method: Method, path: String, doctype: &'a str, key: Option<&'a str>) -> Self {
-        let asked = Asked { key, document: None };
-        Self { asked, repeat: Repeat::Write, ..Self::read(method, path, doctype, "") }
-    }
-
-    fn query(mut self, parameters: &[(&str, &str)]) -> Self {
-        self.query = path::query(parameters);
-        self
-    }
-
-    fn body(mut self, body: &impl Serialize) -> SiteResult<Self> {
-        self.body = Some(serde_json::to_vec(body).map_err(|error| {
-            SiteError::new(ErrorKind::Refused, format!("the request cannot be written: {error}"))
-        })?);
-        Ok(self)
-    }
-
-    /// Names the document that a 404 has to name to be about it; a new one has no name yet.
-    fn about(mut self, name: &'a str) -> Self {
-        self.asked.document = Some((self.doctype, name));
-        self
     }
 }
 
@@ -229,9 +183,14 @@ impl HttpSite {
 
     /// Sends a request as often as the policy allows.
     fn call(&self, call: &Call<'_>) -> SiteResult<Value> {
+        self.call_for(call, answer::read)
+    }
+
+    /// The same for what `read` makes of the answer.
+    fn call_for<T>(&self, call: &Call<'_>, read: Reader<T>) -> SiteResult<T> {
         let mut attempt = 1;
         loop {
-            let error = match self.send_once(call, attempt) {
+            let error = match self.send_once(call, attempt, read) {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -244,7 +203,7 @@ impl HttpSite {
     }
 
     /// Sends a request once and reads the answer.
-    fn send_once(&self, call: &Call<'_>, attempt: u32) -> SiteResult<Value> {
+    fn send_once<T>(&self, call: &Call<'_>, attempt: u32, read: Reader<T>) -> SiteResult<T> {
         let place = self.gate.enter();
         self.requests.fetch_add(1, Ordering::Relaxed);
         if call.repeat == Repeat::Write {
@@ -257,7 +216,7 @@ impl HttpSite {
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         drop(place);
         let status = received.as_ref().map_or_else(|error| error.status, |r| Some(r.status));
-        let result = received.and_then(|received| self.judge(call, &target, &received));
+        let result = received.and_then(|received| self.judge(call, &target, &received, read));
         let result = match result {
             Err(error) if call.is_committed_midway => Err(error.of_committed_midway()),
             result => result,
@@ -277,7 +236,13 @@ impl HttpSite {
         result
     }
 
-    fn judge(&self, call: &Call<'_>, target: &str, received: &Received) -> SiteResult<Value> {
+    fn judge<T>(
+        &self,
+        call: &Call<'_>,
+        target: &str,
+        received: &Received,
+        read: Reader<T>,
+    ) -> SiteResult<T> {
         if let Some(date) = answer::date(&received.headers) {
             let clock = ServerClock { date, received: received.at };
             *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock);
@@ -299,7 +264,7 @@ impl HttpSite {
         }
         let answer =
             Answer { status: received.status, headers: &received.headers, body: &received.body };
-        answer::read(&answer, call.asked).map_err(|mut error| {
+        read(&answer, call.asked).map_err(|mut error| {
             if error.kind == ErrorKind::Redirect {
                 error.message = self.redirected(target, &error.message);
             }
@@ -333,23 +298,13 @@ impl HttpSite {
 
 impl Site for HttpSite {
     fn list(&self, query: &ListQuery) -> SiteResult<Vec<Doc>> {
-        let mut body = json!({
-            "doctype": query.doctype,
-            "fields": query.fields,
-            "filters": query.filters,
-            "order_by": query.order_by,
-            "limit_page_length": query.limit,
-        });
-        for (key, value) in [("parent", &query.parent), ("group_by", &query.group_by)] {
-            if let Some(value) = value {
-                body[key] = json!(value);
-            }
-        }
-        let path = path::method("frappe.client.get_list");
-        let call = Call::read(Method::Post, path, &query.doctype, "message").body(&body)?;
-        match self.call(&call)? {
-            Value::Array(rows) => rows.into_iter().map(document).collect(),
-            _ => Err(malformed("the listing is no list")),
+        documents(self.call(&listing(query)?)?)
+    }
+
+    fn list_stamps(&self, query: &ListQuery) -> SiteResult<Vec<Stamps>> {
+        match self.call_for(&listing(query)?, stamps::read)? {
+            Listing::Rows(rows) => Ok(rows),
+            Listing::Other(value) => Ok(documents(value)?.into_iter().map(Stamps::from).collect()),
         }
     }
 
@@ -462,6 +417,30 @@ impl Site for HttpSite {
 
     fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
+    }
+}
+
+fn listing(query: &ListQuery) -> SiteResult<Call<'_>> {
+    let mut body = json!({
+        "doctype": query.doctype,
+        "fields": query.fields,
+        "filters": query.filters,
+        "order_by": query.order_by,
+        "limit_page_length": query.limit,
+    });
+    for (key, value) in [("parent", &query.parent), ("group_by", &query.group_by)] {
+        if let Some(value) = value {
+            body[key] = json!(value);
+        }
+    }
+    let path = path::method("frappe.client.get_list");
+    Call::read(Method::Post, path, &query.doctype, "message").body(&body)
+}
+
+fn documents(value: Value) -> SiteResult<Vec<Doc>> {
+    match value {
+        Value::Array(rows) => rows.into_iter().map(document).collect(),
+        _ => Err(malformed("the listing is no list")),
     }
 }
 

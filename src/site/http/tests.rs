@@ -112,6 +112,40 @@ fn every_request_is_the_one_on_record() {
 }
 
 #[test]
+fn a_listing_of_stamps_is_that_of_documents() {
+    let stamp = "2026-11-22 15:22:29.811744";
+    let rows = json!([
+        { "name": 7, "modified": stamp, "creation": "" },
+        { "name": "A", "modified": null, "creation": stamp, "idx": 1 },
+        { "modified": 5 },
+        {},
+    ]);
+    let answers = [
+        answer(200, &json!({ "message": [rows[0]] })),
+        answer(200, &json!({ "message": rows })),
+        answer(200, &json!({ "message": [], "_server_messages": "[]" })),
+        answer(200, &json!({ "message": {} })),
+        answer(200, &json!({ "message": [1] })),
+        answer(200, &json!({ "data": [] })),
+        answer(200, &json!([])),
+        answer(403, &json!({ "exc_type": "PermissionError", "message": [rows[0]] })),
+        answer(417, &json!({ "exception": "DataError: Field not permitted in query: nope" })),
+    ];
+    let query = ListQuery { doctype: "Probe".to_owned(), ..ListQuery::default() };
+    let (mut good, mut bad) = (0, 0);
+    for reply in answers {
+        let site = site(&Server::new(vec![reply]));
+        let stamps = site.list_stamps(&query);
+        let documents = site.list(&query);
+        let documents =
+            documents.map(|docs| docs.into_iter().map(Stamps::from).collect::<Vec<_>>());
+        *(if stamps.is_ok() { &mut good } else { &mut bad }) += 1;
+        assert_eq!(format!("{stamps:?}"), format!("{documents:?}"));
+    }
+    assert_eq!((good, bad), (3, 6));
+}
+
+#[test]
 fn a_name_that_no_address_reaches_is_not_updated() {
     let server = Server::new(vec![Reply::Close]);
     let site = site(&server);
