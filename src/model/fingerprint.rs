@@ -8,7 +8,9 @@
 //! documents have exchanged.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, RangeInclusive};
+
+use super::stamp::Day;
 
 /// How many characters of a stamp are its day.
 const DAY: usize = "2026-11-22".len();
@@ -41,6 +43,20 @@ pub struct Stretch {
     pub first: String,
     /// The last day.
     pub last: String,
+}
+
+impl Stretch {
+    /// Every day, and whatever stands in the place of one.
+    #[must_use]
+    pub fn of_all_days() -> Self {
+        Self { first: String::new(), last: String::new() }
+    }
+}
+
+impl From<&RangeInclusive<Day>> for Stretch {
+    fn from(days: &RangeInclusive<Day>) -> Self {
+        Self { first: days.start().to_string(), last: days.end().to_string() }
+    }
 }
 
 impl Fingerprint {

@@ -5,6 +5,7 @@
 //! it stands on, so that "changed" never means "read differently".
 
 mod action;
+mod day_digests;
 mod doc;
 mod fingerprint;
 mod form;
@@ -15,9 +16,11 @@ mod schema;
 mod shape;
 mod side;
 pub mod side_effects;
+mod stamp;
 pub(crate) mod words;
 
 pub use action::{Action, ConflictKind};
+pub use day_digests::DayDigests;
 pub use doc::{DOCSTATUS, Doc, DocKey, SYSTEM_FIELDS, name_text};
 pub use fingerprint::{DaySums, Fingerprint, Stretch};
 pub use form::{Form, LinkIds, canonical_scalar, md5_hex};
@@ -27,3 +30,4 @@ pub use relation::{Meeting, OpenLink, ROWS, Translation, is_counted_name, may_be
 pub use schema::{Field, FieldKind, Schema, reduced, reduction};
 pub use shape::{Column, Columns, Role, Shape, Stamped};
 pub use side::{Direction, Side, Sides, named_on};
+pub use stamp::{Day, Stamp};

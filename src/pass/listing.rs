@@ -1,20 +1,24 @@
 //! Listing: everything that both sites have of a doctype, or only the days whose sums do not
-//! agree with what was seen.
+//! agree with what was seen. Of everything, too, only the days that are not as they were seen go
+//! to the state.
 //!
 //! The rules kept here: only a whole listing counts as one, and one is made at least every
 //! `list_every`, because sums may agree by chance; and whatever keeps a site from adding up leads
-//! to a whole listing, never to a day that is not looked at.
+//! to a whole listing, never to a day that is not looked at. Of a whole listing a day is left out
+//! only where it has the very documents that were seen.
 
 use std::collections::BTreeSet;
+use std::hash::RandomState;
 
 use serde_json::{Value, json};
 
 use crate::config::DoctypeConfig;
-use crate::model::{Doc, Fingerprint, Side, Sides, Stretch, md5_hex};
+use crate::model::{DayDigests, Doc, Fingerprint, Side, Sides, Stretch, md5_hex};
 use crate::site::bulk::{self, Pages};
 use crate::site::{ListQuery, Site, SiteError, Stamps, sums};
 use crate::state::{Listed, ListingTimes};
 
+use super::lines::{Lines, listed};
 use super::{Pass, at};
 
 /// What was listed.
@@ -33,10 +37,13 @@ pub(super) struct Listing {
 /// One side's documents of the days that do not agree.
 struct Days {
     stretches: Vec<Stretch>,
-    listed: Vec<Listed>,
+    listed: Lines,
     /// How many documents there are on all days.
     count: usize,
 }
+
+/// So many documents are handed to the state at once.
+const AT_ONCE: usize = 5000;
 
 impl Pass<'_> {
     /// Lists both sides into the state, for it to be taken over or dropped.
@@ -45,21 +52,29 @@ impl Pass<'_> {
         if asks_for_sums && let Some(days) = self.list_days(config)? {
             return self.take_days(config, &days);
         }
-        self.state.begin_listing(&config.doctype)?;
-        let taken_up = self.list_everything(config)?;
-        for side in Side::BOTH {
-            self.state.cover_everything(side)?;
-        }
-        let are_sums_refused = asks_for_sums;
-        Ok(Listing { taken_up, is_whole: true, has_news: true, are_sums_refused })
+        let listing = if !full && self.may_compare(config)? {
+            let days = self.list_unlike_seen(config)?;
+            self.take_days(config, &days)?
+        } else {
+            self.state.begin_listing(&config.doctype)?;
+            let taken_up = self.list_everything(config)?;
+            for side in Side::BOTH {
+                self.state.cover_everything(side)?;
+            }
+            Listing { taken_up, is_whole: true, has_news: true, are_sums_refused: false }
+        };
+        Ok(Listing { is_whole: true, are_sums_refused: asks_for_sums, ..listing })
     }
 
-    /// Whether sums may say which days to list. Not where a person says something about a side
-    /// that looks wrong: what became of it is judged by all it has.
+    /// Whether a person says something about a side: what became of it is judged by all it has.
+    fn is_any_spoken_for(&self) -> bool {
+        Side::BOTH.into_iter().any(|side| self.is_spoken_for(side))
+    }
+
+    /// Whether sums may say which days to list.
     pub(super) fn may_list_days(&self, config: &DoctypeConfig) -> anyhow::Result<bool> {
-        let is_spoken_for = Side::BOTH.into_iter().any(|side| self.is_spoken_for(side));
         // A site cannot add up what a filter on a child table lets in (COPYING.md 7).
-        if is_spoken_for || bulk::joins_rows(&config.doctype, &config.filters) {
+        if self.is_any_spoken_for() || bulk::joins_rows(&config.doctype, &config.filters) {
             return Ok(false);
         }
         let ListingTimes { listed, refused, scope, .. } =
@@ -92,6 +107,34 @@ impl Pass<'_> {
         Ok(days.cloud.zip(days.local).map(|(cloud, local)| Sides::new(cloud, local)))
     }
 
+    /// Whether a whole listing may be compared by day with what was seen. Under filters it is made
+    /// twice, and what they leave out was seen as well.
+    fn may_compare(&self, config: &DoctypeConfig) -> anyhow::Result<bool> {
+        let is_plain = config.filters.is_empty() && !self.is_any_spoken_for();
+        Ok(is_plain && self.state.knows_any(&config.doctype)?)
+    }
+
+    /// Lists everything of both sides, beside reading what was seen there; gives the days that are
+    /// not as they were seen.
+    fn list_unlike_seen(&self, config: &DoctypeConfig) -> anyhow::Result<Sides<Days>> {
+        let (sites, workers, key) = (self.sites, &self.workers, RandomState::new());
+        let (doctype, pages) = (&config.doctype, Pages::of(self.config.page_size));
+        let list = || {
+            workers.both(|side| {
+                list_by_day(sites[side], doctype, pages, DayDigests::new(&key)).map_err(at(side))
+            })
+        };
+        let seen = || -> anyhow::Result<Sides<DayDigests>> {
+            Ok(Sides::new(
+                self.state.seen_by_day(doctype, Side::Cloud, &key)?,
+                self.state.seen_by_day(doctype, Side::Local, &key)?,
+            ))
+        };
+        let (listed, seen) = workers.beside(list, seen);
+        let seen = seen?;
+        Ok(listed?.map(|side, (lines, now)| unlike(lines, &now, &seen[side])))
+    }
+
     /// Hands the days to the state, with the known documents that the filters leave out: those
     /// are asked for by name.
     fn take_days(&mut self, config: &DoctypeConfig, days: &Sides<Days>) -> anyhow::Result<Listing> {
@@ -104,7 +147,14 @@ impl Pass<'_> {
         }
         self.state.begin_listing(&config.doctype)?;
         for (side, days) in days.iter() {
-            self.state.add_listed(side, &days.listed)?;
+            let mut listed = days.listed.listed();
+            loop {
+                let some: Vec<Listed> = listed.by_ref().take(AT_ONCE).collect();
+                if some.is_empty() {
+                    break;
+                }
+                self.state.add_listed(side, &some)?;
+            }
             self.state.cover_days(side, &days.stretches)?;
         }
         if !config.filters.is_empty() {
@@ -224,32 +274,49 @@ fn days_of(
         now => now?,
     };
     let stretches = seen.differing(&now);
-    let mut listed = Vec::new();
+    let mut listed = Lines::default();
     for stretch in &stretches {
         let Some(days) = sums::within(stretch) else { return Ok(None) };
         let enough = now.count_within(stretch);
         if enough > 0 {
             let filters: Vec<Value> = config.filters.iter().cloned().chain(days).collect();
             let pages = Pages { size: page_size, enough: Some(enough) };
-            listed.extend(list_side(site, &config.doctype, &filters, pages, true)?);
+            bulk::list_all(site, &config.doctype, &filters, pages, |page| {
+                listed.extend(page);
+                Ok::<(), SiteError>(())
+            })?;
         }
     }
     Ok(Some(Days { stretches, listed, count: now.count() }))
 }
 
-fn list_side(
+/// Everything that a site lists, and what it amounts to by day.
+fn list_by_day(
     site: &dyn Site,
     doctype: &str,
-    filters: &[Value],
     pages: Pages,
-    taken_up: bool,
-) -> Result<Vec<Listed>, SiteError> {
-    let mut all = Vec::new();
-    bulk::list_all(site, doctype, filters, pages, |page| {
-        all.extend(page.into_iter().map(|one| listed(one, taken_up)));
+    mut days: DayDigests,
+) -> Result<(Lines, DayDigests), SiteError> {
+    let mut lines = Lines::default();
+    bulk::list_all(site, doctype, &[], pages, |page| {
+        for one in page {
+            days.add(&one.name(), &one.creation, &one.modified);
+            lines.push(one);
+        }
         Ok::<(), SiteError>(())
     })?;
-    Ok(all)
+    Ok((lines, days))
+}
+
+/// The days of a whole listing that are not as they were `seen`: all of them where a document, there
+/// or in the state, has no day.
+fn unlike(lines: Lines, now: &DayDigests, seen: &DayDigests) -> Days {
+    let count = lines.len();
+    let Some(spans) = seen.differing(now) else {
+        return Days { stretches: vec![Stretch::of_all_days()], listed: lines, count };
+    };
+    let stretches = spans.iter().map(Stretch::from).collect();
+    Days { stretches, listed: lines.within(&spans), count }
 }
 
 /// What a site lists under these names, whatever the filters.
@@ -273,12 +340,6 @@ fn list_named(
     Ok(all)
 }
 
-fn listed(one: Stamps, taken_up: bool) -> Listed {
-    let name = one.name().into_owned();
-    let Stamps { creation, modified, .. } = one;
-    Listed { name, creation, modified, taken_up }
-}
-
 /// Those of some names that a site has.
 fn names_there(
     site: &dyn Site,
@@ -293,4 +354,71 @@ fn names_there(
         ..ListQuery::default()
     })?;
     Ok(found.iter().map(Doc::name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::SiteResult;
+    use crate::site::reads::Reads;
+
+    /// What a listing shows: name, `creation`, `modified`.
+    type Row = (&'static str, &'static str, &'static str);
+
+    const A: Row = ("A", "c1", "2026-11-01 10:00:00");
+    const B: Row = ("B", "c2", "2026-11-01 11:00:00");
+    const C: Row = ("C", "c3", "2026-11-02 10:00:00");
+    const D: Row = ("D", "c4", "2026-11-03 10:00:00");
+
+    /// A site with these documents, on one page.
+    struct Fixed(Vec<Row>);
+
+    impl Reads for Fixed {
+        fn listed(&self, query: &ListQuery) -> SiteResult<Vec<Doc>> {
+            let row = |(name, creation, modified): &Row| {
+                let row = json!({"name": name, "creation": creation, "modified": modified});
+                Doc(row.as_object().unwrap().clone())
+            };
+            let is_first = query.filters.is_empty();
+            Ok(if is_first { self.0.iter().map(row).collect() } else { Vec::new() })
+        }
+    }
+
+    /// The stretches that are not as they were seen, their documents, and how many there are.
+    fn unlike_seen(seen: &[Row], now: &[Row]) -> (Vec<String>, String, usize) {
+        let key = RandomState::new();
+        let mut then = DayDigests::new(&key);
+        for (name, creation, modified) in seen {
+            then.add(name, creation, modified);
+        }
+        let site = Fixed(now.to_vec());
+        let (lines, now) = list_by_day(&site, "Item", Pages::of(5), DayDigests::new(&key)).unwrap();
+        let days = unlike(lines, &now, &then);
+        let stretch = |Stretch { first, last }: &Stretch| format!("{first} to {last}");
+        let mut names: Vec<String> = days.listed.listed().map(|one| one.name).collect();
+        names.sort();
+        (days.stretches.iter().map(stretch).collect(), names.concat(), days.count)
+    }
+
+    #[test]
+    fn of_a_whole_listing_only_what_is_not_as_it_was_seen_is_taken() {
+        let seen = [A, B, C, D];
+        let none = (Vec::new(), String::new(), 4);
+        assert_eq!(unlike_seen(&seen, &[D, C, B, A]), none);
+        let day = |first: &str, last: &str| vec![format!("2026-11-{first} to 2026-11-{last}")];
+        let later = ("B", B.1, "2026-11-01 11:00:01");
+        assert_eq!(unlike_seen(&seen, &[A, later, C, D]), (day("01", "01"), "AB".to_owned(), 4));
+        let another = ("C", "c9", C.2);
+        assert_eq!(unlike_seen(&seen, &[A, B, another, D]), (day("02", "02"), "C".to_owned(), 4));
+        assert_eq!(unlike_seen(&seen, &[A, B]), (day("02", "03"), String::new(), 2));
+        assert_eq!(unlike_seen(&[], &seen), (day("01", "03"), "ABCD".to_owned(), 4));
+    }
+
+    #[test]
+    fn where_a_document_has_no_day_everything_is_taken() {
+        let undated = ("E", "c5", "");
+        let all = vec![" to ".to_owned()];
+        assert_eq!(unlike_seen(&[A, B], &[A, B, undated]), (all.clone(), "ABE".to_owned(), 3));
+        assert_eq!(unlike_seen(&[A, B, undated], &[A, B]), (all, "AB".to_owned(), 2));
+    }
 }

@@ -23,6 +23,7 @@ mod fetch;
 mod gone;
 mod inspect;
 mod judge;
+mod lines;
 mod links;
 mod listing;
 mod lost;

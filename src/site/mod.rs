@@ -9,7 +9,7 @@ mod error;
 pub mod http;
 pub mod metadata;
 #[cfg(test)]
-mod reads;
+pub(crate) mod reads;
 mod stamps;
 pub mod sums;
 

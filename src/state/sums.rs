@@ -5,12 +5,14 @@
 //! that is kept is that of its records: whatever changes a record has its day worked out anew, by
 //! triggers (`sql/0008_seen_sums.sql`).
 
+use std::hash::RandomState;
+
 use rusqlite::{Connection, params};
 
 use super::error::{StateError, StateResult};
 use super::words::Word as _;
 use super::{State, collect, count, for_side};
-use crate::model::{DaySums, Fingerprint, Side};
+use crate::model::{DayDigests, DaySums, Fingerprint, Side};
 
 impl State {
     /// The sums over what was seen on a side within the filters. Only the records of days that
@@ -40,6 +42,30 @@ impl State {
             }
         }
         Ok(fingerprint)
+    }
+
+    /// The documents that were seen on a side within the filters, by day: those that the sums are
+    /// over. One without a `creation` is nobody's: its day never agrees. Each index entry is read.
+    pub fn seen_by_day(
+        &self,
+        doctype: &str,
+        side: Side,
+        key: &RandomState,
+    ) -> StateResult<DayDigests> {
+        let sql = for_side(
+            side,
+            "SELECT {s}_name, {s}_creation, {s}_seen FROM sync_records INDEXED BY idx_{s}_seen
+             WHERE doctype = ? AND {s}_seen IS NOT NULL AND {s}_name IS NOT NULL
+                AND {s}_creation IS NOT NULL AND sync_status <> 'gone' AND NOT {s}_outside",
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([doctype])?;
+        let mut days = DayDigests::new(key);
+        while let Some(row) = rows.next()? {
+            let text = |i| row.get_ref(i)?.as_str().map_err(rusqlite::Error::from);
+            days.add(text(0)?, text(1)?, text(2)?);
+        }
+        Ok(days)
     }
 }
 

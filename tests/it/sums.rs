@@ -7,6 +7,7 @@ mod exact;
 mod filters;
 mod reads;
 mod refused;
+mod whole;
 
 use erpsync::model::Side;
 use jiff::{SignedDuration, Timestamp};

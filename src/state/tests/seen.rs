@@ -1,8 +1,10 @@
 //! Sums over what was seen, and listings of some days.
 
+use std::hash::RandomState;
+
 use super::super::words::Word as _;
 use super::*;
-use crate::model::{Fingerprint, Stretch};
+use crate::model::{DayDigests, Fingerprint, Stretch};
 
 const MONDAY: &str = "2025-11-17 10:00:00.000001";
 const TUESDAY: &str = "2025-11-18 10:00:00.000001";
@@ -47,6 +49,54 @@ fn what_was_seen_adds_up_to_what_the_site_has() {
     absorb(&mut state, &page()[1..], &page());
     assert_eq!(state.fingerprint("Item", Side::Cloud).unwrap(), sums(&page()[1..]));
     assert_eq!(state.fingerprint("Item", Side::Local).unwrap(), sums(&page()));
+}
+
+/// The days on which what was seen is not what a site lists.
+fn unlike(state: &State, side: Side, listed: &[Listed]) -> Option<Vec<String>> {
+    let key = RandomState::new();
+    let mut days = DayDigests::new(&key);
+    for one in listed {
+        days.add(&one.name, &one.creation, &one.modified);
+    }
+    let spans = state.seen_by_day("Item", side, &key).unwrap().differing(&days)?;
+    Some(spans.iter().map(|span| format!("{} to {}", span.start(), span.end())).collect())
+}
+
+#[test]
+fn what_was_seen_is_what_the_site_lists_day_by_day() {
+    let mut state = known();
+    let (monday, tuesday) = ("2025-11-17 to 2025-11-17", "2025-11-18 to 2025-11-18");
+    let is = |state: &State, side, listed: &[Listed], expected: &[&str]| {
+        assert_eq!(unlike(state, side, listed).unwrap(), expected);
+    };
+    for side in Side::BOTH {
+        is(&state, side, &page(), &[]);
+        is(&state, side, &page()[1..], &[monday]);
+    }
+    let another = [listed("C", "c9", TUESDAY)];
+    is(&state, Side::Cloud, &[&page()[..2], &another].concat(), &[tuesday]);
+    // Not seen any more, or left out by the filters: it is no part of its day.
+    let outside = Listed { taken_up: false, ..page()[2].clone() };
+    absorb(&mut state, &page()[1..], &[&page()[..2], &[outside]].concat());
+    is(&state, Side::Cloud, &page()[1..], &[]);
+    is(&state, Side::Cloud, &page(), &[monday]);
+    is(&state, Side::Local, &page()[..2], &[]);
+    is(&state, Side::Local, &page(), &[tuesday]);
+}
+
+#[test]
+fn what_is_gone_or_has_no_creation_is_not_what_the_site_lists() {
+    for change in ["sync_status = 'gone'", "cloud_creation = NULL", "cloud_name = NULL"] {
+        let state = known();
+        let sql = format!("UPDATE sync_records SET {change} WHERE cloud_name = 'C'");
+        assert_eq!(state.connection.execute(&sql, []).unwrap(), 1);
+        let found = unlike(&state, Side::Cloud, &page()).unwrap();
+        assert_eq!(found, ["2025-11-18 to 2025-11-18"], "{change}");
+    }
+    let state = known();
+    let sql = "UPDATE sync_records SET cloud_seen = 'm1' WHERE cloud_name = 'C'";
+    state.connection.execute(sql, []).unwrap();
+    assert_eq!(unlike(&state, Side::Cloud, &page()), None, "a day is missing");
 }
 
 #[test]
