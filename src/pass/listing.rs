@@ -93,10 +93,7 @@ impl Pass<'_> {
             self.state.fingerprint(&config.doctype, Side::Cloud)?,
             self.state.fingerprint(&config.doctype, Side::Local)?,
         );
-        let known = Sides::new(
-            self.sums.cloud.remove(&config.doctype),
-            self.sums.local.remove(&config.doctype),
-        );
+        let known = Sides::from_fn(|side| self.opening.take_sums(side, &config.doctype));
         let (sites, page_size) = (self.sites, self.config.page_size);
         let days = self.workers.both(|side| {
             let now = known[side].clone().unwrap_or_else(|| {
@@ -109,30 +106,34 @@ impl Pass<'_> {
 
     /// Whether a whole listing may be compared by day with what was seen. Under filters it is made
     /// twice, and what they leave out was seen as well.
-    fn may_compare(&self, config: &DoctypeConfig) -> anyhow::Result<bool> {
+    pub(super) fn may_compare(&self, config: &DoctypeConfig) -> anyhow::Result<bool> {
         let is_plain = config.filters.is_empty() && !self.is_any_spoken_for();
         Ok(is_plain && self.state.knows_any(&config.doctype)?)
     }
 
     /// Lists everything of both sides, beside reading what was seen there; gives the days that are
     /// not as they were seen.
-    fn list_unlike_seen(&self, config: &DoctypeConfig) -> anyhow::Result<Sides<Days>> {
-        let (sites, workers, key) = (self.sites, &self.workers, RandomState::new());
+    fn list_unlike_seen(&mut self, config: &DoctypeConfig) -> anyhow::Result<Sides<Days>> {
+        let known = self.opening.take_everything(&config.doctype);
+        let (sites, workers, key) = (self.sites, &self.workers, &self.key);
         let (doctype, pages) = (&config.doctype, Pages::of(self.config.page_size));
-        let list = || {
-            workers.both(|side| {
-                list_by_day(sites[side], doctype, pages, DayDigests::new(&key)).map_err(at(side))
-            })
+        let list =
+            || workers.both(|side| list_by_day(sites[side], doctype, pages, key).map_err(at(side)));
+        let (listed, seen) = if let Some(known) = known {
+            known
+        } else {
+            let (listed, seen) = workers.beside(list, || self.seen_by_day(doctype));
+            (listed?, seen?)
         };
-        let seen = || -> anyhow::Result<Sides<DayDigests>> {
-            Ok(Sides::new(
-                self.state.seen_by_day(doctype, Side::Cloud, &key)?,
-                self.state.seen_by_day(doctype, Side::Local, &key)?,
-            ))
-        };
-        let (listed, seen) = workers.beside(list, seen);
-        let seen = seen?;
-        Ok(listed?.map(|side, (lines, now)| unlike(lines, &now, &seen[side])))
+        Ok(listed.map(|side, (lines, now)| unlike(lines, &now, &seen[side])))
+    }
+
+    /// What was seen of a doctype.
+    pub(super) fn seen_by_day(&self, doctype: &str) -> anyhow::Result<Sides<DayDigests>> {
+        Ok(Sides::new(
+            self.state.seen_by_day(doctype, Side::Cloud, &self.key)?,
+            self.state.seen_by_day(doctype, Side::Local, &self.key)?,
+        ))
     }
 
     /// Hands the days to the state, with the known documents that the filters leave out: those
@@ -291,13 +292,16 @@ fn days_of(
 }
 
 /// Everything that a site lists, and what it amounts to by day.
-fn list_by_day(
+pub(super) type Everything = (Lines, DayDigests);
+
+/// Lists everything that a site has.
+pub(super) fn list_by_day(
     site: &dyn Site,
     doctype: &str,
     pages: Pages,
-    mut days: DayDigests,
-) -> Result<(Lines, DayDigests), SiteError> {
-    let mut lines = Lines::default();
+    key: &RandomState,
+) -> Result<Everything, SiteError> {
+    let (mut lines, mut days) = (Lines::default(), DayDigests::new(key));
     bulk::list_all(site, doctype, &[], pages, |page| {
         for one in page {
             days.add(&one.name(), &one.creation, &one.modified);
@@ -392,7 +396,7 @@ mod tests {
             then.add(name, creation, modified);
         }
         let site = Fixed(now.to_vec());
-        let (lines, now) = list_by_day(&site, "Item", Pages::of(5), DayDigests::new(&key)).unwrap();
+        let (lines, now) = list_by_day(&site, "Item", Pages::of(5), &key).unwrap();
         let days = unlike(lines, &now, &then);
         let stretch = |Stretch { first, last }: &Stretch| format!("{first} to {last}");
         let mut names: Vec<String> = days.listed.listed().map(|one| one.name).collect();

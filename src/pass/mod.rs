@@ -60,6 +60,7 @@ mod write;
 mod wrong_side;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::RandomState;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -100,8 +101,10 @@ pub struct Pass<'a> {
     read_ahead: ahead::Ahead,
     run: Option<i64>,
     users: Sides<String>,
-    /// What the sites said of sums at the start, as long as nothing was written.
-    sums: Sides<start::Sums>,
+    /// What the sites said at the start, as long as nothing was written.
+    opening: start::Opening,
+    /// Under which documents are compared by day in this run.
+    key: RandomState,
     /// Read when the first conflict needs them.
     clocks: Option<Sides<Option<SiteClock>>>,
     /// What is known of both sites' metadata.
@@ -186,7 +189,8 @@ impl<'a> Pass<'a> {
             read_ahead: ahead::Ahead::default(),
             run,
             users: Sides::default(),
-            sums: Sides::default(),
+            opening: start::Opening::default(),
+            key: RandomState::new(),
             clocks: None,
             known: metadata::Known::default(),
             naming: BTreeMap::new(),

@@ -4,7 +4,7 @@
 //! The rule kept here: of one document no second copy stays behind (invariant 3).
 
 use crate::identity::{fold_name, has_natural_name};
-use crate::model::{Action, Doc, NamesRule, Side, Sides};
+use crate::model::{Action, Doc, NamesRule, Side};
 use crate::recon::{Decision, removed_rows};
 use crate::site::ErrorKind;
 
@@ -80,7 +80,7 @@ impl Pass<'_> {
     ) -> anyhow::Result<()> {
         let copy = answer.name();
         let now = self.now();
-        self.sums = Sides::default();
+        self.opening.forget();
         let site = self.sites[side];
         let deleted = site.delete(&doctype.config.doctype, &copy).or_else(|error| {
             // An earlier try may have done it without an answer.

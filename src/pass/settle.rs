@@ -52,6 +52,7 @@ impl Pass<'_> {
         config: &DoctypeConfig,
         mut intents: Vec<Intent>,
     ) -> anyhow::Result<()> {
+        self.opening.forget();
         // What a site has answered with is nobody else's copy.
         intents.sort_by_key(|intent| intent.answer.is_none());
         let doctype = self.load_doctype(config.clone())?;

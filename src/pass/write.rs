@@ -34,7 +34,7 @@ impl Pass<'_> {
             return Ok(Vec::new());
         }
         self.made = None;
-        self.sums = Sides::default();
+        self.opening.forget();
         let Sent { requests, read_again, outage } = self.send(doctype, &writes)?;
         let mut aside = Vec::new();
         let (mut done, mut deleted, mut renamed) = (Vec::new(), Vec::new(), Vec::new());

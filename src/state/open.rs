@@ -28,9 +28,9 @@ const CACHE_KIB: i64 = 16 * 1024;
 /// A listing is filled and gone through in order: of a larger one little is used at a time.
 const LISTING_CACHE_KIB: i64 = 8 * 1024;
 
-/// Up to this size every page is checked at opening, which takes a few milliseconds; above it
-/// the schema alone, and damage further in shows when it is met.
-const FULL_CHECK_BYTES: u64 = 4 * 1024 * 1024;
+/// Up to this size every page is checked at opening, which takes two or three milliseconds; above
+/// it the schema alone, and damage further in shows when it is met.
+const FULL_CHECK_BYTES: u64 = 1024 * 1024;
 
 /// What starts every `SQLite` file.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

@@ -1,9 +1,13 @@
-//! What is asked before its turn: the documents of the next wave, what was just written, and the
-//! sums of all doctypes.
+//! What is asked before its turn: the documents of the next wave, what was just written, and what
+//! all doctypes add up to or have.
+
+use std::time::Duration;
 
 use erpsync::model::Side;
+use frappe_sandbox::Flavour;
 use frappe_sandbox::faults::{Action, Match, Refusal};
-use frappe_sandbox::log::Recorded;
+use frappe_sandbox::http::Options;
+use frappe_sandbox::log::{Entry, Recorded};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -113,6 +117,67 @@ fn sums_are_asked_for_again_after_a_write() {
     assert_eq!(sums("UOM"), 1, "nothing was written");
     bench.edit(Side::Cloud, "Brand", "A", &json!({"description": "edited"}));
     assert_eq!(sums("UOM"), 2, "once at the start, once after the write");
+}
+
+/// Makes the next pass list everything.
+fn is_to_list_everything(bench: &Bench) {
+    let state = rusqlite::Connection::open(bench.path("sync_state.db")).unwrap();
+    let sql = "UPDATE listings SET last_listed_at = '2026-01-01T00:00:00.000Z'";
+    assert_eq!(state.execute(sql, []).unwrap(), 2);
+}
+
+/// Two doctypes that both sides have in step.
+fn two_doctypes() -> Bench {
+    let latency = Duration::from_millis(20);
+    let bench = Bench::new(Flavour::V15_105, Options { latency, ..Options::default() });
+    bench.configure("[sync]\ndoctypes = [\"Brand\", \"UOM\"]\n");
+    for side in Side::BOTH {
+        bench.insert(side, "Brand", &json!({"brand": "A"}));
+        bench.insert(side, "UOM", &json!({"uom_name": "Firkin"}));
+    }
+    bench.sync().expect(0);
+    bench
+}
+
+/// A request for a page of a listing.
+fn is_page(one: &Recorded) -> bool {
+    let parameters = one.request.parameters().unwrap();
+    parameters.parsed("fields") == Some(json!(["name", "modified", "creation"]))
+}
+
+#[test]
+fn all_doctypes_are_listed_at_the_same_time() {
+    let bench = two_doctypes();
+    is_to_list_everything(&bench);
+    bench.clear_logs();
+    bench.sync().expect(0);
+    let site = bench.site(Side::Local);
+    let entries: Vec<&Entry> =
+        site.log.entries().iter().filter(|one| one.method == "POST").collect();
+    let first = |doctype: &str| *entries.iter().find(|one| one.doctype == doctype).unwrap();
+    let (brand, uom) = (first("Brand"), first("UOM"));
+    assert_eq!(entries.len(), 4, "a page of each doctype, and the empty one that ends it");
+    assert!(brand.started < uom.ended.unwrap() && uom.started < brand.ended.unwrap());
+}
+
+/// What a write brings about elsewhere on its site is in no listing from before it.
+#[test]
+fn everything_is_listed_again_after_a_write() {
+    let bench = two_doctypes();
+    let pages = || {
+        is_to_list_everything(&bench);
+        bench.site(Side::Local).log.recorded = Some(Vec::new());
+        bench.sync().expect(0);
+        let recorded = bench.site(Side::Local).log.recorded.take().unwrap();
+        let of_units = recorded.iter().filter(|one| {
+            let parameters = one.request.parameters().unwrap();
+            parameters.text("doctype").as_deref() == Some("UOM") && is_page(one)
+        });
+        of_units.count()
+    };
+    assert_eq!(pages(), 2, "nothing was written");
+    bench.edit(Side::Cloud, "Brand", "A", &json!({"description": "edited"}));
+    assert_eq!(pages(), 4, "once at the start, once after the write");
 }
 
 /// That a site was down for a moment at the start says nothing of when the doctype's turn comes.
