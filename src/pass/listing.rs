@@ -105,7 +105,8 @@ impl Pass<'_> {
     }
 
     /// Whether a whole listing may be compared by day with what was seen. Under filters it is made
-    /// twice, and what they leave out was seen as well.
+    /// twice, and what they leave out was seen as well; a person's word is about every document, also
+    /// where none of them is new.
     pub(super) fn may_compare(&self, config: &DoctypeConfig) -> anyhow::Result<bool> {
         let is_plain = config.filters.is_empty() && !self.is_any_spoken_for();
         Ok(is_plain && self.state.knows_any(&config.doctype)?)

@@ -8,7 +8,7 @@ use super::{
     text, texts,
 };
 use crate::bench::{Bench, USER};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// A week of work after the backup, carried to both sides; then the backup is restored on `side`,
 /// and the work goes on.
@@ -151,6 +151,47 @@ fn the_other_side_follows_an_older_version() {
         bench.site(side).restore_backup(&backup);
         let ran = say(&bench, "--accept-side", side).expect(0).json();
         assert_eq!(texts(&bench, "A"), both("base"), "{ran}");
+        is_quiet(&bench, 0);
+    }
+}
+
+/// That a document of a later day is there unchanged, which no day but its own shows, says that the
+/// backup had what was saved before.
+#[test]
+fn what_the_backup_surely_had_is_told_by_all_that_the_side_has() {
+    for side in Side::BOTH {
+        let bench = in_step(SYNC, side, &["Older", "Saved since"]);
+        let calm = json!({"title": "Calm", "stxt": "base", "tm": "04:05:06"});
+        let yesterday = Timestamp::now() - SignedDuration::from_hours(24);
+        bench.insert_at(side, "Probe", &calm, yesterday);
+        bench.sync().expect(0);
+        let backup = backup(&bench, side);
+        edit(&bench, side, "Older", "week");
+        bench.sync().expect(0);
+        bench.site(side).restore_backup(&backup);
+        edit(&bench, side, "Saved since", "after");
+        say(&bench, "--restore-side", side).expect(0);
+        assert_eq!(texts(&bench, "Older"), both("week"));
+        assert_eq!(texts(&bench, "Saved since"), both("after"));
+        is_quiet(&bench, 0);
+    }
+}
+
+/// Although nothing is new to the state by then.
+#[test]
+fn a_person_may_say_otherwise_after_a_run_that_ended_early() {
+    for side in Side::BOTH {
+        let bench = in_step(SYNC, side, &["First", "Second"]);
+        let backup = backup(&bench, side);
+        for name in ["First", "Second"] {
+            edit(&bench, side, name, "week");
+        }
+        bench.sync().expect(0);
+        bench.site(side).restore_backup(&backup);
+        bench.run(&["sync-all", "--restore-side", side.as_str(), "--limit", "1"]).expect(0);
+        assert_eq!(texts(&bench, "First"), both("week"));
+        say(&bench, "--accept-side", side).expect(0);
+        assert_eq!(texts(&bench, "Second"), both("base"));
         is_quiet(&bench, 0);
     }
 }
