@@ -71,7 +71,7 @@ impl Pass<'_> {
     ) -> anyhow::Result<Resolved> {
         // Nothing else is in hand: what comes last in a run comes now.
         self.phase = Phase::Last;
-        let aside = self.rounds(doctype, vec![conflict.record], OpenLinks::Wait)?;
+        let aside = self.rounds(doctype, &[conflict.record], OpenLinks::Wait)?;
         if let Some(message) = self.error_of(conflict.record)? {
             return Ok(Resolved::Failed(message));
         }

@@ -64,7 +64,7 @@ impl Pass<'_> {
         }
         let named = self.named.entry(conflict.doctype.clone()).or_default();
         named.extend(records.iter().filter(|record| **record != pair.record.id));
-        let aside = self.rounds(doctype, records.clone(), OpenLinks::Wait)?;
+        let aside = self.rounds(doctype, &records, OpenLinks::Wait)?;
         for record in self.state.load_records(&records)? {
             if let Some(message) = record.error_message {
                 return Ok(Resolved::Failed(format!(

@@ -13,6 +13,7 @@ use crate::state::{
 
 use super::close::agreed;
 use super::judge::is_unchanged;
+use super::write::Writes;
 use super::{ActionLine, ActionStatus, Aside, AsideReason, Doctype, Operation, Pair, Pass, Step};
 
 /// When a failed document is tried again, by how often it failed before; then once a day.
@@ -30,13 +31,25 @@ impl Pass<'_> {
         doctype: &Doctype,
         operations: Vec<Operation>,
     ) -> anyhow::Result<Vec<Aside>> {
+        let (mut aside, writes) = self.do_here(doctype, operations)?;
+        aside.extend(self.write(doctype, writes)?);
+        Ok(aside)
+    }
+
+    /// Does what only changes the state; what is to be looked at again comes back, and what is to
+    /// be written.
+    pub(super) fn do_here(
+        &mut self,
+        doctype: &Doctype,
+        operations: Vec<Operation>,
+    ) -> anyhow::Result<(Vec<Aside>, Writes)> {
         if self.options.dry_run {
             for operation in &operations {
                 if !self.foreseen.note(operation) {
                     self.report_planned(operation);
                 }
             }
-            return Ok(Vec::new());
+            return Ok(Default::default());
         }
         let mut aside = Vec::new();
         let mut writes = Vec::new();
@@ -76,8 +89,7 @@ impl Pass<'_> {
         }
         let now = self.now();
         self.state.close(&closings, now)?;
-        aside.extend(self.write(doctype, writes)?);
-        Ok(aside)
+        Ok((aside, writes))
     }
 
     /// Both sides agree: the base is written, or only what was seen.

@@ -21,6 +21,7 @@ mod doctype;
 mod execute;
 mod fetch;
 mod gone;
+mod health;
 mod inspect;
 mod judge;
 mod lines;
@@ -51,6 +52,7 @@ mod start;
 mod summary;
 mod taken;
 mod tally;
+mod together;
 mod told;
 mod types;
 mod waiting;
@@ -233,13 +235,8 @@ impl<'a> Pass<'a> {
     /// A site that is down, an unusable state, or an interruption. What was done until then
     /// is stored.
     pub fn run(&mut self, scopes: &[Scope]) -> anyhow::Result<()> {
-        let mut waiting = Vec::new();
         self.rows.begin(self.options.dry_run);
-        for (i, scope) in scopes.iter().enumerate() {
-            let ahead = scopes[i + 1..].iter().map(|later| later.config.doctype.clone());
-            self.ahead = ahead.collect();
-            waiting.extend(self.pass_over(scope)?);
-        }
+        let mut waiting = self.pass_over(scopes)?;
         for scope in scopes.iter().filter(|scope| scope.is_whole()) {
             let config = self.effective(&scope.config);
             let left_behind = self.left_behind(&config);
@@ -260,15 +257,6 @@ impl<'a> Pass<'a> {
         let aside =
             records.into_iter().map(|candidate| Aside { candidate, reason: AsideReason::Rest });
         Ok(Some((doctype, aside.collect())))
-    }
-
-    /// One doctype. A doctype that cannot be synced does not stop the others.
-    fn pass_over(&mut self, scope: &Scope) -> anyhow::Result<Option<Waiting>> {
-        self.check_interrupted()?;
-        let config = self.effective(&scope.config);
-        self.counts(&config.doctype);
-        let passed = self.try_pass_over(config.clone(), scope);
-        Ok(self.contained(&config, passed)?.flatten())
     }
 
     /// What is about one doctype only is noted with it, and the others go on.
@@ -298,46 +286,43 @@ impl<'a> Pass<'a> {
         Ok(None)
     }
 
-    fn try_pass_over(
-        &mut self,
-        config: DoctypeConfig,
-        scope: &Scope,
-    ) -> anyhow::Result<Option<Waiting>> {
-        self.settle(&config)?;
-        let candidates = if !scope.told.is_empty() {
-            self.scan_told(&config, &scope.told)?
-        } else if scope.names.is_empty() {
-            self.scan(&config)?
-        } else {
-            self.scan_names(&config, &scope.names)?
-        };
-        if candidates.is_empty() {
-            return Ok(None);
-        }
-        self.note_spellings(&config.doctype)?;
-        let doctype = self.load_doctype(self.under_the_persons_word(config))?;
-        self.around.watcher.working(&doctype.config.doctype, candidates.len());
-        let open = if self.options.dry_run { OpenLinks::Ignore } else { OpenLinks::Wait };
-        let aside = self.rounds(&doctype, candidates, open)?;
-        Ok((!aside.is_empty()).then_some((doctype, aside)))
-    }
-
     /// Writes what can be written, and again what waited for it, until nothing moves.
     fn rounds(
         &mut self,
         doctype: &Doctype,
-        mut candidates: Vec<Candidate>,
+        candidates: &[Candidate],
+        open: OpenLinks,
+    ) -> anyhow::Result<Vec<Aside>> {
+        let aside = self.round(doctype, candidates, open)?;
+        self.further_rounds(doctype, candidates.len(), aside, open)
+    }
+
+    /// Goes once through some documents.
+    fn round(
+        &mut self,
+        doctype: &Doctype,
+        candidates: &[Candidate],
+        open: OpenLinks,
+    ) -> anyhow::Result<Vec<Aside>> {
+        let mut aside = Vec::new();
+        let mut waves = candidates.chunks(self.wave()).peekable();
+        while let Some(wave) = waves.next() {
+            let next = waves.peek().copied().unwrap_or_default();
+            aside.extend(self.wave_of(doctype, wave, next, open)?.aside);
+        }
+        Ok(aside)
+    }
+
+    /// After a round over so many documents: again what was set aside, until nothing moves.
+    fn further_rounds(
+        &mut self,
+        doctype: &Doctype,
+        mut before: usize,
+        mut aside: Vec<Aside>,
         open: OpenLinks,
     ) -> anyhow::Result<Vec<Aside>> {
         let mut last = Vec::new();
         loop {
-            let before = candidates.len();
-            let mut aside = Vec::new();
-            let mut waves = candidates.chunks(self.wave()).peekable();
-            while let Some(wave) = waves.next() {
-                let next = waves.peek().copied().unwrap_or_default();
-                aside.extend(self.wave_of(doctype, wave, next, open)?);
-            }
             last.extend(aside.extract_if(.., |aside| aside.reason == AsideReason::Last));
             // A new name may be what others wait for.
             let has_renamed = aside.iter().any(|aside| aside.reason == AsideReason::Renamed);
@@ -345,7 +330,9 @@ impl<'a> Pass<'a> {
                 aside.extend(last);
                 return Ok(aside);
             }
-            candidates = aside.iter().map(|aside| aside.candidate).collect();
+            let candidates: Vec<Candidate> = aside.iter().map(|aside| aside.candidate).collect();
+            before = candidates.len();
+            aside = self.round(doctype, &candidates, open)?;
         }
     }
 
@@ -356,7 +343,7 @@ impl<'a> Pass<'a> {
         wave: &[Candidate],
         next: &[Candidate],
         open: OpenLinks,
-    ) -> anyhow::Result<Vec<Aside>> {
+    ) -> anyhow::Result<Gone> {
         self.check_interrupted()?;
         let mut wave = wave.to_vec();
         if self.left == Some(0) {
@@ -365,24 +352,26 @@ impl<'a> Pass<'a> {
             self.summary.remaining += all - wave.len();
         }
         if wave.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Gone::default());
         }
         let pairs = self.fetch_met(doctype, &mut wave)?;
         // A side that looks wrong stops the doctype, whoever asked for the look.
         if self.counts(&doctype.config.doctype).guard.is_some() {
-            return Ok(Vec::new());
+            return Ok(Gone::default());
         }
         let next = if self.may_read_ahead() { next } else { &[] };
-        let aside = self.while_reading(doctype, next, |pass| {
+        let gone = self.while_reading(doctype, next, |pass| {
             let operations = pass.plan(doctype, pairs, open)?;
             let moves_others = operations.iter().any(ahead::moves_others);
-            Ok((pass.execute(doctype, operations)?, moves_others))
+            let in_turn = operations.iter().filter(|one| together::is_in_turn(one)).count();
+            let aside = pass.execute(doctype, operations)?;
+            Ok((Gone { aside, documents: wave.len(), in_turn }, moves_others))
         })?;
         self.around.watcher.advance(wave.len());
         if !self.config.batch_pause.is_zero() {
             (self.around.pause)(self.config.batch_pause);
         }
-        Ok(aside)
+        Ok(gone)
     }
 
     /// How many documents are in hand at once: a batch for each worker, so that reads keep
@@ -405,8 +394,9 @@ impl<'a> Pass<'a> {
             }
             self.phase = phase;
             for (doctype, aside) in last.into_iter().rev() {
-                let candidates = aside.iter().rev().map(|aside| aside.candidate).collect();
-                let aside = self.rounds(&doctype, candidates, OpenLinks::Wait);
+                let candidates: Vec<Candidate> =
+                    aside.iter().rev().map(|aside| aside.candidate).collect();
+                let aside = self.rounds(&doctype, &candidates, OpenLinks::Wait);
                 let aside = self.contained(&doctype.config, aside)?.unwrap_or_default();
                 waiting.push((doctype, aside));
             }
@@ -424,8 +414,9 @@ impl<'a> Pass<'a> {
                 for (doctype, aside) in waiting.iter_mut() {
                     let (last, again): (Vec<_>, Vec<_>) =
                         aside.drain(..).partition(|aside| aside.reason == AsideReason::Last);
-                    let candidates = again.iter().map(|aside| aside.candidate).collect();
-                    let again = self.rounds(doctype, candidates, open);
+                    let candidates: Vec<Candidate> =
+                        again.iter().map(|aside| aside.candidate).collect();
+                    let again = self.rounds(doctype, &candidates, open);
                     *aside = self.contained(&doctype.config, again)?.unwrap_or_default();
                     aside.extend(last);
                 }
@@ -465,6 +456,20 @@ impl<'a> Pass<'a> {
         (self.around.now)()
     }
 }
+
+/// What came of a wave.
+#[derive(Default)]
+struct Gone {
+    /// What is to be looked at again.
+    aside: Vec<Aside>,
+    /// How many documents it had.
+    documents: usize,
+    /// How many of them were created one after another.
+    in_turn: usize,
+}
+
+/// A doctype and what is to be looked at of it.
+type Ready = (Doctype, Vec<Candidate>);
 
 /// What is set aside of a doctype.
 type Waiting = (Doctype, Vec<Aside>);

@@ -18,9 +18,8 @@ use super::anew::is_anew;
 use super::close::{hash_of, row_names, side_state};
 use super::fetch::{Found, read_names};
 use super::named::is_second_copy;
-use super::{
-    ActionStatus, Aside, AsideReason, Doctype, Operation, Outcome, Pass, Request, Rule, Write,
-};
+use super::write::Item;
+use super::{ActionStatus, Aside, AsideReason, Doctype, Outcome, Pass, Request, Rule};
 
 /// A write that the site has answered, ready to be read again and closed.
 #[derive(Debug, Clone)]
@@ -66,9 +65,7 @@ impl Unread {
     /// Notes a document that was written; gives the batch that it completes.
     pub(super) fn note(
         &self,
-        doctype: &Doctype,
-        operation: &Operation,
-        write: &Write,
+        &Item { doctype, operation, write, .. }: &Item<'_>,
         outcome: &Outcome,
     ) -> Option<Asked> {
         let Outcome::Written(answer) = outcome else { return None };

@@ -42,7 +42,7 @@ impl Pass<'_> {
             self.named.insert(config.doctype.clone(), candidates.clone());
             let doctype = self.load_doctype(config.clone());
             let Some(doctype) = self.contained(&config, doctype)? else { continue };
-            let aside = self.rounds(&doctype, candidates, OpenLinks::Wait);
+            let aside = self.rounds(&doctype, &candidates, OpenLinks::Wait);
             waiting.extend(self.contained(&config, aside)?.map(|aside| (doctype, aside)));
         }
         self.finish(waiting)

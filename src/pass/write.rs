@@ -4,7 +4,6 @@
 //! it arrives (invariant 7); an update carries the `modified` that was read (3).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -17,25 +16,55 @@ use crate::state::NewIntent;
 use super::delete::{Deleted, delete_one};
 use super::execute::conflict_of;
 use super::fetch::Found;
+use super::health::{Health, ends_the_run};
 use super::renames::{Renamed, rename_one};
 use super::requests::sent_fields;
 use super::reread::Unread;
 use super::workers::{Lane, Turn};
 use super::{Aside, AsideReason, Doctype, Operation, Outcome, Pass, Request, Rule, Stop, Write};
 
+/// Operations that take a request.
+pub(super) type Writes = Vec<(Operation, Write)>;
+
+/// The writes of a wave of one doctype.
+pub(super) type Wave<'d> = (&'d Doctype, Writes);
+
 impl Pass<'_> {
     /// Sends a wave of writes and closes those that the sites answered.
     pub(super) fn write(
         &mut self,
         doctype: &Doctype,
-        writes: Vec<(Operation, Write)>,
+        writes: Writes,
     ) -> anyhow::Result<Vec<Aside>> {
-        if writes.is_empty() {
-            return Ok(Vec::new());
+        let written = self.write_together(vec![(doctype, writes)])?;
+        written.into_iter().next().unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    /// Sends the waves of some doctypes at the same time; gives what came of each.
+    ///
+    /// # Errors
+    /// A site that is down. What is about one doctype only is what came of that.
+    pub(super) fn write_together(
+        &mut self,
+        waves: Vec<Wave<'_>>,
+    ) -> anyhow::Result<Vec<anyhow::Result<Vec<Aside>>>> {
+        if waves.iter().all(|(_, writes)| writes.is_empty()) {
+            return Ok(waves.iter().map(|_| Ok(Vec::new())).collect());
         }
         self.made = None;
         self.opening.forget();
-        let Sent { requests, read_again, outage } = self.send(doctype, &writes)?;
+        let (sent, outage) = self.send(&waves)?;
+        let closed = waves.into_iter().zip(sent).map(|(wave, sent)| self.answered(wave, sent));
+        let closed: Vec<_> = closed.collect();
+        outage.map_or(Ok(closed), |stop| Err(stop.into()))
+    }
+
+    /// Closes what a site has answered.
+    fn answered(
+        &mut self,
+        (doctype, writes): Wave<'_>,
+        Sent { requests, read_again }: Sent,
+    ) -> anyhow::Result<Vec<Aside>> {
         let mut aside = Vec::new();
         let (mut done, mut deleted, mut renamed) = (Vec::new(), Vec::new(), Vec::new());
         for ((operation, write), request) in writes.into_iter().zip(requests) {
@@ -62,52 +91,51 @@ impl Pass<'_> {
         aside.extend(self.finish_writes(doctype, done, read_again)?);
         self.finish_deletes(doctype, deleted)?;
         aside.extend(self.finish_renames(doctype, renamed)?);
-        outage.map_or(Ok(aside), |stop| Err(stop.into()))
+        Ok(aside)
     }
 
     /// Sends the requests, each under its intent, with both versions of what it overwrites
     /// stored. An answer is committed as it arrives, with those that came meanwhile; once a site
     /// turns out to be down nothing more is begun, and what was not begun has no outcome.
     ///
-    /// Documents whose names a site counts are created one at a time on each side, in the
-    /// order in which they were created on the other, and the intent of each is committed
+    /// Documents whose names a site counts are created one at a time of each doctype on each side,
+    /// in the order in which they were created on the other, and the intent of each is committed
     /// when its turn comes: at most one of them is ever in flight.
     ///
     /// What has been written is read again a batch at a time, while the rest is still being sent.
-    fn send(&mut self, doctype: &Doctype, writes: &[(Operation, Write)]) -> anyhow::Result<Sent> {
+    fn send(&mut self, waves: &[Wave<'_>]) -> anyhow::Result<(Vec<Sent>, Option<Stop>)> {
+        let items = items(waves);
         let (run, sites, time) = (self.run, self.sites, self.around.now);
-        let intent = |i: usize| {
-            let (operation, write) = &writes[i];
-            new_intent(run, sites, doctype, operation, write, time())
-        };
-        let mut requests: Vec<Sending> = writes.iter().map(|_| Sending::default()).collect();
-        let mut read_again = Sides::<Found>::default();
+        let intent = |i: usize| new_intent(run, sites, &items[i], time());
+        let mut requests: Vec<Sending> = items.iter().map(|_| Sending::default()).collect();
+        let mut read_again: Vec<Sides<Found>> = waves.iter().map(|_| Sides::default()).collect();
         let (counted, beside): (Vec<usize>, Vec<usize>) =
-            (0..writes.len()).partition(|i| is_counted(&writes[*i].1));
+            (0..items.len()).partition(|i| is_counted(items[*i].write));
         let begun = self.state.begin_intents(beside.iter().map(|i| intent(*i)), time())?;
         for (i, intent) in beside.iter().zip(begun) {
             requests[*i].intent = Some(intent);
         }
-        let lanes = lanes(writes, &beside, counted);
+        let lanes = lanes(&items, waves.len(), &beside, counted);
         let state = &mut *self.state;
         let max_attempts = self.config.retry.max_attempts;
         let most = |side: Side| self.config.sides[side].concurrency + max_attempts as usize;
         let health = Health::new(Sides::from_fn(most));
-        let unread = Unread::new(self.config.batch_size);
+        let unread: Vec<Unread> =
+            waves.iter().map(|_| Unread::new(self.config.batch_size)).collect();
         let result = self.workers.in_lanes(
             lanes,
             |side, job| match job {
                 _ if health.is_down(side) => (Came::Nothing, None),
-                Job::Write((operation, write)) => {
-                    let outcome = send_one(sites, doctype, operation, write, max_attempts);
+                Job::Write(item) => {
+                    let outcome = send_one(sites, &item, max_attempts);
                     health.heard(side, &outcome);
-                    let batch = unread.note(doctype, operation, write, &outcome);
-                    (Came::Outcome(outcome), batch.map(Job::ReadAgain))
+                    let batch = unread[item.wave].note(&item, &outcome);
+                    (Came::Outcome(outcome), batch.map(|asked| Job::ReadAgain(item, asked)))
                 }
                 // What cannot be read now is read in its turn.
-                Job::ReadAgain(asked) => {
-                    let docs = bulk::fetch_asked(sites[side], &doctype.schemas[side], asked);
-                    (Came::Docs(side, docs.unwrap_or_default()), None)
+                Job::ReadAgain(item, asked) => {
+                    let docs = bulk::fetch_asked(sites[side], &item.doctype.schemas[side], asked);
+                    (Came::Docs(docs.unwrap_or_default()), None)
                 }
             },
             |turns| {
@@ -121,13 +149,14 @@ impl Pass<'_> {
                 }
                 let mut outcome = Ok(());
                 for (i, turn) in turns {
+                    let (wave, side) = (items[i].wave, items[i].write.side);
                     match turn {
                         Turn::Done(Came::Outcome(done)) => {
-                            let side = writes[i].1.side;
                             outcome = outcome.and(arrived(&mut requests[i], done, side, &health));
                         }
-                        Turn::Done(Came::Docs(side, docs)) => {
-                            read_again[side].extend(docs.into_iter().map(|doc| (doc.name(), doc)));
+                        Turn::Done(Came::Docs(docs)) => {
+                            let docs = docs.into_iter().map(|doc| (doc.name(), doc));
+                            read_again[wave][side].extend(docs);
                         }
                         Turn::Done(Came::Nothing) | Turn::Begins => {}
                     }
@@ -136,7 +165,12 @@ impl Pass<'_> {
             },
         );
         let outage = result.err().map(anyhow::Error::downcast::<Stop>).transpose()?;
-        Ok(Sent { requests, read_again, outage })
+        let mut requests = requests.into_iter();
+        let of_wave = |((_, writes), read_again): (&Wave<'_>, Sides<Found>)| Sent {
+            requests: requests.by_ref().take(writes.len()).collect(),
+            read_again,
+        };
+        Ok((waves.iter().zip(read_again).map(of_wave).collect(), outage))
     }
 
     /// A write that did not happen, or of which nobody knows whether it did.
@@ -206,9 +240,7 @@ impl Pass<'_> {
 fn new_intent(
     run: Option<i64>,
     sites: Sides<&dyn Site>,
-    doctype: &Doctype,
-    operation: &Operation,
-    write: &Write,
+    &Item { doctype, operation, write, .. }: &Item<'_>,
     now: Timestamp,
 ) -> NewIntent {
     let Operation { pair, decision, .. } = operation;
@@ -237,22 +269,39 @@ fn new_intent(
     }
 }
 
+/// One of the writes of some waves.
+#[derive(Clone, Copy)]
+pub(super) struct Item<'w> {
+    /// Which of the waves it belongs to.
+    wave: usize,
+    pub doctype: &'w Doctype,
+    pub operation: &'w Operation,
+    pub write: &'w Write,
+}
+
+/// The writes of all waves, one wave after the other.
+fn items<'w>(waves: &'w [Wave<'_>]) -> Vec<Item<'w>> {
+    let of_wave = |(wave, (doctype, writes)): (usize, &'w Wave<'_>)| {
+        let doctype: &'w Doctype = doctype;
+        writes.iter().map(move |(operation, write)| Item { wave, doctype, operation, write })
+    };
+    waves.iter().enumerate().flat_map(of_wave).collect()
+}
+
 /// What became of a wave of writes.
 struct Sent {
     /// What became of each, in their order.
     requests: Vec<Sending>,
     /// What has been read again of it already.
     read_again: Sides<Found>,
-    /// That a site is down, where that ended it.
-    outage: Option<Stop>,
 }
 
 /// What a worker does for a write.
 enum Job<'w> {
     /// The request.
-    Write((&'w Operation, &'w Write)),
-    /// These have been written, this one among them.
-    ReadAgain(Asked),
+    Write(Item<'w>),
+    /// These have been written, this one as the last of them.
+    ReadAgain(Item<'w>, Asked),
 }
 
 /// What a worker brings.
@@ -260,7 +309,7 @@ enum Came {
     /// Nothing was sent: the site is down.
     Nothing,
     Outcome(Outcome),
-    Docs(Side, Vec<Doc>),
+    Docs(Vec<Doc>),
 }
 
 /// What became of a write.
@@ -297,27 +346,30 @@ fn arrived(
 }
 
 /// Whether the site gives the new document a name of its own counting.
-fn is_counted(write: &Write) -> bool {
+pub(super) fn is_counted(write: &Write) -> bool {
     matches!(write.request, Request::Insert { name: None })
 }
 
-/// One lane a side for documents whose names are counted; everything else on its own.
+/// One lane a side and wave for documents whose names are counted; everything else on its own.
 fn lanes<'w>(
-    writes: &'w [(Operation, Write)],
+    items: &[Item<'w>],
+    waves: usize,
     beside: &[usize],
     mut counted: Vec<usize>,
 ) -> Vec<Lane<Job<'w>>> {
-    let item = |i: usize| Job::Write((&writes[i].0, &writes[i].1));
+    let job = |i: usize| Job::Write(items[i]);
     counted.sort_by_cached_key(|i| {
-        let source = &writes[*i].1.carried;
+        let source = &items[*i].write.carried;
         (source.creation().to_owned(), source.name())
     });
-    let in_turn = Side::BOTH.into_iter().map(|side| {
-        let places = counted.iter().copied().filter(|i| writes[*i].1.side == side);
-        Lane { side, items: places.map(|i| (i, item(i))).collect(), is_announced: true }
-    });
-    let alone = beside.iter().map(|i| Lane::of_one(writes[*i].1.side, *i, item(*i)));
-    in_turn.chain(alone).collect()
+    let in_turn = |(wave, side): (usize, Side)| {
+        let is_of_it = |i: &usize| items[*i].wave == wave && items[*i].write.side == side;
+        let places = counted.iter().copied().filter(is_of_it);
+        Lane { side, items: places.map(|i| (i, job(i))).collect(), is_announced: true }
+    };
+    let lanes = (0..waves).flat_map(|wave| Side::BOTH.map(|side| (wave, side))).map(in_turn);
+    let alone = beside.iter().map(|i| Lane::of_one(items[*i].write.side, *i, job(*i)));
+    lanes.filter(|lane| !lane.items.is_empty()).chain(alone).collect()
 }
 
 /// A site's own time now, by its last answer.
@@ -330,59 +382,10 @@ fn site_time(site: &dyn Site, now: Timestamp) -> Option<jiff::Timestamp> {
 /// links to it or is below it. That one may be about to go as well.
 const HELD: [&str; 2] = ["LinkExistsError", "NestedSetChildExistsError"];
 
-/// What the workers know of the sites, before the calling thread has stored what they brought:
-/// once a site is down no worker begins another write.
-struct Health {
-    is_down: Sides<AtomicBool>,
-    /// Writes in a row without an answer.
-    unanswered: Sides<AtomicUsize>,
-    /// So many are no slow documents: as many as can be in flight, and some more.
-    most: Sides<usize>,
-}
-
-impl Health {
-    fn new(most: Sides<usize>) -> Self {
-        Self {
-            is_down: Sides::from_fn(|_| AtomicBool::new(false)),
-            unanswered: Sides::from_fn(|_| AtomicUsize::new(0)),
-            most,
-        }
-    }
-
-    fn is_down(&self, side: Side) -> bool {
-        self.is_down[side].load(Ordering::SeqCst)
-    }
-
-    /// Takes note of an outcome.
-    fn heard(&self, side: Side, outcome: &Outcome) {
-        let unanswered = match outcome {
-            Outcome::Failed(error) if ends_the_run(error) => self.most[side],
-            Outcome::Failed(error) if error.kind == ErrorKind::Unanswered => {
-                self.unanswered[side].fetch_add(1, Ordering::SeqCst) + 1
-            }
-            _ => {
-                self.unanswered[side].store(0, Ordering::SeqCst);
-                0
-            }
-        };
-        if unanswered >= self.most[side] {
-            self.is_down[side].store(true, Ordering::SeqCst);
-        }
-    }
-}
-
-/// The site as a whole is out of order. A single write without an answer may be a slow
-/// document: it fails alone.
-fn ends_the_run(error: &SiteError) -> bool {
-    error.is_outage() && error.kind != ErrorKind::Unanswered
-}
-
 /// Sends one write. Runs on a worker.
 fn send_one(
     sites: Sides<&dyn Site>,
-    doctype: &Doctype,
-    operation: &Operation,
-    write: &Write,
+    &Item { doctype, operation, write, .. }: &Item<'_>,
     max_attempts: u32,
 ) -> Outcome {
     let site = sites[write.side];

@@ -11,6 +11,7 @@ mod killed;
 mod links;
 mod lost;
 mod meeting;
+mod together;
 
 use erpsync::model::Side;
 use serde_json::{Value, json};
