@@ -27,8 +27,8 @@ pub(super) struct Listing {
     pub taken_up: Sides<usize>,
     /// Whether every document was listed, not only those of some days.
     pub is_whole: bool,
-    /// Whether the state has something to take over: not where no day was listed, and no
-    /// document is known that any listing should show.
+    /// Whether the state has something to take over: a day was listed, or a document is known that
+    /// every listing should show.
     pub has_news: bool,
     /// Whether a site was asked for its sums and did not give them.
     pub are_sums_refused: bool,

@@ -166,7 +166,7 @@ pub struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     /// Prepares a run. `run` is its number in the state; a dry run has none. Of what it is going
-    /// to go through both sites are asked the sums at once, beside who we are.
+    /// to go through both sites are asked at once what can be asked, beside who we are.
     ///
     /// # Errors
     /// A site that cannot be reached or does not know our key, or a state that belongs to
@@ -343,7 +343,7 @@ impl<'a> Pass<'a> {
         wave: &[Candidate],
         next: &[Candidate],
         open: OpenLinks,
-    ) -> anyhow::Result<Gone> {
+    ) -> anyhow::Result<WaveDone> {
         self.check_interrupted()?;
         let mut wave = wave.to_vec();
         if self.left == Some(0) {
@@ -352,26 +352,26 @@ impl<'a> Pass<'a> {
             self.summary.remaining += all - wave.len();
         }
         if wave.is_empty() {
-            return Ok(Gone::default());
+            return Ok(WaveDone::default());
         }
         let pairs = self.fetch_met(doctype, &mut wave)?;
         // A side that looks wrong stops the doctype, whoever asked for the look.
         if self.counts(&doctype.config.doctype).guard.is_some() {
-            return Ok(Gone::default());
+            return Ok(WaveDone::default());
         }
         let next = if self.may_read_ahead() { next } else { &[] };
-        let gone = self.while_reading(doctype, next, |pass| {
+        let done = self.while_reading(doctype, next, |pass| {
             let operations = pass.plan(doctype, pairs, open)?;
             let moves_others = operations.iter().any(ahead::moves_others);
             let in_turn = operations.iter().filter(|one| together::is_in_turn(one)).count();
             let aside = pass.execute(doctype, operations)?;
-            Ok((Gone { aside, documents: wave.len(), in_turn }, moves_others))
+            Ok((WaveDone { aside, in_turn }, moves_others))
         })?;
         self.around.watcher.advance(wave.len());
         if !self.config.batch_pause.is_zero() {
             (self.around.pause)(self.config.batch_pause);
         }
-        Ok(gone)
+        Ok(done)
     }
 
     /// How many documents are in hand at once: a batch for each worker, so that reads keep
@@ -459,12 +459,10 @@ impl<'a> Pass<'a> {
 
 /// What came of a wave.
 #[derive(Default)]
-struct Gone {
+struct WaveDone {
     /// What is to be looked at again.
     aside: Vec<Aside>,
-    /// How many documents it had.
-    documents: usize,
-    /// How many of them were created one after another.
+    /// How many documents were to be created one after another.
     in_turn: usize,
 }
 

@@ -102,6 +102,9 @@ impl Pass<'_> {
             }
             questions.extend(question);
         }
+        if !listed.is_empty() {
+            self.around.watcher.listing(&listed.join(", "));
+        }
         let questions: Vec<(Side, Question)> = questions
             .into_iter()
             .flat_map(|one| Side::BOTH.map(|side| (side, one.clone())))

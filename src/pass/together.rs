@@ -3,8 +3,12 @@
 //! Documents whose names a site counts are created one at a time, which leaves most workers
 //! idle. So a doctype with many of them takes the next ones along. The rules kept here: of doctypes
 //! that are gone through at the same time none links to another, so that no document waits for one
-//! that is created beside it, and none is listed before what it links to is there; and what befalls
-//! one of them does not stop the others.
+//! that is created beside it, and none is listed before what it links to is there; none of them is
+//! submitted, because what is posted is posted in the order of the list (stock has to come in before
+//! it goes out); and what befalls one of them does not stop the others. What a site's own scripts
+//! make of one doctype for another, with no link between them, nobody can know here: found in its
+//! own turn by what it holds, it may stand there twice (`duplicate`) where both are gone through
+//! together.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +17,7 @@ use crate::model::{FieldKind, Schema};
 
 use super::write::{Writes, is_counted};
 use super::{
-    Aside, Candidate, Doctype, Gone, OpenLinks, Operation, Pass, Ready, Scope, Step, Waiting,
+    Aside, Candidate, Doctype, OpenLinks, Operation, Pass, Ready, Scope, Step, Waiting, WaveDone,
 };
 
 /// So many doctypes at the most: as many as there are workers by default.
@@ -26,13 +30,16 @@ struct Course {
     /// How many of them were gone through.
     done: usize,
     aside: Vec<Aside>,
+    /// Whether most of its last wave was created one after another.
+    is_in_turn: bool,
     /// Whether something about the doctype itself has ended it.
     has_failed: bool,
 }
 
 impl Course {
     fn new((doctype, candidates): Ready) -> Self {
-        Self { doctype, candidates, done: 0, aside: Vec::new(), has_failed: false }
+        let aside = Vec::new();
+        Self { doctype, candidates, done: 0, aside, is_in_turn: false, has_failed: false }
     }
 
     fn left(&self) -> &[Candidate] {
@@ -53,13 +60,12 @@ impl Pass<'_> {
         let mut waiting = Vec::new();
         let mut group: Vec<Course> = Vec::new();
         for (i, scope) in scopes.iter().enumerate() {
-            self.is_ahead(&scopes[i..]);
+            self.set_ahead(&scopes[i..]);
             if !group.is_empty() && !self.may_join(&group, scope) {
                 waiting.extend(self.together(std::mem::take(&mut group))?);
             }
-            self.is_ahead(&scopes[i + 1..]);
+            self.set_ahead(&scopes[i + 1..]);
             let Some(ready) = self.ready(scope)? else { continue };
-            self.around.watcher.working(&ready.0.config.doctype, ready.1.len());
             group.push(Course::new(ready));
             if let [alone] = &mut group[..]
                 && !self.takes_others_along(alone, scope)?
@@ -71,35 +77,34 @@ impl Pass<'_> {
         Ok(waiting)
     }
 
-    /// Goes through a doctype as long as that keeps the workers busy. `true` where it would not go
-    /// on to.
+    /// Goes through a doctype as long as that keeps the workers busy; `true` where the rest of it
+    /// would leave most of them idle.
     fn takes_others_along(&mut self, course: &mut Course, scope: &Scope) -> anyhow::Result<bool> {
+        self.around.watcher.working(&course.doctype.config.doctype, course.left().len());
         let may = scope.is_whole() && self.may_read_ahead() && !self.options.dry_run;
-        while let Some(wave) = self.wave_alone(course)? {
-            let is_idle = wave.in_turn * 2 > wave.documents;
-            if may && is_idle && course.left().len() > self.config.batch_size {
+        while !course.left().is_empty() {
+            self.wave_alone(course)?;
+            if may && course.is_in_turn && course.left().len() > self.config.batch_size {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// One wave of documents of a doctype, the next one read meanwhile; `None` where nothing was
-    /// left.
-    fn wave_alone(&mut self, course: &mut Course) -> anyhow::Result<Option<Gone>> {
+    /// One wave of documents of a doctype, the next one read meanwhile.
+    fn wave_alone(&mut self, course: &mut Course) -> anyhow::Result<()> {
         let wave = course.take(self.wave());
-        if wave.is_empty() {
-            return Ok(None);
-        }
         let next = course.left();
         let next = &next[..next.len().min(self.wave())];
-        let gone = self.wave_of(&course.doctype, &wave, next, self.open());
-        let mut gone = self.contained(&course.doctype.config, gone)?;
-        course.has_failed |= gone.is_none();
-        if let Some(gone) = &mut gone {
-            course.aside.append(&mut gone.aside);
+        let done = self.wave_of(&course.doctype, &wave, next, self.open());
+        match self.contained(&course.doctype.config, done)? {
+            Some(WaveDone { aside, in_turn }) => {
+                course.aside.extend(aside);
+                course.is_in_turn = in_turn * 2 > wave.len();
+            }
+            None => course.has_failed = true,
         }
-        Ok(gone.or_else(|| Some(Gone::default())))
+        Ok(())
     }
 
     /// What is done about links to documents that are not there yet.
@@ -133,7 +138,7 @@ impl Pass<'_> {
         Ok(Some((doctype, candidates)))
     }
 
-    fn is_ahead(&mut self, scopes: &[Scope]) {
+    fn set_ahead(&mut self, scopes: &[Scope]) {
         self.ahead = scopes.iter().map(|scope| scope.config.doctype.clone()).collect();
     }
 
@@ -151,12 +156,20 @@ impl Pass<'_> {
     /// Goes through what is left of some doctypes at the same time, then again through what was set
     /// aside of each.
     fn together(&mut self, mut courses: Vec<Course>) -> anyhow::Result<Vec<Waiting>> {
+        if courses.len() > 1 {
+            let names: Vec<&str> =
+                courses.iter().map(|course| course.doctype.config.doctype.as_str()).collect();
+            let left = courses.iter().map(|course| course.left().len()).sum();
+            self.around.watcher.working(&names.join(", "), left);
+        }
         loop {
-            let mut left = courses.iter_mut().filter(|course| !course.left().is_empty());
-            match (left.next(), left.next()) {
-                (None, _) => break,
-                (Some(alone), None) => drop(self.wave_alone(alone)?),
-                (Some(_), Some(_)) => self.joint_wave(&mut courses)?,
+            let mut left: Vec<&mut Course> =
+                courses.iter_mut().filter(|course| !course.left().is_empty()).collect();
+            let is_in_turn = left.iter().any(|course| course.is_in_turn);
+            match &mut left[..] {
+                [] => break,
+                [_, _, ..] if is_in_turn => self.joint_wave(left)?,
+                [first, ..] => self.wave_alone(first)?,
             }
         }
         let mut waiting = Vec::new();
@@ -188,8 +201,8 @@ impl Pass<'_> {
         self.do_here(doctype, operations)
     }
 
-    /// One wave of documents of all of them.
-    fn joint_wave(&mut self, courses: &mut [Course]) -> anyhow::Result<()> {
+    /// One wave of documents of all of these.
+    fn joint_wave(&mut self, mut courses: Vec<&mut Course>) -> anyhow::Result<()> {
         self.check_interrupted()?;
         // Whole batches: each costs the same requests.
         let batches = self.wave() / self.config.batch_size.max(1) / courses.len().max(1);
@@ -197,13 +210,13 @@ impl Pass<'_> {
         let mut planned = Vec::new();
         for (i, course) in courses.iter_mut().enumerate() {
             let wave = course.take(share);
-            if wave.is_empty() {
-                continue;
-            }
+            let documents = wave.len();
             let writes = self.prepare(&course.doctype, wave);
             match self.contained(&course.doctype.config, writes)? {
                 Some((aside, writes)) => {
                     course.aside.extend(aside);
+                    let in_turn = writes.iter().filter(|(_, write)| is_counted(write)).count();
+                    course.is_in_turn = in_turn * 2 > documents;
                     planned.push((i, writes));
                 }
                 None => course.has_failed = true,
@@ -213,7 +226,7 @@ impl Pass<'_> {
         let waves = planned.into_iter().map(|(i, writes)| (&courses[i].doctype, writes)).collect();
         let written = self.write_together(waves)?;
         for (i, written) in places.iter().zip(written) {
-            let course = &mut courses[*i];
+            let course = &mut *courses[*i];
             match self.contained(&course.doctype.config, written)? {
                 Some(aside) => course.aside.extend(aside),
                 None => course.has_failed = true,
@@ -228,14 +241,20 @@ pub(super) fn is_in_turn(operation: &Operation) -> bool {
     matches!(&operation.step, Step::Send(write) if is_counted(write))
 }
 
-/// Whether neither of two doctypes has links to the other, so far as the metadata tells.
+/// Whether it does not matter in which order two doctypes are gone through, so far as the metadata
+/// tells.
 fn are_independent(one: &Doctype, other: &Doctype) -> bool {
     let does_link = |from: &Doctype, to: &Doctype| {
         from.schemas.iter().any(|(_, schema)| {
             linked(schema).is_none_or(|linked| linked.contains(to.config.doctype.as_str()))
         })
     };
-    one.config.doctype != other.config.doctype && !does_link(one, other) && !does_link(other, one)
+    let is_posted = |one: &Doctype| one.schemas.iter().any(|(_, schema)| schema.is_submittable);
+    one.config.doctype != other.config.doctype
+        && !is_posted(one)
+        && !is_posted(other)
+        && !does_link(one, other)
+        && !does_link(other, one)
 }
 
 /// The doctypes that documents link to; `None` where a document itself says to which.

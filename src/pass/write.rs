@@ -21,7 +21,10 @@ use super::renames::{Renamed, rename_one};
 use super::requests::sent_fields;
 use super::reread::Unread;
 use super::workers::{Lane, Turn};
-use super::{Aside, AsideReason, Doctype, Operation, Outcome, Pass, Request, Rule, Stop, Write};
+use super::{
+    Aside, AsideReason, Doctype, Operation, Outcome, Pass, Request, Rule, Stop, Write,
+    is_about_the_doctype,
+};
 
 /// Operations that take a request.
 pub(super) type Writes = Vec<(Operation, Write)>;
@@ -56,7 +59,11 @@ impl Pass<'_> {
         let (sent, outage) = self.send(&waves)?;
         let closed = waves.into_iter().zip(sent).map(|(wave, sent)| self.answered(wave, sent));
         let closed: Vec<_> = closed.collect();
-        outage.map_or(Ok(closed), |stop| Err(stop.into()))
+        let Some(outage) = outage else { return Ok(closed) };
+        // What could not be stored is worse than a site that is down.
+        let mut errors = closed.into_iter().filter_map(Result::err);
+        let worse = errors.find(|error| !is_about_the_doctype(error) && !error.is::<Stop>());
+        Err(worse.unwrap_or_else(|| outage.into()))
     }
 
     /// Closes what a site has answered.
@@ -373,7 +380,7 @@ fn lanes<'w>(
 }
 
 /// A site's own time now, by its last answer.
-fn site_time(site: &dyn Site, now: Timestamp) -> Option<jiff::Timestamp> {
+fn site_time(site: &dyn Site, now: Timestamp) -> Option<Timestamp> {
     let ServerClock { date, received } = site.clock()?;
     date.checked_add(now.duration_since(received)).ok()
 }

@@ -160,24 +160,61 @@ fn all_doctypes_are_listed_at_the_same_time() {
     assert!(brand.started < uom.ended.unwrap() && uom.started < brand.ended.unwrap());
 }
 
+/// How many pages of units a pass asks local for that lists everything.
+fn pages_of_units(bench: &Bench) -> usize {
+    is_to_list_everything(bench);
+    bench.site(Side::Local).log.recorded = Some(Vec::new());
+    bench.sync().expect(0);
+    let recorded = bench.site(Side::Local).log.recorded.take().unwrap();
+    let of_units = recorded.iter().filter(|one| {
+        let parameters = one.request.parameters().unwrap();
+        parameters.text("doctype").as_deref() == Some("UOM") && is_page(one)
+    });
+    of_units.count()
+}
+
 /// What a write brings about elsewhere on its site is in no listing from before it.
 #[test]
 fn everything_is_listed_again_after_a_write() {
     let bench = two_doctypes();
-    let pages = || {
-        is_to_list_everything(&bench);
-        bench.site(Side::Local).log.recorded = Some(Vec::new());
-        bench.sync().expect(0);
-        let recorded = bench.site(Side::Local).log.recorded.take().unwrap();
-        let of_units = recorded.iter().filter(|one| {
-            let parameters = one.request.parameters().unwrap();
-            parameters.text("doctype").as_deref() == Some("UOM") && is_page(one)
-        });
-        of_units.count()
-    };
-    assert_eq!(pages(), 2, "nothing was written");
+    assert_eq!(pages_of_units(&bench), 2, "nothing was written");
     bench.edit(Side::Cloud, "Brand", "A", &json!({"description": "edited"}));
-    assert_eq!(pages(), 4, "once at the start, once after the write");
+    assert_eq!(pages_of_units(&bench), 4, "once at the start, once after the write");
+}
+
+/// What settling has read of a document is later than what was listed before.
+#[test]
+fn everything_is_listed_again_after_a_request_was_settled() {
+    let bench = two_doctypes();
+    bench.edit(Side::Cloud, "Brand", "A", &json!({"description": "edited"}));
+    let update = Match::on("PUT", "/api/resource/Brand");
+    bench.site(Side::Local).faults.once(update, Action::CutAfter);
+    bench.sync().expect(4);
+    let writes = bench.writes();
+    assert_eq!(pages_of_units(&bench), 4, "once at the start, once after it was settled");
+    assert_eq!(bench.writes(), writes, "it had happened");
+}
+
+/// A site that does not answer when what was written is to be read again is asked once more.
+#[test]
+fn what_could_not_be_read_again_at_once_is_read_in_its_turn() {
+    let bench = in_step("Brand", "brand", &["A", "B", "C", "D"]);
+    bench.configure_sites("", "concurrency = 1\n[sync]\ndoctypes = [\"Brand\"]\nbatch_size = 2\n");
+    for name in ["A", "B", "C", "D"] {
+        bench.edit(Side::Cloud, "Brand", name, &json!({"description": "edited"}));
+    }
+    bench.site(Side::Local).faults.after(Match::writes().nth(2), |site, _| {
+        site.faults.refuse(Match::on("POST", "get_list"), Refusal::Forbidden);
+    });
+    let asked = steps(&bench, "Brand");
+    let again = asked
+        .iter()
+        .skip_while(|step| !step.starts_with("write"))
+        .filter(|step| step.starts_with("read"));
+    assert_eq!(again.count(), 3, "{asked:?}");
+    bench.clear_logs();
+    bench.sync().expect(0);
+    assert_eq!(bench.writes(), 0);
 }
 
 /// That a site was down for a moment at the start says nothing of when the doctype's turn comes.

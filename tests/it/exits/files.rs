@@ -236,7 +236,10 @@ fn that_cannot_be_written() {
 fn files_that_are_made_are_for_their_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let bench = bench(&["Brand"]);
+    bench.insert(Side::Cloud, "Brand", &json!({"brand": "Told"}));
     bench.run(&["sync-all", "--new-state", "--log-file", "run.log"]).expect(0);
+    let log = std::fs::read_to_string(bench.path("run.log")).unwrap();
+    assert!(log.contains("Told") && log.contains("create"), "each action, to nobody else: {log}");
     bench.run(&["--config", "new/sync.toml", "init"]).expect(1);
     std::fs::create_dir(bench.path("new")).unwrap();
     bench.run(&["--config", "new/sync.toml", "init"]).expect(0);

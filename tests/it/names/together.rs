@@ -15,12 +15,19 @@ use crate::bench::Bench;
 
 const DOCUMENTS: i64 = 24;
 
-/// Documents of two doctypes on the cloud, more of each than a wave, and one of a third doctype.
-fn three_doctypes() -> Bench {
+/// Sites that take a moment to answer, and these doctypes with a few documents in a wave.
+fn slow(doctypes: &[&str]) -> Bench {
     let latency = Duration::from_millis(10);
     let bench = Bench::new(Flavour::V15_105, Options { latency, ..Options::default() });
-    let rules = "doctypes = [\"N Series\", \"N Hash\", \"Brand\"]\nbatch_size = 2\n";
-    bench.configure_sites("concurrency = 4", &format!("[sync]\n{rules}"));
+    let rules = format!("doctypes = {doctypes:?}\nbatch_size = 2\nsettle_after = \"1s\"\n");
+    let retry = "[sync.retry]\nmax_attempts = 2\nbackoff_seconds = 0.01\n";
+    bench.configure_sites("concurrency = 4", &format!("[sync]\n{rules}{retry}"));
+    bench
+}
+
+/// Documents of two doctypes on the cloud, more of each than a wave, and one of a third doctype.
+fn three_doctypes() -> Bench {
+    let bench = slow(&["N Series", "N Hash", "Brand"]);
     let born = Timestamp::now().checked_sub(SignedDuration::from_hours(1)).unwrap();
     for made in (0..DOCUMENTS).rev() {
         let at = born.checked_add(SignedDuration::from_mins(made)).unwrap();
@@ -83,4 +90,49 @@ fn what_befalls_one_does_not_stop_the_other() {
     assert!(counts[1]["error"].is_string() && bench.site(Side::Local).names("N Hash").is_empty());
     assert_eq!(titles(&bench, Side::Local, "N Series"), titles(&bench, Side::Cloud, "N Series"));
     assert_eq!(bench.site(Side::Local).names("Brand"), ["A"]);
+}
+
+/// One answer of each is lost in the same wave: the next run finds both copies.
+#[test]
+fn lost_answers_of_both_are_found_out() {
+    let bench = three_doctypes();
+    for doctype in ["N Series", "N Hash"] {
+        let twelfth = Match::on("POST", &format!("/api/resource/{doctype}")).nth(12);
+        bench.site(Side::Local).faults.once(twelfth, Action::CutAfter);
+    }
+    bench.sync().expect(4);
+    std::thread::sleep(Duration::from_millis(1100));
+    bench.sync().expect(0);
+    for doctype in ["N Series", "N Hash"] {
+        assert_eq!(titles(&bench, Side::Local, doctype), titles(&bench, Side::Cloud, doctype));
+    }
+    quiet(&bench);
+}
+
+/// A dynamic link may lead anywhere, and what is submitted is posted in the order of the list.
+#[test]
+fn what_may_need_the_other_comes_after_it() {
+    let todo = |number: i64| json!({"description": format!("made {number}")});
+    let order = |number: i64| {
+        json!({"customer": "ACME", "company": "Bench Co", "delivery_date": "2026-12-24",
+            "po_no": format!("made {number}"),
+            "items": [{"item_code": "BOLT", "item_name": "BOLT", "qty": 2, "rate": 5}]})
+    };
+    for later in ["ToDo", "Sales Order"] {
+        let bench = slow(&["N Series", later]);
+        for side in Side::BOTH {
+            let item = json!({"item_code": "BOLT", "item_group": "Products", "stock_uom": "Nos"});
+            bench.insert(side, "Customer", &json!({"customer_name": "ACME"}));
+            bench.insert(side, "Item", &item);
+        }
+        for number in 0..DOCUMENTS {
+            bench.insert(Side::Cloud, "N Series", &series(&format!("made {number}")));
+            let document = if later == "ToDo" { todo(number) } else { order(number) };
+            bench.insert(Side::Cloud, later, &document);
+        }
+        bench.sync();
+        let (first, then) = (creates(&bench, "N Series"), creates(&bench, later));
+        assert_eq!(first.len(), then.len(), "{later}");
+        assert!(first.last().unwrap().ended.unwrap() <= then[0].started, "{later}");
+    }
 }
