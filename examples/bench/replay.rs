@@ -34,9 +34,11 @@ impl Replayed {
         let Recorded { request, is_write } = recorded;
         let body = String::from_utf8_lossy(&request.body).into_owned();
         // Whatever is about given documents can be sent beside others of its kind, and so can what
-        // is known before anything was answered: who we are, and the sums.
+        // is known before anything was answered: who we are, the sums, and the first page of a
+        // listing.
+        let is_first_page = body.contains("\"name asc\"") && !body.contains("\">\"");
         let is_first = request.path.ends_with("get_logged_user") || body.contains("crc32");
-        let is_beside = is_write || is_first || body.contains("\"in\"");
+        let is_beside = is_write || is_first || is_first_page || body.contains("\"in\"");
         let (method, path) = (request.method, request.path);
         Self { method, path, body, is_write, is_in_turn: !is_beside }
     }
