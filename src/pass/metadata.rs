@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{Schema, Side, Sides};
-use crate::site::metadata::{Fingerprints, Metas, fetch_fingerprints, fetch_missing};
-use crate::site::{ErrorKind, SiteError};
+use crate::site::metadata::{Fingerprints, Metas, PARTS, Sums, fetch_missing, fetch_part};
+use crate::site::{ErrorKind, SiteError, SiteResult};
 use crate::state::Metadata;
 
 use super::{Pass, at};
@@ -50,22 +50,45 @@ impl Pass<'_> {
         for side in Side::BOTH {
             needed[side] = self.needed(side, doctype)?;
         }
-        let sites = self.sites;
-        let answers =
-            self.workers.both(|side| Ok(fetch_fingerprints(sites[side], needed[side].clone())))?;
+        let parts = self.fetch_parts(&needed)?;
         let mut fingerprints = Sides::default();
-        for side in Side::BOTH {
-            fingerprints[side] = match &answers[side] {
-                Ok(fingerprints) => fingerprints.clone(),
-                Err(error) if error.is_outage() => return Err(at(side)(error.clone())),
+        for (side, parts) in [(Side::Cloud, parts.cloud), (Side::Local, parts.local)] {
+            fingerprints[side] = match parts {
+                Ok(sums) => Fingerprints::of_parts(needed[side].take(), sums),
+                Err(error) if error.is_outage() => return Err(at(side)(error)),
                 Err(error) => {
-                    self.summary.warnings.push(unasked(side, error));
+                    self.summary.warnings.push(unasked(side, &error));
                     Fingerprints::none()
                 }
             };
         }
         self.known.fingerprints = Some(fingerprints);
         Ok(())
+    }
+
+    /// Asks both sides for all parts at the same time; of each side what they came to, or the
+    /// error of the first part that has one.
+    fn fetch_parts(
+        &self,
+        needed: &Sides<Option<BTreeSet<String>>>,
+    ) -> anyhow::Result<Sides<SiteResult<[Sums; PARTS]>>> {
+        let parts = |side: Side| (0..PARTS).map(move |part| (side, part));
+        let questions: Vec<(Side, usize)> = Side::BOTH.into_iter().flat_map(parts).collect();
+        let sites = self.sites;
+        let mut answers: Sides<[SiteResult<Sums>; PARTS]> =
+            Sides::from_fn(|_| std::array::from_fn(|_| Ok(Sums::new())));
+        self.workers.run(
+            questions,
+            |side, part| (side, part, fetch_part(sites[side], part, needed[side].as_ref())),
+            |_, (side, part, answer)| {
+                answers[side][part] = answer;
+                Ok(())
+            },
+        )?;
+        Ok(answers.map(|_, parts| {
+            let sums = parts.into_iter().collect::<SiteResult<Vec<Sums>>>()?;
+            Ok(sums.try_into().unwrap_or_default())
+        }))
     }
 
     /// The doctypes of this run with their child doctypes; `None` where one of them is not in the

@@ -21,11 +21,17 @@ pub type Metas = BTreeMap<String, Map<String, Value>>;
 
 /// The doctypes whose rows make up metadata, with the column that names the doctype described
 /// and, for rows of a parent, the parent.
-const SOURCES: [(&str, &str, Option<&str>); 3] = [
+const SOURCES: [(&str, &str, Option<&str>); PARTS] = [
     ("DocField", "parent", Some("DocType")),
     ("Custom Field", "dt", None),
     ("Property Setter", "doc_type", None),
 ];
+
+/// How many requests it takes to ask what stands for metadata.
+pub const PARTS: usize = 3;
+
+/// The sums over the rows of one kind, by doctype.
+pub type Sums = BTreeMap<String, String>;
 
 /// What stands for the metadata of many doctypes at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,10 +39,16 @@ pub struct Fingerprints {
     /// The doctypes that were asked about; `None`: all of the site.
     asked: Option<BTreeSet<String>>,
     /// The sums over the rows of a doctype, in the order of [`SOURCES`].
-    sums: [BTreeMap<String, String>; SOURCES.len()],
+    sums: [Sums; PARTS],
 }
 
 impl Fingerprints {
+    /// What the parts came to that were asked about some doctypes, or about all of the site.
+    #[must_use]
+    pub fn of_parts(asked: Option<BTreeSet<String>>, sums: [Sums; PARTS]) -> Self {
+        Self { asked, sums }
+    }
+
     /// Nothing could be asked.
     #[must_use]
     pub fn none() -> Self {
@@ -58,36 +70,33 @@ impl Fingerprints {
     }
 }
 
-/// Asks what stands for the metadata of some doctypes, or of all of the site: one request for
-/// each of the three kinds of rows.
+/// Asks for one part of what stands for the metadata of some doctypes, or of all of the site.
 ///
 /// # Errors
-/// Those of [`Site::list`]; among them [`ErrorKind::Forbidden`] where our user may not read one
-/// of the three.
-pub fn fetch_fingerprints(
+/// Those of [`Site::list`]; among them [`ErrorKind::Forbidden`] where our user may not read the
+/// rows of that kind.
+pub fn fetch_part(
     site: &dyn Site,
-    asked: Option<BTreeSet<String>>,
-) -> SiteResult<Fingerprints> {
-    let mut fingerprints = Fingerprints { asked, ..Fingerprints::default() };
-    for ((doctype, column, parent), sums) in SOURCES.into_iter().zip(&mut fingerprints.sums) {
-        let among = fingerprints.asked.iter().map(|asked| json!([column, "in", asked]));
-        let rows = site.list(&ListQuery {
-            doctype: doctype.to_owned(),
-            parent: parent.map(str::to_owned),
-            fields: vec![
-                column.to_owned(),
-                "count(name) as n".to_owned(),
-                "sum(crc32(name)) as names".to_owned(),
-                "sum(crc32(modified)) as stamps".to_owned(),
-            ],
-            filters: among.collect(),
-            order_by: format!("{column} asc"),
-            group_by: Some(column.to_owned()),
-            limit: 0,
-        })?;
-        *sums = rows.iter().filter_map(|row| summed(row, column)).collect();
-    }
-    Ok(fingerprints)
+    part: usize,
+    asked: Option<&BTreeSet<String>>,
+) -> SiteResult<Sums> {
+    let (doctype, column, parent) = SOURCES[part % PARTS];
+    let among = asked.iter().map(|asked| json!([column, "in", asked]));
+    let rows = site.list(&ListQuery {
+        doctype: doctype.to_owned(),
+        parent: parent.map(str::to_owned),
+        fields: vec![
+            column.to_owned(),
+            "count(name) as n".to_owned(),
+            "sum(crc32(name)) as names".to_owned(),
+            "sum(crc32(modified)) as stamps".to_owned(),
+        ],
+        filters: among.collect(),
+        order_by: format!("{column} asc"),
+        group_by: Some(column.to_owned()),
+        limit: 0,
+    })?;
+    Ok(rows.iter().filter_map(|row| summed(row, column)).collect())
 }
 
 fn summed(row: &Doc, column: &str) -> Option<(String, String)> {

@@ -21,12 +21,12 @@ use super::{State, collect};
 /// How long to wait for another program that holds the database for a moment.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Enough for the index of 100,000 documents that a listing is compared with; what is more comes
-/// from the system's own cache.
-const CACHE_KIB: i64 = 16 * 1024;
+/// Enough for the inner pages of every index of a million documents and for a wave of them; what
+/// is more comes from the system's own cache.
+const CACHE_KIB: i64 = 8 * 1024;
 
 /// A listing is filled and gone through in order: of a larger one little is used at a time.
-const LISTING_CACHE_KIB: i64 = 8 * 1024;
+const LISTING_CACHE_KIB: i64 = 4 * 1024;
 
 /// Up to this size every page is checked at opening, which takes two or three milliseconds; above
 /// it the schema alone, and damage further in shows when it is met.
