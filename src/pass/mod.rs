@@ -103,9 +103,9 @@ pub struct Pass<'a> {
     read_ahead: ahead::Ahead,
     run: Option<i64>,
     users: Sides<String>,
-    /// What the sites said at the start, as long as nothing was written.
+    /// What the sites said at the start, as long as nothing was written or settled.
     opening: start::Opening,
-    /// Under which documents are compared by day in this run.
+    /// The key under which this run hashes documents to compare them by day.
     key: RandomState,
     /// Read when the first conflict needs them.
     clocks: Option<Sides<Option<SiteClock>>>,
